@@ -1,0 +1,1 @@
+"""Measurements too slow or too noisy to be tests; results in docs/benchmarks.md."""

@@ -1,0 +1,1 @@
+"""What was known, and when: canonical tables and point-in-time features."""

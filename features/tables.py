@@ -1,0 +1,275 @@
+"""The canonical tables in memory: numpy columns, one shape for a data set and for one record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.schema import LARGEST_NUMBER, TABLES, Kind
+
+Floats = npt.NDArray[np.float64]
+Instants = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+NAT = int(np.iinfo(np.int64).min)
+"""The missing instant, in microseconds since 1970-01-01 UTC like every instant here."""
+
+DAY = 86_400_000_000
+"""One day in microseconds."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Words as integers: ``codes[i]`` indexes ``values``; -1 is missing."""
+
+    codes: Codes
+    values: list[str]
+
+    def words(self) -> list[str | None]:
+        """The words themselves, None where missing."""
+        return [self.values[c] if c >= 0 else None for c in self.codes]
+
+    def take(self, rows: Ints) -> Coded:
+        """The words at ``rows``; a negative row is missing."""
+        if len(self.codes) == 0:
+            return Coded(np.full(len(rows), -1, np.int32), self.values)
+        return Coded(np.where(rows >= 0, self.codes[rows], np.int32(-1)), self.values)
+
+
+def code(words: Iterable[str | None]) -> Coded:
+    """Encode words in order of first appearance."""
+    seen: dict[str, int] = {}
+    codes = [-1 if w is None else seen.setdefault(w, len(seen)) for w in words]
+    return Coded(np.array(codes, np.int32), list(seen))
+
+
+def micros(at: datetime | pd.Timestamp | str) -> int:
+    """An instant in microseconds since 1970 UTC; a time without a zone is an error."""
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    if at.tzinfo is None:
+        raise ValueError(f"an instant needs a time zone, got {at!s}; write it as {at!s}+00:00")
+    seconds = int(at.timestamp() // 1)
+    return seconds * 1_000_000 + at.microsecond
+
+
+def instant_text(at: int) -> str:
+    """The ISO 8601 text of an instant in microseconds, to the second."""
+    return str(np.datetime64(at, "us").astype("datetime64[s]")) + "Z"
+
+
+@dataclass(frozen=True)
+class CustomField:
+    """A column the company added itself; ``fixed`` says that it does not change after birth."""
+
+    name: str
+    kind: Kind
+    fixed: bool = False
+    unit: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What the tables cannot say of themselves; written beside them as ``dataset.json``.
+
+    as_of      ISO instant up to which the export is complete (exclusive); "" for a flat table
+    currency   the one currency of features and reports
+    custom     table -> custom fields
+    fixed      table -> mutable canonical columns that, by the mapping's word, do not change
+    questions  question -> overrides of training.questions (horizon, bins, snapshots …)
+    mapping    name of the mapping the data were read with
+    acknowledged  leak-audit findings accepted by name ("leads.tags")
+    """
+
+    as_of: str = ""
+    currency: str = ""
+    custom: dict[str, list[CustomField]] = field(default_factory=dict)
+    fixed: dict[str, list[str]] = field(default_factory=dict)
+    questions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mapping: str = ""
+    acknowledged: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> Meta:
+        """The inverse of ``to_json``."""
+        custom = {t: [CustomField(**f) for f in fields] for t, fields in state["custom"].items()}
+        return Meta(**{**state, "custom": custom})
+
+    def kind(self, table: str, column: str) -> Kind | None:
+        """Kind of a canonical or custom column, None where there is no such column."""
+        declared = TABLES[table].column(column)
+        if declared is not None:
+            return declared.kind
+        return next((f.kind for f in self.custom.get(table, []) if f.name == column), None)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: ``n`` rows; an absent column reads as all missing."""
+
+    name: str
+    n: int
+    columns: dict[str, Floats | Instants | Coded]
+
+    def number(self, name: str) -> Floats:
+        """A number or boolean column, shape (n,), NaN where missing."""
+        found = self.columns.get(name)
+        return np.full(self.n, np.nan) if found is None else cast(Floats, found)
+
+    def instant(self, name: str) -> Instants:
+        """An instant column, shape (n,), microseconds, NAT where missing."""
+        found = self.columns.get(name)
+        return np.full(self.n, NAT, np.int64) if found is None else cast(Instants, found)
+
+    def coded(self, name: str) -> Coded:
+        """A key, reference, category or text column."""
+        found = self.columns.get(name)
+        if found is None:
+            return Coded(np.full(self.n, -1, np.int32), [])
+        return cast(Coded, found)
+
+    def has(self, name: str) -> bool:
+        """Whether the column holds at least one fact."""
+        found = self.columns.get(name)
+        if found is None:
+            return False
+        if isinstance(found, Coded):
+            return bool((found.codes >= 0).any())
+        if found.dtype == np.int64:
+            return bool((found != NAT).any())
+        return not bool(np.isnan(found).all())
+
+
+Storage = Literal["number", "instant", "coded"]
+
+
+def storage(kind: Kind) -> Storage:
+    """How a column of this kind is kept in memory."""
+    if kind in ("number", "boolean"):
+        return "number"
+    return "instant" if kind == "instant" else "coded"
+
+
+@dataclass(frozen=True)
+class Tables(Mapping[str, Table]):
+    """The canonical tables of one data set or of one request; a missing table reads as empty."""
+
+    tables: dict[str, Table]
+    meta: Meta = field(default_factory=Meta)
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in TABLES:
+            raise KeyError(f"no canonical table {name!r}; there are {', '.join(TABLES)}")
+        return self.tables.get(name) or Table(name, 0, {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+
+def _numbers(values: Any) -> Floats:
+    numbers = np.asarray(values, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(numbers) <= LARGEST_NUMBER, numbers, np.nan)
+
+
+def _from_arrow(column: pa.ChunkedArray, kind: Kind) -> Floats | Instants | Coded:
+    if storage(kind) == "number":
+        return _numbers(column.cast(pa.float64()).to_pandas())
+    if storage(kind) == "instant":
+        raw = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+        return np.asarray(raw.fill_null(NAT).to_numpy(), np.int64)
+    words = column.combine_chunks().cast(pa.string()).dictionary_encode()
+    codes = np.asarray(words.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int32)
+    return Coded(codes, words.dictionary.to_pylist())
+
+
+def _table(name: str, arrow: pa.Table, meta: Meta) -> Table:
+    columns: dict[str, Floats | Instants | Coded] = {}
+    for column in arrow.column_names:
+        kind = meta.kind(name, column)
+        if kind is None:
+            raise ValueError(
+                f"table {name} has a column {column!r} that is neither canonical nor declared "
+                f"custom in dataset.json; run `ingest` again or add it to the mapping"
+            )
+        columns[column] = _from_arrow(arrow.column(column), kind)
+    return Table(name, arrow.num_rows, columns)
+
+
+def from_frames(frames: Mapping[str, pd.DataFrame], meta: Meta | None = None) -> Tables:
+    """Tables from data frames with canonical column names and types."""
+    meta = meta or Meta()
+    return Tables(
+        {
+            n: _table(n, pa.Table.from_pandas(f, preserve_index=False), meta)
+            for n, f in frames.items()
+        },
+        meta,
+    )
+
+
+def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:
+    values = [row.get(column) for row in rows]
+    if storage(kind) == "number":
+        return _numbers([np.nan if v is None else v for v in values])
+    if storage(kind) == "instant":
+        return np.array([NAT if v is None else micros(v) for v in values], np.int64)
+    return code(None if v is None else str(v) for v in values)
+
+
+def from_records(records: Mapping[str, Sequence[Mapping[str, Any]]], meta: Meta) -> Tables:
+    """Tables from records in canonical terms: numbers, words, and instants with a zone.
+
+    Fields that ``meta`` does not know are left out: the contract has already named them.
+    """
+    tables: dict[str, Table] = {}
+    for name, rows in records.items():
+        names = dict.fromkeys(column for row in rows for column in row)
+        kinds = {c: k for c in names if (k := meta.kind(name, c)) is not None}
+        columns = {c: _record_column(rows, c, k) for c, k in kinds.items()}
+        tables[name] = Table(name, len(rows), columns)
+    return Tables(tables, meta)
+
+
+def write(folder: Path, frames: Mapping[str, pd.DataFrame], meta: Meta) -> None:
+    """Write one Parquet file a table, and ``dataset.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        pq.write_table(
+            pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet"
+        )
+    text = json.dumps(meta.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
+    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Tables:
+    """Read what ``write`` wrote; a folder without ``dataset.json`` is an error that says so."""
+    described = folder / "dataset.json"
+    if not described.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no dataset.json: it is not a canonical data set; make one with "
+            f"`python -m features ingest --data … --mapping … --out {folder}`"
+        )
+    meta = Meta.from_json(json.loads(described.read_text(encoding="utf-8")))
+    found = {n: folder / f"{n}.parquet" for n in TABLES if (folder / f"{n}.parquet").is_file()}
+    return Tables({n: _table(n, pq.read_table(p), meta) for n, p in found.items()}, meta)

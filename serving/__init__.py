@@ -1,0 +1,1 @@
+"""Answers: the scoring service and the batch job."""

@@ -1,0 +1,1 @@
+"""What scoring needs and training shares: no Optuna, no MLflow."""
