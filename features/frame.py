@@ -1,0 +1,93 @@
+"""Whom a feature describes and when: the spine, and the features along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from features.tables import Coded, Floats, Instants, Ints
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The (entity, cutoff) rows asked for: ``ids[i]`` as it was just before ``cutoffs[i]``."""
+
+    entity: str
+    ids: list[str]
+    cutoffs: Instants
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: Ints) -> Spine:
+        """The spine at ``rows``."""
+        return Spine(self.entity, [self.ids[r] for r in rows], self.cutoffs[rows])
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What one feature is, for the glossary, the bundle and the reasons.
+
+    group   the reason the feature is summed into ("activity recency"); related columns share it
+    own     whether a seller can influence it (a call can be made; an industry cannot be changed)
+    """
+
+    name: str
+    entity: str
+    kind: Literal["number", "category"]
+    meaning: str
+    unit: str
+    source: str
+    group: str
+    own: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> FeatureSpec:
+        """The inverse of ``to_json``."""
+        return FeatureSpec(**state)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Feature columns along a spine, in the order of ``specs``."""
+
+    spine: Spine
+    specs: list[FeatureSpec]
+    columns: dict[str, Floats | Coded]
+
+    def __len__(self) -> int:
+        return len(self.spine)
+
+    def frame(self) -> pd.DataFrame:
+        """A data frame for people: entity_id, cutoff, then one column a feature."""
+        data: dict[str, Any] = {
+            "entity_id": self.spine.ids,
+            "cutoff": pd.to_datetime(self.spine.cutoffs.astype("datetime64[us]"), utc=True),
+        }
+        for spec in self.specs:
+            column = self.columns[spec.name]
+            if isinstance(column, Coded):
+                data[spec.name] = pd.Categorical.from_codes(column.codes, pd.Index(column.values))
+            else:
+                data[spec.name] = column
+        return pd.DataFrame(data)
+
+    def take(self, rows: Ints) -> Features:
+        """The features at ``rows``."""
+        columns: dict[str, Floats | Coded] = {
+            n: c.take(rows) if isinstance(c, Coded) else c[rows] for n, c in self.columns.items()
+        }
+        return Features(self.spine.take(rows), self.specs, columns)
+
+
+def row_numbers(n: int) -> Ints:
+    """0 … n-1 as row positions."""
+    return np.arange(n, dtype=np.int64)

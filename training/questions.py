@@ -1,0 +1,177 @@
+"""The three questions: who is asked about, which outcomes compete, by when, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from features.frame import Spine
+from features.schema import OUTCOMES
+from features.tables import DAY, NAT, Bools, Instants, Ints, Tables
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question asked of one entity.
+
+    edges      ends of the bins in days, rising; the last is the horizon
+    snapshots  when entities are looked at: "created" once, at birth; "regular" at birth and then
+               every ``every_days`` while open
+    flat       a table without dates: one snapshot, one bin, the outcome simply happened or not
+    """
+
+    name: str
+    entity: str
+    edges: tuple[float, ...]
+    snapshots: Literal["created", "regular"] = "regular"
+    every_days: float = 30.0
+    flat: bool = False
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The competing outcomes modelled; in a flat table only the scored one."""
+        return OUTCOMES[self.entity][:1] if self.flat else OUTCOMES[self.entity]
+
+    @property
+    def target(self) -> str:
+        """The outcome that is scored."""
+        return self.outcomes[0]
+
+    @property
+    def horizon(self) -> float:
+        """The horizon in days; nan for a flat table, which has no time."""
+        return float("nan") if self.flat else self.edges[-1]
+
+    @property
+    def bins(self) -> int:
+        """K, the number of bins."""
+        return len(self.edges)
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Question:
+        """This question with the mapping's or configuration's overrides."""
+        known = {f.name for f in fields(self)} - {"name", "entity"}
+        unknown = sorted(set(overrides) - known)
+        if unknown:
+            raise ValueError(
+                f"question {self.name}: unknown settings {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        changed = replace(self, **{**overrides, "edges": tuple(overrides.get("edges", self.edges))})
+        edges = changed.edges
+        if (
+            not edges
+            or edges[0] <= 0
+            or any(b <= a for a, b in zip(edges, edges[1:], strict=False))
+        ):
+            raise ValueError(
+                f"question {self.name}: edges must be positive and rising, got {edges}"
+            )
+        return changed
+
+
+QUESTIONS: dict[str, Question] = {
+    q.name: q
+    for q in (
+        Question("lead_conversion", "leads", (3, 7, 14, 30, 60, 90)),
+        Question("deal_close", "deals", (7, 14, 30, 60, 90, 180)),
+        Question("churn", "accounts", (14, 30, 60, 90)),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What happened after each spine row; see docs/architecture.md, "The matrix and the labels".
+
+    event      (n,) int64: 0 open or censored, j = the j-th outcome of the question
+    event_bin  (n,) int64: the bin of the event, K when there is none
+    observed   (n,) int64: how many leading bins were fully observed
+    """
+
+    event: Ints
+    event_bin: Ints
+    observed: Ints
+    bins: int
+    outcomes: int
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def take(self, rows: Ints) -> Labels:
+        """The labels at ``rows``."""
+        return Labels(
+            self.event[rows], self.event_bin[rows], self.observed[rows], self.bins, self.outcomes
+        )
+
+    @property
+    def matured(self) -> Bools:
+        """Rows whose whole horizon was observed."""
+        return self.observed >= self.bins
+
+    @property
+    def hit(self) -> Bools:
+        """Rows where the scored outcome happened in an observed bin."""
+        return (self.event == 1) & (self.event_bin < self.observed)
+
+    def person_periods(self) -> tuple[Ints, Ints, Ints]:
+        """Rows i, bins k and labels y of every (snapshot, bin) entered and fully observed."""
+        last = np.minimum(self.event_bin + 1, self.observed)
+        rows = np.repeat(np.arange(len(self), dtype=np.int64), last)
+        starts = np.repeat(np.cumsum(last) - last, last)
+        bins = np.arange(len(rows), dtype=np.int64) - starts
+        y = np.where(bins == self.event_bin[rows], self.event[rows], 0)
+        return rows, bins, y
+
+
+def rows_of(tables: Tables, spine: Spine) -> Ints:
+    """Row of each spine entity in its table; an unknown id is an error."""
+    table = tables[spine.entity]
+    keys = table.coded(_key(spine.entity))
+    where = {keys.values[c]: i for i, c in enumerate(keys.codes) if c >= 0}
+    try:
+        return np.fromiter((where[i] for i in spine.ids), np.int64, len(spine))
+    except KeyError as missing:
+        raise KeyError(f"{spine.entity} holds no row with key {missing}") from None
+
+
+def _key(entity: str) -> str:
+    return {"leads": "lead_id", "deals": "deal_id", "accounts": "account_id"}[entity]
+
+
+def outcome_codes(tables: Tables, question: Question) -> Ints:
+    """(n,) outcome of each row of the entity table: 0 none, j the question's j-th outcome."""
+    outcome = tables[question.entity].coded("outcome")
+    places = [
+        question.outcomes.index(v) + 1 if v in question.outcomes else 0 for v in outcome.values
+    ]
+    lookup = np.array([*places, 0], np.int64)  # the last place answers code -1, missing
+    return lookup[outcome.codes]
+
+
+def label(tables: Tables, question: Question, spine: Spine, data_end: int) -> Labels:
+    """What happened to each spine row up to ``data_end`` (microseconds, exclusive).
+
+    Half-open time: an outcome counts in [cutoff, cutoff + horizon). Nothing after ``data_end`` is
+    looked at, so the labels at a past origin are those that were known there.
+    """
+    rows = rows_of(tables, spine)
+    codes = outcome_codes(tables, question)[rows]
+    n, bins = len(spine), question.bins
+    if question.flat:
+        hit = (codes == 1).astype(np.int64)
+        ones = np.ones(n, np.int64)
+        return Labels(hit, np.where(hit == 1, 0, 1), ones, 1, 1)
+    closed = tables[question.entity].instant("closed_at")[rows]
+    ends = spine.cutoffs[:, None] + _edges(question)[None, :]
+    known = (codes > 0) & (closed != NAT) & (closed < data_end) & (closed >= spine.cutoffs)
+    event_bin = np.where(known, (closed[:, None] >= ends).sum(axis=1), bins)
+    event = np.where(event_bin < bins, codes, 0)
+    observed = (ends <= data_end).sum(axis=1)
+    return Labels(event, event_bin, observed, bins, len(question.outcomes))
+
+
+def _edges(question: Question) -> Instants:
+    return np.array([round(e * DAY) for e in question.edges], np.int64)
