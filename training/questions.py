@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -61,11 +62,7 @@ class Question:
             )
         changed = replace(self, **{**overrides, "edges": tuple(overrides.get("edges", self.edges))})
         edges = changed.edges
-        if (
-            not edges
-            or edges[0] <= 0
-            or any(b <= a for a, b in zip(edges, edges[1:], strict=False))
-        ):
+        if not edges or edges[0] <= 0 or any(b <= a for a, b in pairwise(edges)):
             raise ValueError(
                 f"question {self.name}: edges must be positive and rising, got {edges}"
             )
@@ -114,7 +111,8 @@ class Labels:
     @property
     def hit(self) -> Bools:
         """Rows where the scored outcome happened in an observed bin."""
-        return (self.event == 1) & (self.event_bin < self.observed)
+        hit: Bools = (self.event == 1) & (self.event_bin < self.observed)
+        return hit
 
     def person_periods(self) -> tuple[Ints, Ints, Ints]:
         """Rows i, bins k and labels y of every (snapshot, bin) entered and fully observed."""
