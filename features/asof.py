@@ -316,7 +316,8 @@ class Seen:
         ends = _superseded(here, events.known, leave, order, events.starts)
         _sort_within(ends, order, events.starts)
         gone = _before(ends, events.starts, self.groups, self.cutoffs)
-        return (seen.hi - gone).astype(np.float64)
+        left: Floats = (seen.hi - gone).astype(np.float64)
+        return left
 
 
 def past(instants: Instants, cutoffs: Instants) -> Bools:

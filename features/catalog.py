@@ -1,0 +1,82 @@
+"""The registry of features: what each entity can have, and building it along a spine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features import (
+    accounts,
+    activity,
+    calendar,
+    deals,
+    fields,
+    leads,
+    owners,
+    properties,
+)
+from features.definition import Definition
+from features.fields import rewindable
+from features.frame import Features, FeatureSpec, Spine
+from features.schema import TABLES
+from features.tables import Coded, Meta, Tables
+from features.view import Timeline, View
+
+MANY = 12
+"""A word with more levels than this gets a success rate beside its levels."""
+
+_MODULES = (calendar, leads, deals, accounts, activity, owners)
+
+
+def definitions(entity: str, meta: Meta) -> dict[str, Definition]:
+    """Every feature that the entity can have under this data set's custom fields, by name."""
+    declared = [d for m in _MODULES for d in m.catalogue.definitions if d.spec.entity == entity]
+    by_type = [
+        *fields.definitions(entity, meta),
+        *properties.definitions(entity, meta),
+        *owners.definitions(entity, meta),
+    ]
+    return {d.spec.name: d for d in [*declared, *by_type]}
+
+
+def supported(entity: str, tables: Tables) -> list[FeatureSpec]:
+    """The features for which the data hold facts that can be known at a past cutoff."""
+    possible = definitions(entity, tables.meta).values()
+    return [d.spec for d in possible if all(_holds(tables, need) for need in d.needs)]
+
+
+def _holds(tables: Tables, need: str) -> bool:
+    place, _, word = need.partition("=")
+    place, _, many = place.partition("#")
+    table, column = place.split(".")
+    if word:
+        return word in tables[table].coded(column).values
+    if many and len(tables[table].coded(column).values) <= MANY:
+        return False
+    return tables[table].has(column) and (table not in TABLES or rewindable(tables, table, column))
+
+
+def build_features(
+    timeline: Timeline,
+    spine: Spine,
+    specs: Sequence[FeatureSpec],
+    history: Timeline | None = None,
+) -> Features:
+    """The features ``specs`` along ``spine``; the one code for training, batch and endpoint.
+
+    ``timeline`` holds the entities and what belongs to them, ``history`` the company's closed cases
+    where these are not in the same tables. A spec that the catalogue does not know is an error: the
+    bundle was made by another version.
+    """
+    known = definitions(spine.entity, timeline.tables.meta)
+    unknown = [s.name for s in specs if s.name not in known]
+    if unknown:
+        raise ValueError(
+            f"features unknown to this version: {', '.join(unknown[:5])}"
+            f"{' …' if len(unknown) > 5 else ''}; retrain, or serve with the version that trained"
+        )
+    view = View(timeline, spine, history)
+    columns = {s.name: known[s.name].compute(view) for s in specs}
+    for spec in specs:
+        if isinstance(columns[spec.name], Coded) != (spec.kind == "category"):
+            raise TypeError(f"feature {spec.name} is declared {spec.kind} but computed otherwise")
+    return Features(spine, list(specs), columns)

@@ -1,0 +1,87 @@
+"""How a feature is declared: a short function, its docstring, and what it needs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+from features.frame import FeatureSpec
+from features.tables import Coded, Floats
+from features.view import View
+
+Column = Floats | Coded
+Compute = Callable[..., Column]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One feature: what it is, what must hold facts for it to exist, and how it is computed.
+
+    needs      "table.column" or "table.column=word"; all must hold at least one fact
+    template   the name with its variants unfilled, for the glossary
+    """
+
+    spec: FeatureSpec
+    needs: tuple[str, ...]
+    compute: Callable[[View], Column]
+    template: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The definitions of one module, in the order of its lines."""
+
+    definitions: list[Definition] = field(default_factory=list)
+
+    def feature(
+        self,
+        entities: str,
+        source: str,
+        group: str,
+        *,
+        unit: str = "",
+        kind: Literal["number", "category"] = "number",
+        name: str = "",
+        needs: Iterable[str] = (),
+        own: bool = False,
+        over: Mapping[str, Sequence[object]] | None = None,
+    ) -> Callable[[Compute], Compute]:
+        """Declare the decorated function as a feature of ``entities`` (words).
+
+        ``over`` lists variants: each combination is a feature of its own and is passed to the
+        function; ``name``, ``group``, ``needs`` and the docstring are filled with it. ``{entity}``
+        is filled everywhere too.
+        """
+
+        def declare(function: Compute) -> Compute:
+            template = name or function.__name__
+            text = inspect.getdoc(function) or ""
+            names = list(over or {})
+            for entity in entities.split():
+                for values in product(*(over or {}).values()):
+                    variant = dict(zip(names, values, strict=True))
+                    fill = {k: str(v) for k, v in variant.items()} | {"entity": entity}
+                    spec = FeatureSpec(
+                        name=template.format(**fill),
+                        entity=entity,
+                        kind=kind,
+                        meaning=text.format(**fill),
+                        unit=unit,
+                        source=source.format(**fill),
+                        group=group.format(**fill),
+                        own=own,
+                    )
+                    filled = tuple(n.format(**fill) for n in needs)
+                    self.definitions.append(
+                        Definition(spec, filled, _bind(function, variant), template)
+                    )
+            return function
+
+        return declare
+
+
+def _bind(function: Compute, variant: Mapping[str, object]) -> Callable[[View], Column]:
+    return lambda view: function(view, **variant)

@@ -1,0 +1,233 @@
+"""What can be seen of each spine entity: its rows, its related rows, its replayed fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+
+from features.asof import Events, Seen, later, past
+from features.frame import Spine
+from features.schema import TABLES
+from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, micros
+
+Where = tuple[tuple[str, str], ...]
+"""Conditions (column, word) that all must hold."""
+
+
+class Timeline:
+    """The events of some tables, grouped by an entity's key: sorted once, asked often."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._places: dict[tuple[str, str], dict[str, int]] = {}
+        self._events: dict[tuple[str, str, str, Where], Events] = {}
+        self._rows: dict[str, dict[str, int]] = {}
+
+    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
+        """Row of each id in ``table``; -1 where there is none."""
+        rows = self._rows.get(table)
+        if rows is None:
+            keys = self.tables[table].coded(TABLES[table].key).words()
+            rows = {k: i for i, k in enumerate(keys) if k is not None}
+            self._rows[table] = rows
+        return np.fromiter((rows.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+
+    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
+        """Group of each id in column ``by`` of ``table``; -1 where it has no row."""
+        places = self._places.get((table, by))
+        if places is None:
+            places = {v: i for i, v in enumerate(self.tables[table].coded(by).values)}
+            self._places[table, by] = places
+        return np.fromiter((places.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+
+    def places_of(self, table: str, by: str, words: Coded) -> Ints:
+        """Group of each coded word, as ``places``."""
+        lookup = np.append(self.places(table, by, words.values), np.int64(-1))
+        return lookup[words.codes]
+
+    def events(self, table: str, by: str, at: str = "", where: Where = ()) -> Events:
+        """The table's rows as events of ``by``, at their birth or at the instant column ``at``."""
+        key = (table, by, at, where)
+        if key not in self._events:
+            self._events[key] = self._sorted(*key)
+        return self._events[key]
+
+    def _sorted(self, table: str, by: str, at: str, where: Where) -> Events:
+        if where:
+            every = self.events(table, by, at)
+            return every.select(self.matches(table, where))
+        rows, groups = self.tables[table], self.tables[table].coded(by)
+        occurred = rows.instant(at or TABLES[table].born)
+        available = rows.instant("available_at")
+        late = np.where((available == NAT) | (occurred == NAT), occurred, available)
+        return Events.of(groups.codes.astype(np.int64), len(groups.values), occurred, late)
+
+    def matches(self, table: str, where: Where) -> Bools:
+        """Rows of ``table`` for which every condition holds."""
+        keep = np.ones(self.tables[table].n, np.bool_)
+        for column, word in where:
+            coded = self.tables[table].coded(column)
+            place = coded.values.index(word) if word in coded.values else -2
+            keep &= coded.codes == place
+        return keep
+
+
+def union(choice: Ints, columns: Sequence[Coded]) -> Coded:
+    """Row i takes its word from ``columns[choice[i]]``; the vocabularies are joined."""
+    places: dict[str, int] = {}
+    codes = np.full(len(choice), -1, np.int32)
+    for i, column in enumerate(columns):
+        words = [places.setdefault(v, len(places)) for v in column.values]
+        lookup = np.array([*words, -1], np.int32)
+        codes = np.where(choice == i, lookup[column.codes], codes)
+    return Coded(codes.astype(np.int32), list(places))
+
+
+def read_number(word: str) -> float:
+    """The number a change's text states, NaN where it states none."""
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+def read_instant(word: str) -> int:
+    """The instant a change's text states (UTC where it names no zone), NAT where none."""
+    try:
+        at = datetime.fromisoformat(word)
+    except ValueError:
+        return NAT
+    return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+class View:
+    """The spine's entities as they were at their cutoffs.
+
+    ``tables`` holds the entities and what belongs to them; ``history`` holds the entity table of
+    the whole company, for what is learned from others (an owner's record). In a data set both are
+    the same; in a request the history comes from the bundle.
+    """
+
+    def __init__(self, tables: Timeline, spine: Spine, history: Timeline | None = None) -> None:
+        self.timeline, self.spine, self.history = tables, spine, history or tables
+        self.tables, self.entity = tables.tables, spine.entity
+        self.cutoffs: Instants = spine.cutoffs
+        self._seen: dict[tuple[str, str, str, Where], Seen] = {}
+        self._rows: dict[tuple[str, str], Ints] = {}
+
+    def __len__(self) -> int:
+        return len(self.spine)
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Row of each entity in its own table."""
+        return self.timeline.rows(self.entity, self.spine.ids)
+
+    def row(self, ref: str, table: str) -> Ints:
+        """Row in ``table`` that the entity's column ``ref`` points to; -1 where it sees none.
+
+        A related row that was not in the system before the cutoff is not seen.
+        """
+        key = (ref, table)
+        if key not in self._rows:
+            rows = self.timeline.rows(table, self.ids(ref))
+            born = instants_at(self.tables[table].instant(TABLES[table].born), rows)
+            known = (born == NAT) | (self.cutoffs == NAT) | past(born, self.cutoffs)
+            self._rows[key] = np.where(known, rows, -1)
+        return self._rows[key]
+
+    def ids(self, ref: str = "") -> Sequence[str | None]:
+        """The entity's own ids, or the ids in its column ``ref``."""
+        if not ref:
+            return self.spine.ids
+        return self.tables[self.entity].coded(ref).take(self.rows).words()
+
+    def seen(
+        self, table: str, by: str = "", at: str = "", where: Where = (), ref: str = ""
+    ) -> Seen:
+        """The rows of ``table`` that each entity can see, grouped by ``by`` (its own key)."""
+        by = by or TABLES[self.entity].key
+        key = (table, by, at + "|" + ref, where)
+        if key not in self._seen:
+            groups = self.timeline.places(table, by, self.ids(ref))
+            self._seen[key] = self.timeline.events(table, by, at, where).at(groups, self.cutoffs)
+        return self._seen[key]
+
+    def peers(self, by: str, at: str = "", where: Where = (), table: str = "") -> Seen:
+        """The company's rows of ``table`` (the entity's own) that share the entity's ``by``."""
+        table = table or self.entity
+        groups = self.history.places_of(table, by, self.word(by))
+        return self.history.events(table, by, at, where).at(groups, self.cutoffs)
+
+    def settled_late(self) -> Seen:
+        """The entity's invoices that were due and then paid, at the later of the two instants."""
+        table, key = self.tables["invoices"], TABLES[self.entity].key
+        groups = table.coded(key)
+        settled = later(table.instant("due_at"), table.instant("paid_at"))
+        events = Events.of(groups.codes.astype(np.int64), len(groups.values), settled)
+        return events.at(self.timeline.places("invoices", key, self.ids()), self.cutoffs)
+
+    def changes(self, column: str) -> Seen:
+        """The changes of one of the entity's fields."""
+        where = (("entity", self.entity), ("field", column))
+        return self.seen("changes", by="entity_id", where=where)
+
+    def word(self, column: str) -> Coded:
+        """A word of the entity as of the cutoff, replayed where its history is kept."""
+        current = self.tables[self.entity].coded(column).take(self.rows)
+        changes = self.changes(column)
+        if len(changes.events) == 0:
+            return current
+        last, first = changes.last(), changes.first_known()
+        table = self.tables["changes"]
+        choice = np.where(last >= 0, 0, np.where(first >= 0, 1, 2))
+        return union(
+            choice, [table.coded("value").take(last), table.coded("old_value").take(first), current]
+        )
+
+    def number(self, column: str) -> Floats:
+        """A number of the entity as of the cutoff, replayed where its history is kept."""
+        current = at_rows(self.tables[self.entity].number(column), self.rows)
+        return self._replayed(column, current, read_number)
+
+    def instant(self, column: str) -> Instants:
+        """An instant of the entity as of the cutoff, replayed where its history is kept."""
+        stored = self.tables[self.entity].instant(column)
+        current = instants_at(stored, self.rows)
+        if len(self.changes(column).events) == 0:
+            return current
+        # float64 holds microseconds exactly up to the year 2255
+        return self._replayed(column, current.astype(np.float64), read_instant).astype(np.int64)
+
+    def _replayed(self, column: str, current: Floats, read: Callable[[str], float]) -> Floats:
+        changes = self.changes(column)
+        if len(changes.events) == 0:
+            return current
+        last, first = changes.last(), changes.first_known()
+        new = self.change_values("value", read)
+        old = self.change_values("old_value", read)
+        return np.where(last >= 0, new[last], np.where(first >= 0, old[first], current))
+
+    def change_values(self, side: str, read: Callable[[str], float]) -> Floats:
+        """What every row of ``changes`` states on one side ("value", "old_value"), as numbers."""
+        column = self.tables["changes"].coded(side)
+        table = np.array([*(read(v) for v in column.values), read("")], np.float64)
+        stated: Floats = table[column.codes]
+        return stated
+
+
+def at_rows(column: Floats, rows: Ints) -> Floats:
+    """A number column at ``rows``, NaN at negative ones."""
+    if len(column) == 0:
+        return np.full(len(rows), np.nan)
+    return np.where(rows >= 0, column[rows], np.nan)
+
+
+def instants_at(column: Instants, rows: Ints) -> Instants:
+    """An instant column at ``rows``, NAT at negative ones."""
+    if len(column) == 0:
+        return np.full(len(rows), NAT, np.int64)
+    return np.where(rows >= 0, column[rows], np.int64(NAT))
