@@ -94,7 +94,7 @@ def rolling_origins(
                   a fold that would have fewer than ``min_hits`` to learn from or to test on is
                   dropped, with a note
 
-    Raises TooLittleDataError for no rows, no matured row, or a newest period with nothing before it.
+    Raises TooLittleDataError for no rows, no matured row, or nothing before the newest period.
     """
     horizon = round(horizon_days * DAY)
     start = _newest_start(cutoffs, data_end, horizon, newest_share, newest_days)
