@@ -21,13 +21,16 @@ class Definition:
     """One feature: what it is, what must hold facts for it to exist, and how it is computed.
 
     needs      "table.column" or "table.column=word"; all must hold at least one fact
-    template   the name with its variants unfilled, for the glossary
+    template   the name with its variants unfilled, for the glossary; says: the meaning likewise
+    variants   what the variants may be
     """
 
     spec: FeatureSpec
     needs: tuple[str, ...]
     compute: Callable[[View], Column]
     template: str
+    says: str
+    variants: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class Catalogue:
                     )
                     filled = tuple(n.format(**fill) for n in needs)
                     self.definitions.append(
-                        Definition(spec, filled, _bind(function, variant), template)
+                        Definition(
+                            spec, filled, _bind(function, variant), template, text, over or {}
+                        )
                     )
             return function
 

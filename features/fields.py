@@ -59,7 +59,8 @@ def definitions(entity: str, meta: Meta) -> list[Definition]:
         if f.kind != "text"
     ]
     for ref, table in RELATIVES.items():
-        if schema.column(ref) is not None:
+        column = schema.column(ref)
+        if column is not None and column.kind == "ref":
             found += _relatives(entity, ref, table, meta)
     return found
 
@@ -144,4 +145,4 @@ def _define(
         source=table,
         group=name,
     )
-    return Definition(spec, (f"{table}.{column}",), compute, name)
+    return Definition(spec, (f"{table}.{column}",), compute, name, spec.meaning)

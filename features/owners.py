@@ -143,6 +143,12 @@ def _rate(entity: str, column: str) -> Definition:
         source=entity,
         group=column,
     )
+    says = spec.meaning.replace(column, "{column}")
     return Definition(
-        spec, (f"{entity}.{column}#many",), lambda v: _smoothed(v, column), "{column}_rate"
+        spec,
+        (f"{entity}.{column}#many",),
+        lambda view: _smoothed(view, column),
+        "{column}_rate",
+        says,
+        {"column": rated_columns(entity, Meta())},
     )

@@ -107,4 +107,4 @@ def _define(
         group=f"activity_{field.name}",
         own=True,
     )
-    return Definition(spec, (f"activities.{field.name}",), compute, spec.name)
+    return Definition(spec, (f"activities.{field.name}",), compute, spec.name, spec.meaning)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from features.catalog import build_features, definitions, supported
+from features.catalog import build_features, definitions
 from features.frame import Features, Spine
 from features.reference import reference, tables_of
 from features.schema import TABLES
-from features.tables import DAY, NAT, Coded, Meta, Table, Tables
+from features.tables import DAY, NAT, Coded, Table, Tables
 from features.view import Timeline
 from tests.histories import META, START, history, part_of, seeds
 
@@ -70,7 +70,8 @@ def _until(tables: Tables, cutoff: int) -> Tables:
         for c, column in table.columns.items():
             taken = column.take(rows) if isinstance(column, Coded) else column[rows]
             if c in ("closed_at", "ended_at", "paid_at"):
-                taken = np.where(np.asarray(taken) < cutoff, taken, np.int64(NAT))
+                assert not isinstance(taken, Coded)
+                taken = np.where(taken < cutoff, taken, np.int64(NAT))
             columns[c] = taken
         kept[name] = Table(name, len(rows), columns)
     return Tables(kept, tables.meta)
@@ -83,7 +84,8 @@ def test_what_happens_later_changes_no_feature(entity: str, seed: int) -> None:
     """A cutoff in the past sees the same data set as one built on that day would have been."""
     tables = history(seed)
     specs = [
-        d.spec for d in definitions(entity, META).values()
+        d.spec
+        for d in definitions(entity, META).values()
         if d.spec.name not in REPLAYED and d.spec.group != "owner"
     ]
     cutoff = START + 30 * DAY
