@@ -11,9 +11,10 @@ _HEAD = """# Features
 
 Written by `python -m features glossary`; a test keeps it in step. A name with braces stands for one
 feature a variant; `{category}`, `{number}`, `{boolean}` and `{instant}` stand for the custom fields
-and activity properties of that kind named in the mapping. Every feature sees only what was known before its cutoff; missing stays missing. A feature exists in a
-model when the data hold facts for it: a field that is edited while the entity lives needs its
-history in `changes`, or the mapping's word that it does not change.
+and activity properties of that kind that the mapping names. Every feature sees only what was known
+before its cutoff; missing stays missing. A feature exists in a model when the data hold facts for
+it: a field that is edited while the entity lives needs its history in `changes`, or the mapping's
+word that it does not change.
 
 | name | meaning | unit | entities | source |
 |---|---|---|---|---|
