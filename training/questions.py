@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -101,6 +101,17 @@ class Labels:
         """The labels at ``rows``."""
         return Labels(
             self.event[rows], self.event_bin[rows], self.observed[rows], self.bins, self.outcomes
+        )
+
+    @staticmethod
+    def join(parts: Sequence[Labels]) -> Labels:
+        """The labels of several groups of rows, one after the other."""
+        return Labels(
+            np.concatenate([p.event for p in parts]),
+            np.concatenate([p.event_bin for p in parts]),
+            np.concatenate([p.observed for p in parts]),
+            parts[0].bins,
+            parts[0].outcomes,
         )
 
     @property

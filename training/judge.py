@@ -1,0 +1,112 @@
+"""The one look at the newest period: the model beside everything that is easier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.tables import Bools, Floats, Ints
+from training.config import Config
+from training.evaluate import Comparison, compare, reliability, scoreboard
+from training.evaluate_curve import curve_table, person_period_nll
+from training.models.baselines import baselines, predict_all
+from training.models.outcome import OutcomeModel
+from training.questions import Labels
+from training.splits import Fold
+from training.teaching import Teaching
+from training.verdict import Verdict, verdict
+
+MODEL = "embudo"
+BASE = "base rate"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How right the model was on rows it had never seen; every table carries intervals and n.
+
+    board        measures of the model and of every baseline
+    curve        predicted against observed at every bin
+    reliability  what happened where the scores said so
+    comparisons  the paired gains of the model over each baseline
+    missing      baselines that could not be made, and why
+    rows         rows of the spine that were judged; scores and hit belong to them
+    """
+
+    verdict: Verdict
+    board: pd.DataFrame
+    curve: pd.DataFrame
+    reliability: pd.DataFrame
+    comparisons: list[Comparison]
+    missing: dict[str, str]
+    rows: Ints
+    scores: Floats
+    hit: Bools
+
+    def value(self, measure: str, model: str = MODEL) -> float:
+        """One measure of one model."""
+        at = (self.board["model"] == model) & (self.board["measure"] == measure)
+        return float(self.board.loc[at, "value"].iloc[0])
+
+
+def judge(teaching: Teaching, model: OutcomeModel, config: Config) -> Judgement:
+    """Score the newest period and compare, on the same rows and the same bootstrap draws."""
+    newest = teaching.split.newest
+    rows = newest.valid_rows
+    labels, entities = teaching.labels(rows, newest.valid_end), teaching.entities(rows)
+    curves = model.curve(teaching.X[rows])
+    hit, scores = labels.hit, curves[:, -1, 0]
+    others, missing, base = _others(teaching, newest, rows, config)
+    board = scoreboard(hit, {MODEL: scores, **others}, entities, base, config.seed)
+    comparisons = [
+        compare(hit, scores, p, entities, name, config.seed) for name, p in others.items()
+    ]
+    against_base = next(c for c in comparisons if c.against == BASE)
+    rest = [c for c in comparisons if c.against != BASE]
+    return Judgement(
+        verdict(against_base, rest),
+        _with_likelihood(board, curves, labels, entities, config.seed),
+        curve_table(curves[:, :, 0], labels, entities, teaching.question.edges, seed=config.seed),
+        reliability(hit, scores, entities),
+        comparisons,
+        missing,
+        rows,
+        scores,
+        hit,
+    )
+
+
+def _others(
+    teaching: Teaching, newest: Fold, rows: Ints, config: Config
+) -> tuple[dict[str, Floats], dict[str, str], float]:
+    """Scores of the baselines, taught on the rows whose horizon had matured by the newest period.
+
+    Where none had, the rows' outcomes so far are all there is: the base rate is then too low, and
+    the verdict knows it only as a baseline that is easy to beat; so it is said in ``missing``.
+    """
+    labels = teaching.labels(newest.train_rows, newest.train_end)
+    matured = labels.matured
+    missing = {}
+    if not matured.any():
+        matured = np.ones(len(labels), np.bool_)
+        missing["all"] = "no training row had its whole horizon observed; taught on partial ones"
+    made = baselines(teaching.encoding.names, teaching.encoding.categorical, config.seed)
+    X, hit = teaching.X[newest.train_rows][matured], labels.hit[matured]
+    scores, why = predict_all(made, X, hit, teaching.X[rows])
+    return scores, missing | why, float(hit.mean())
+
+
+def _with_likelihood(
+    board: pd.DataFrame, curves: Floats, labels: Labels, entities: list[str], seed: int
+) -> pd.DataFrame:
+    nll = person_period_nll(curves, labels, entities, seed)
+    row = {
+        "model": MODEL,
+        "measure": "person_period_nll",
+        "value": nll.value,
+        "low": nll.low,
+        "high": nll.high,
+        "n": nll.n,
+    }
+    return pd.concat([board, pd.DataFrame([row])], ignore_index=True)

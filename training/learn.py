@@ -1,0 +1,105 @@
+"""From a recipe to a model: out-of-fold margins, the blend, and the last fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from features.tables import Floats, Instants
+from training.config import Config
+from training.models.blend import Blend
+from training.models.curves import incidence
+from training.models.fitting import Parts, Recipe, decay, fit_fold
+from training.models.outcome import OutcomeModel
+from training.questions import Labels
+from training.teaching import Teaching
+from training.tune import FoldData
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The model, and its scores of the out-of-fold rows whose whole horizon was observed."""
+
+    model: OutcomeModel
+    recipe: Recipe
+    scores: Floats
+
+
+def learn(
+    teaching: Teaching,
+    folds: list[FoldData],
+    recipe: Recipe,
+    config: Config,
+    progress: bool = False,
+) -> Learned:
+    """Fit the blend on margins no part had seen, then the parts on all rows before the newest.
+
+    What is returned is what the newest period judges and what ships: nothing is refitted after the
+    look. Without folds the linear part stands alone.
+    """
+    encoding = teaching.encoding
+    rows = teaching.split.newest.train_rows
+    labels = teaching.labels(rows, teaching.split.newest.train_end)
+    bar = tqdm(total=len(folds) + 1, desc="  fitting", unit="fit", disable=not progress)
+    unseen = []
+    for fold in folds:
+        unseen.append(_unseen(fold, teaching, recipe, config))
+        bar.update()
+    blend, scores = _blend(unseen, labels, recipe)
+    parts = fit_fold(
+        teaching.X[rows], labels, teaching.cutoffs(rows), encoding, recipe, config.threads
+    )
+    bar.update()
+    bar.close()
+    model = _assembled(teaching, parts, blend)
+    if not unseen:
+        scores = model.score(teaching.X[rows])
+    return Learned(model, recipe, scores)
+
+
+@dataclass(frozen=True)
+class _Unseen:
+    """Margins (n, K, J) of a fold's validation rows by parts that did not see them."""
+
+    linear: Floats
+    trees: Floats
+    labels: Labels
+    cutoffs: Instants
+
+
+def _unseen(fold: FoldData, teaching: Teaching, recipe: Recipe, config: Config) -> _Unseen:
+    parts = fit_fold(fold.X, fold.labels, fold.cutoffs, teaching.encoding, recipe, config.threads)
+    return _Unseen(
+        parts.linear.margins(fold.X_valid),
+        parts.trees.margins(fold.X_valid),
+        fold.labels_valid,
+        fold.cutoffs_valid,
+    )
+
+
+def _blend(unseen: list[_Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend, Floats]:
+    if not unseen:
+        return Blend(1.0, 0.0, np.zeros((labels.bins, labels.outcomes))), np.empty(0)
+    linear = np.concatenate([u.linear for u in unseen])
+    trees = np.concatenate([u.trees for u in unseen])
+    seen = Labels.join([u.labels for u in unseen])
+    # recent folds say more about tomorrow's level when the recipe found that the world moves
+    weights = decay(np.concatenate([u.cutoffs for u in unseen]), recipe.half_life_days)
+    blend = Blend.fit(linear, trees, seen, weights)
+    return blend, incidence(blend.margins(linear, trees))[:, -1, 0]
+
+
+def _assembled(teaching: Teaching, parts: Parts, blend: Blend) -> OutcomeModel:
+    """The model; trees without weight are left out, for they would only cost time."""
+    silent = blend.b == 0
+    return OutcomeModel(
+        teaching.encoding,
+        parts.linear,
+        None if silent else parts.trees,
+        blend,
+        teaching.question.edges,
+        "" if silent else parts.boosted.text,
+        None if silent else parts.covers,
+    )
