@@ -1,0 +1,44 @@
+"""Grades: fixed thresholds, so that a grade never depends on who else is in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from features.tables import Floats
+
+GRADES = (("A", 0.1), ("B", 0.3), ("C", 0.6))
+"""Letter and the share of out-of-fold scores at or above it; D is the rest."""
+
+
+def fit_grades(scores: Floats) -> dict[str, float]:
+    """Lowest score of each letter, from out-of-fold scores (n,): A top 10 %, B to 30 %, C to 60 %.
+
+    No letter is given to more rows than its share: where scores tie across an edge, the tied rows
+    fall to the next letter, and a letter left without rows is not used. D begins at 0.
+    """
+    _require_scores(scores)
+    grades: dict[str, float] = {}
+    levels, counts = np.unique(scores, return_counts=True)
+    share = np.cumsum(counts[::-1])[::-1] / max(len(scores), 1)  # at or above each level
+    for letter, most in GRADES:
+        fitting = levels[(share <= most + 1e-12) & (levels > 0)]
+        if len(fitting) and fitting[0] < min(grades.values(), default=np.inf):
+            grades[letter] = float(fitting[0])
+    return {**grades, "D": 0.0}
+
+
+def grade(scores: Floats, grades: Mapping[str, float]) -> list[str]:
+    """The letter of each score (n,): the first whose lowest score it reaches."""
+    _require_scores(scores)
+    letters = sorted(grades, key=lambda letter: grades[letter])
+    places = np.searchsorted([grades[letter] for letter in letters], scores, side="right") - 1
+    if len(places) and places.min() < 0:
+        raise ValueError(f"a score of {scores.min()} is below the lowest grade {letters[0]!r}")
+    return [letters[p] for p in places]
+
+
+def _require_scores(scores: Floats) -> None:
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("scores must be probabilities between 0 and 1; one is missing or outside")
