@@ -160,7 +160,7 @@ def loss(margins: Floats, labels: Labels, weights: Floats) -> tuple[float, Float
     """
     residual = np.zeros(margins.shape)
     happened = (labels.event, labels.event_bin, entered(labels))
-    return _loss(margins, *happened, weights, residual), residual
+    return _loss(np.ascontiguousarray(margins), *happened, weights, residual), residual
 
 
 def pooled_rates(labels: Labels, weights: Floats) -> Floats:

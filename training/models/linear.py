@@ -51,7 +51,7 @@ class Numbers:
     @staticmethod
     def fit(X: Floats, columns: list[int]) -> Numbers:
         """Learn from the training matrix (n, F)."""
-        learnt = [_number(X[:, f]) for f in columns]
+        learnt = [_number(column) for column in np.ascontiguousarray(X.T[columns])]
         parts = np.array(learnt, np.float64).reshape(len(columns), 6).T
         low, high, compressed, mean, scale, missing = parts
         places = np.array(columns, np.int64)
@@ -67,7 +67,7 @@ class Numbers:
         """Standardised values (n, N), 0 where missing, and where they are missing (n, N)."""
         values = X[:, self.columns]
         missing = np.isnan(values)
-        values = np.clip(values, self.low, self.high)
+        np.clip(values, self.low, self.high, out=values)
         np.log1p(values, out=values, where=self.compressed)
         values -= self.mean
         values /= self.scale
