@@ -67,16 +67,26 @@ def build_features(
     where these are not in the same tables. A spec that the catalogue does not know is an error: the
     bundle was made by another version.
     """
-    known = definitions(spine.entity, timeline.tables.meta)
+    known = chosen(spine.entity, timeline.tables.meta, specs)
+    return compute(View(timeline, spine, history), known)
+
+
+def chosen(entity: str, meta: Meta, specs: Sequence[FeatureSpec]) -> list[Definition]:
+    """The definitions of ``specs``; the endpoint looks them up once, not once a request."""
+    known = definitions(entity, meta)
     unknown = [s.name for s in specs if s.name not in known]
     if unknown:
         raise ValueError(
             f"features unknown to this version: {', '.join(unknown[:5])}"
             f"{' …' if len(unknown) > 5 else ''}; retrain, or serve with the version that trained"
         )
-    view = View(timeline, spine, history)
-    columns = {s.name: known[s.name].compute(view) for s in specs}
-    for spec in specs:
-        if isinstance(columns[spec.name], Coded) != (spec.kind == "category"):
-            raise TypeError(f"feature {spec.name} is declared {spec.kind} but computed otherwise")
-    return Features(spine, list(specs), columns)
+    return [known[s.name] for s in specs]
+
+
+def compute(view: View, wanted: Sequence[Definition]) -> Features:
+    """The features of a view, in the order of their definitions."""
+    columns = {d.spec.name: d.compute(view) for d in wanted}
+    for d in wanted:
+        if isinstance(columns[d.spec.name], Coded) != (d.spec.kind == "category"):
+            raise TypeError(f"feature {d.spec.name} is declared {d.spec.kind}, computed otherwise")
+    return Features(view.spine, [d.spec for d in wanted], columns)
