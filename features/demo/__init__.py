@@ -41,14 +41,14 @@ from features.demo.world import World
 from features.tables import DAY, CustomField, Floats, Instants, Meta, instant_text, micros, write
 
 SIZES: dict[str, tuple[int, int, int]] = {
-    "small": (4_000, 2_500, 1_200),
+    "small": (4_000, 3_000, 1_200),
     "medium": (20_000, 12_000, 6_000),
     "large": (200_000, 100_000, 40_000),
 }
 """Leads, deals and customers."""
 HISTORY = 1096
 """Days of history: three years."""
-DRIFT = 480
+DRIFT = 365
 """Day of the history on which the drift comes."""
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -13,6 +13,7 @@ main one, elsewhere one of twelve; a logistics customer without it is the whites
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ INDUSTRY = Factor(
         "software": (0.2, -0.1),
     }
 )
-RETAIL_CRISIS = 0.5
+RETAIL_CRISIS = 0.4
 """What the drift adds to the log odds of churn in retail."""
 COUNTRY = Factor(
     {
@@ -106,6 +107,17 @@ class AccountFacts:
     def __len__(self) -> int:
         return len(self.industry)
 
+    @cached_property
+    def start(self) -> Ints:
+        """(n,) the day the subscription began."""
+        return day_of(self.customer_at)
+
+    @cached_property
+    def period(self) -> Ints:
+        """(n,) days between invoices."""
+        period: Ints = PERIOD[self.annual]
+        return period
+
 
 def draw_accounts(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> AccountFacts:
     """Accounts with a subscription; a prospect is drawn alike and then not given one."""
@@ -145,20 +157,20 @@ MISS = kron(np.diag(UNPAID), np.eye(OVERDUE, k=1))
 
 def falls_due(facts: AccountFacts, rows: Ints, days: Ints) -> Bools:
     """Whether an invoice falls due on the day: two weeks after issue, issued from the start on."""
-    since = days - day_of(facts.customer_at)[rows] - DUE_AFTER
-    due: Bools = (since >= 0) & (since % PERIOD[facts.annual[rows]] == 0)
+    since = days - facts.start[rows] - DUE_AFTER
+    due: Bools = (since >= 0) & (since % facts.period[rows] == 0)
     return due
 
 
 def is_weekly(facts: AccountFacts, rows: Ints, days: Ints) -> Bools:
     """Whether the weekly usage row is written on the day."""
-    weekly: Bools = (days - day_of(facts.customer_at)[rows]) % WEEK == 0
+    weekly: Bools = (days - facts.start[rows]) % WEEK == 0
     return weekly
 
 
 def account_chain(facts: AccountFacts, calendar: Calendar) -> Chain:
     """The chain of these customers; the rates are a day's, the usage tier moves once a week."""
-    start = day_of(facts.customer_at)
+    start = facts.start
     retail = facts.industry == INDUSTRY.code("retail")
     term = TERM[facts.annual]
     slow = np.where(facts.plan == PLAN.code("starter"), 1.3, 0.9)
@@ -193,7 +205,7 @@ def live_accounts(rng: Rng, facts: AccountFacts, calendar: Calendar, ids: list[s
     chain = account_chain(facts, calendar)
     tier = rng.choice(TIERS, n, p=[0.25, 0.45, 0.3])
     state = (tier * OVERDUE).astype(np.int8)
-    path = simulate(chain, day_of(facts.customer_at) + 1, state, calendar.end, rng)
+    path = simulate(chain, facts.start + 1, state, calendar.end, rng)
     return World("churn", "accounts", ids, facts.owner, chain, path)
 
 

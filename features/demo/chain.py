@@ -55,9 +55,16 @@ class Step:
 
     def spread(self, mass: Floats, rows: Ints, days: Ints) -> Floats:
         """The state probabilities (S, n) after this move."""
-        flow = self.rates.T - np.diag(self.rates.sum(axis=1))
-        moved: Floats = mass + (flow @ mass) * self.scale(rows, days)
-        return moved
+        flow = self.flow @ mass
+        flow *= self.scale(rows, days)
+        flow += mass
+        return flow
+
+    @cached_property
+    def flow(self) -> Floats:
+        """(S, S) what a day at scale 1 brings to each state [row] and takes from each [column]."""
+        flow: Floats = self.rates.T - np.diag(self.rates.sum(axis=1))
+        return flow
 
     def move(self, state: States, rows: Ints, days: Ints, rng: np.random.Generator) -> States:
         """The states (n,) after this move, drawn at random."""

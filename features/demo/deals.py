@@ -48,9 +48,9 @@ COMPETITOR = Factor(
     {"none": (0.4, 0.6), "Norte": (0.25, -0.3), "Lumen": (0.2, -0.1), "in-house": (0.15, -0.7)}
 )
 TYPE = Factor({"new business": (0.75, 0.0), "extension": (0.25, 0.6)})
-TOGETHER = -0.8
+TOGETHER = -0.6
 """Interaction: the suite against Norte."""
-STRONGER = -0.6
+STRONGER = -0.35
 """What the drift adds to the effect of Norte."""
 CURRENCIES = ("EUR", "USD")
 TYPICAL = 12_000.0
@@ -90,7 +90,7 @@ def draw_deals(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> DealFact
         + TOGETHER * ((product == PRODUCT.code("suite")) & (rival == COMPETITOR.code("Norte")))
         - 0.4 * np.log(euros / TYPICAL)
         + np.nan_to_num(0.22 * (fit - 5.5))
-        + owners.skill[owner]
+        + 0.8 * owners.skill[owner]
     )
     amount = np.round(np.where(dollars, euros / USD, euros), -1)
     return DealFacts(created, product, region, rival, kind, amount, fit, owner, score)

@@ -73,7 +73,7 @@ class Factor:
         return self.words.index(word)
 
 
-def births(rng: Rng, calendar: Calendar, n: int, growth: float = 0.5) -> Instants:
+def births(rng: Rng, calendar: Calendar, n: int, growth: float = 0.3) -> Instants:
     """``n`` rising instants in working hours, more by ``growth`` at the end, fewer in autumn."""
     days = np.arange(calendar.start, calendar.end)
     weight = 1 + growth * (days - calendar.start) / len(days) + season(days, 75, 0.15)

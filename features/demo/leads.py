@@ -43,15 +43,15 @@ SOURCE = Factor(
     {
         "website": (0.30, 0.25),
         "event": (0.16, 0.0),
-        "partner": (0.14, 0.6),
+        "partner": (0.14, 0.35),
         "referral": (0.10, 0.75),
         "advertisement": (0.18, -0.35),
         "bought list": (0.12, -0.9),
     }
 )
-PARTNER_TURN = -1.2
-"""What the drift adds to the effect of the source "partner": +0.6 becomes -0.6."""
-BASE_MOVE = 0.15
+PARTNER_TURN = -0.6
+"""What the drift adds to the effect of the source "partner": +0.35 becomes -0.25."""
+BASE_MOVE = 0.1
 """What the drift adds to everybody's log odds of converting."""
 COUNTRY = Factor(
     {
@@ -71,7 +71,7 @@ USE_CASE = Factor(
         "curiosity": (0.1, -0.9),
     }
 )
-TOGETHER = 0.8
+TOGETHER = 0.6
 """Interaction: a lead met at an event that wants analytics."""
 INDUSTRY = Factor(
     dict.fromkeys(("finance", "health", "industry", "retail", "software"), (1.0, 0.0))

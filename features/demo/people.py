@@ -10,7 +10,7 @@ import pandas as pd
 from features.demo.draw import Calendar, Rng, instants, keys, people, texts, words
 from features.tables import DAY, NAT, Floats, Instants, Ints
 
-OWNERS = 16
+OWNERS = 12
 TEAMS = ("North", "South", "Overseas")
 SKILL = 0.4
 """Standard deviation of the owners' skill, in log odds of the good outcome."""
@@ -21,7 +21,7 @@ USD = 0.92
 
 @dataclass(frozen=True)
 class Owners:
-    """The sellers: skill (16,) in log odds, and the day each joined."""
+    """The sellers: skill (n,) in log odds, and the day each joined."""
 
     ids: list[str]
     skill: Floats
@@ -37,11 +37,11 @@ class Owners:
 
 
 def draw_owners(rng: Rng, calendar: Calendar) -> Owners:
-    """Sixteen owners whose skills are evenly spread and shuffled; the last two join mid-way."""
+    """Owners whose skills are evenly spread and shuffled; the last two join mid-way."""
     spread = np.linspace(-1.6, 1.6, OWNERS)
     skill = rng.permutation(spread / spread.std() * SKILL)
     joined = np.full(OWNERS, calendar.start - 30)
-    joined[-LATE_JOINERS:] = calendar.start + np.array([250, 600])
+    joined[-LATE_JOINERS:] = calendar.start + np.array([200, 450])
     return Owners(keys("O", OWNERS, 2), skill, joined)
 
 
