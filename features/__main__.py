@@ -1,0 +1,86 @@
+"""`python -m features`: read an export into a canonical data set, or only check it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from features.ingest import canonical, ingest
+from features.mapping import load, presets
+from features.reading.report import IngestReport
+from features.reading.strict import MappingError
+from features.sources.words import SourceError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 done, 2 the input or the mapping was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m features", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for add in COMMANDS:
+        add(commands)
+    chosen = parser.parse_args(arguments)
+    run: Command = chosen.run
+    try:
+        return run(chosen)
+    except (MappingError, SourceError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def _add_ingest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("ingest", help="read an export into a canonical data set")
+    _source_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.set_defaults(run=_ingest)
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("check", help="read and report, write nothing")
+    _source_arguments(parser)
+    parser.set_defaults(run=_check)
+
+
+COMMANDS = (_add_ingest, _add_check)
+"""One function a subcommand: it adds its parser and sets ``run``."""
+
+
+def _source_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="the export: a folder or a file")
+    parser.add_argument(
+        "--mapping", required=True, help=f"a TOML file, or a preset: {', '.join(presets())}"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _ingest(chosen: argparse.Namespace) -> int:
+    report = ingest(
+        chosen.data, chosen.mapping, chosen.out, not chosen.quiet, now=datetime.now(UTC)
+    )
+    _summary(report)
+    print(f"written to {chosen.out}; the whole report is {chosen.out / 'ingest_report.md'}")
+    return 0
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    _, _, report = canonical(
+        chosen.data, load(chosen.mapping), not chosen.quiet, now=datetime.now(UTC)
+    )
+    print(report.markdown(), end="")
+    return 0
+
+
+def _summary(report: IngestReport) -> None:
+    for block in report.blocks:
+        lost = block.read - block.kept
+        print(f"{block.file} -> {block.table}: {block.kept:,} of {block.read:,} rows, {lost:,} not")
+    for notice in report.notices:
+        print(f"note: {notice}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

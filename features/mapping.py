@@ -1,0 +1,273 @@
+"""The mapping: which source column is which canonical one. One TOML file, read strictly."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from features.reading.merge import merged, normal
+from features.reading.spec import ColumnSpec, Condition, column_specs, conditions, zone_name
+from features.reading.strict import Keys, MappingError, known
+from features.schema import CUSTOM_KINDS, OUTCOMES, TABLES, Kind
+from features.tables import CustomField
+
+PRESETS = Path(__file__).parent / "mappings"
+QUESTIONS = ("lead_conversion", "deal_close", "churn")
+MUST_HAVE_KEY = ("accounts", "contacts", "leads", "deals", "owners")
+"""Tables that others refer to: their key must be mapped; elsewhere a row number will do."""
+
+
+@dataclass(frozen=True)
+class JoinSpec:
+    """Columns of a second file beside each row, by key; they are named ``prefix.column``.
+
+    ``on`` holds alternatives, each of pairs (column here, column there); the first that both
+    files have is meant.
+    """
+
+    prefix: str
+    source: tuple[str, ...]
+    on: tuple[tuple[tuple[str, str], ...], ...]
+    optional: bool
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """How one source becomes rows of one canonical table.
+
+    name    the block's own name; ``to`` the canonical table
+    source  alternative file names, without suffix or as a glob; the first that is there is read
+    fields  for ``changes``: field -> where its values are (``is``: rows of a long history that
+            name the field so; else a column of a wide one), of table ``of``
+    newest  of several rows with one key the greatest here is kept; else the last read
+    """
+
+    name: str
+    to: str
+    source: tuple[str, ...]
+    optional: bool
+    where: tuple[Condition, ...]
+    join: tuple[JoinSpec, ...]
+    columns: dict[str, tuple[ColumnSpec, ...]]
+    custom: dict[str, tuple[ColumnSpec, ...]]
+    custom_fields: dict[str, CustomField]
+    fields: dict[str, tuple[ColumnSpec, ...]]
+    of: str
+    newest: tuple[ColumnSpec, ...]
+    require: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A whole mapping; ``files`` are the TOML files it was read from, the user's own first."""
+
+    name: str
+    as_of: str
+    zone: str
+    dates: tuple[str, ...]
+    missing: tuple[str, ...]
+    decimal: str
+    thousands: str | None
+    currency: str
+    delimiter: str
+    encoding: str
+    tables: dict[str, TableSpec]
+    fixed: dict[str, list[str]] = field(default_factory=dict)
+    acknowledged: list[str] = field(default_factory=list)
+    questions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+    def custom(self) -> dict[str, list[CustomField]]:
+        """Table -> its custom fields, in the mapping's order."""
+        found: dict[str, dict[str, CustomField]] = {}
+        for spec in self.tables.values():
+            found.setdefault(spec.to, {}).update(spec.custom_fields)
+        return {t: list(fields.values()) for t, fields in found.items() if fields}
+
+    def kind(self, table: str, column: str) -> Kind | None:
+        """Kind of a canonical or custom column, None where there is no such column."""
+        declared = TABLES[table].column(column)
+        if declared is not None:
+            return declared.kind
+        return next((f.kind for f in self.custom().get(table, []) if f.name == column), None)
+
+
+def presets() -> list[str]:
+    """Names of the mappings that come with the product."""
+    return sorted(p.stem for p in PRESETS.glob("*.toml"))
+
+
+def load(mapping: Path | str) -> Mapping:
+    """The mapping in a TOML file, or the preset of that name; whatever is wrong is an error."""
+    preset = PRESETS / f"{mapping}.toml"
+    path = preset if str(mapping) in presets() else Path(mapping)
+    if not path.is_file():
+        raise MappingError(
+            f"no mapping file {path}, and no preset of that name; presets: {', '.join(presets())}"
+        )
+    raw, files = _with_base(path, ())
+    return parse(raw, path.parent.name if path.stem == "mapping" else path.stem, files)
+
+
+def _with_base(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """The file's tables over those of the file it extends."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise MappingError(f"{path.name} is not TOML: {problem}") from problem
+    base = raw.pop("extends", "")
+    own = normal(raw, path.name)
+    if not base:
+        return own, (*above, path)
+    below = PRESETS / f"{base}.toml" if base in presets() else path.parent / str(base)
+    if not below.is_file() or below in (*above, path):
+        raise MappingError(
+            f"{path.name}: extends {base!r}, which is neither a preset ({', '.join(presets())}) "
+            f"nor another file beside it"
+        )
+    inherited, files = _with_base(below, (*above, path))
+    return merged(inherited, own), files
+
+
+def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mapping:
+    """The mapping in normalised TOML tables (``merge.normal``)."""
+    top = Keys(raw, "mapping")
+    export = Keys(top.table("export"), "[export]")
+    tables = {n: _table(n, block) for n, block in top.table("tables").items()}
+    if not tables:
+        raise MappingError("mapping: no [tables.…]; name at least one, such as [tables.deals]")
+    result = Mapping(
+        name=export.text("name", name),
+        as_of=export.text("as_of"),
+        zone=zone_name(export.text("zone", "UTC"), "[export].zone"),
+        dates=export.words("dates", ("iso",)),
+        missing=export.words("missing"),
+        decimal=export.text("decimal", "."),
+        thousands=export.text("thousands") if export.has("thousands") else None,
+        currency=export.text("currency"),
+        delimiter=export.text("delimiter"),
+        encoding=export.text("encoding"),
+        tables=tables,
+        acknowledged=list(export.words("acknowledged")),
+        fixed={t: list(Keys(top.table("fixed"), "[fixed]").words(t)) for t in top.table("fixed")},
+        questions={q: dict(v) for q, v in top.table("questions").items()},
+        files=files,
+    )
+    export.done()
+    top.done()
+    _check(result)
+    return result
+
+
+def _table(name: str, raw: Any) -> TableSpec:
+    keys = Keys(raw, f"[tables.{name}]")
+    to = known(keys.text("to", name), TABLES, "canonical table", keys.where)
+    of = keys.text("of")
+    columns = {
+        known(c, (x.name for x in TABLES[to].columns), f"column of {to}", keys.where): column_specs(
+            spec, f"{keys.where} {c}"
+        )
+        for c, spec in keys.table("columns").items()
+    }
+    every = keys.flag("custom_fixed")
+    custom = {
+        c: _custom(c, spec, to, every, keys.where) for c, spec in keys.table("custom").items()
+    }
+    fields = {c: column_specs(s, f"{keys.where} {c}") for c, s in keys.table("fields").items()}
+    result = TableSpec(
+        name=name,
+        to=to,
+        source=keys.words("from", (name,)),
+        optional=keys.flag("optional"),
+        where=conditions(keys.raw.get("where", {}) if keys.has("where") else {}, keys.where),
+        join=tuple(_join(j, keys.where) for j in keys.items("join")),
+        columns=columns,
+        custom={c: specs for c, (_, specs) in custom.items()},
+        custom_fields={c: declared for c, (declared, _) in custom.items()},
+        fields=fields,
+        of=of,
+        newest=column_specs(keys.raw["newest"], f"{keys.where} newest")
+        if keys.has("newest")
+        else (),
+        require=keys.words("require"),
+    )
+    keys.done()
+    return result
+
+
+def _custom(
+    name: str, specs: Any, table: str, every_fixed: bool, where: str
+) -> tuple[CustomField, tuple[ColumnSpec, ...]]:
+    where = f"{where} custom {name}"
+    if TABLES[table].column(name) is not None:
+        raise MappingError(f"{where}: {name!r} is a canonical column of {table}; map it there")
+    if not name.isidentifier() or name != name.lower():
+        raise MappingError(f"{where}: write the name as lower_case letters, digits and _")
+    keys = Keys(specs[0], where)
+    kind = known(keys.text("kind"), CUSTOM_KINDS, "kind", where)
+    declared = CustomField(
+        name=name,
+        kind=cast(Kind, kind),
+        fixed=keys.flag("fixed", every_fixed),
+        unit=keys.text("unit"),
+        label=keys.text("label"),
+    )
+    described = {"kind", "fixed", "unit", "label"}
+    plain = [{k: v for k, v in spec.items() if k not in described} for spec in specs]
+    return declared, column_specs(plain, where)
+
+
+def _join(raw: Any, where: str) -> JoinSpec:
+    keys = Keys(raw, f"{where} join")
+    on = keys.raw.get("on") if keys.has("on") else None
+    choices = [Keys(o, f"{keys.where} on") for o in (on if isinstance(on, list) else [on])]
+    result = JoinSpec(
+        prefix=keys.text("prefix") or (*keys.words("from"), "")[0],
+        source=keys.words("from"),
+        on=tuple(tuple((left, o.text(left)) for left in o.raw) for o in choices),
+        optional=keys.flag("optional"),
+    )
+    if not all(result.on) or not result.source:
+        raise MappingError(f"{where} join: needs `from` (a file) and `on` (column = column)")
+    keys.done()
+    return result
+
+
+def _check(mapping: Mapping) -> None:
+    """What single blocks cannot see: keys, custom kinds, questions, outcomes without a time."""
+    for question in mapping.questions:
+        known(question, QUESTIONS, "question", "[questions]")
+    for table, columns in mapping.fixed.items():
+        known(table, TABLES, "canonical table", "[fixed]")
+        for column in columns:
+            known(column, (c.name for c in TABLES[table].columns), "column", f"[fixed] {table}")
+    kinds: dict[tuple[str, str], Kind] = {}
+    for spec in mapping.tables.values():
+        _check_table(spec, mapping)
+        for name, custom in spec.custom_fields.items():
+            if kinds.setdefault((spec.to, name), custom.kind) != custom.kind:
+                raise MappingError(f"[tables.{spec.name}]: custom {name} has two kinds; choose one")
+
+
+def _check_table(spec: TableSpec, mapping: Mapping) -> None:
+    where, key = f"[tables.{spec.name}]", TABLES[spec.to].key
+    if spec.to in MUST_HAVE_KEY and key not in spec.columns:
+        raise MappingError(f"{where}: {key} is not mapped; every row of {spec.to} needs its key")
+    dated = "created_at" in spec.columns and "closed_at" not in spec.columns
+    if spec.to in OUTCOMES and "outcome" in spec.columns and dated:
+        raise MappingError(
+            f"{where}: outcome and created_at are mapped but closed_at is not; map it, or leave "
+            f"created_at out and the table is read as flat"
+        )
+    for column in spec.require:
+        known(column, [*spec.columns, *spec.custom], "mapped column", f"{where} require")
+    if spec.fields and spec.to != "changes":
+        raise MappingError(f"{where}: `fields` is for changes, this block is for {spec.to}")
+    for column in spec.fields:
+        known(spec.of, OUTCOMES, "entity table for `of`", where)
+        names = [c.name for c in TABLES[spec.of].columns]
+        names += [f.name for f in mapping.custom().get(spec.of, [])]
+        known(column, names, f"column of {spec.of}", f"{where} fields")

@@ -1,0 +1,1 @@
+"""From the words of an export to the rows of the canonical tables."""
