@@ -1,0 +1,300 @@
+"""The contract: records in the CRM's canonical terms, checked one by one.
+
+Every field comes from ``features.schema.TABLES``; there is no second list. ``serving.records`` says
+which rows a checked record becomes, ``serving.answers`` what is answered.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from features.schema import LARGEST_NUMBER, TABLES, Column
+
+MOST_RECORDS = 1000
+"""Records of one request."""
+
+MOST_ROWS = 20_000
+"""Rows of one list of one record; a record with more belongs in the nightly batch."""
+
+LONGEST_ID = 200
+LONGEST_WORD = 10_000
+
+SINGULAR = {"leads": "lead", "deals": "deal", "accounts": "account", "contacts": "contact"}
+"""What one row of a table is called in a record."""
+
+CHILDREN = ("activities", "changes", "subscriptions", "invoices")
+"""The lists that every record may bring."""
+
+_TOO_LARGE = (
+    f"a number beyond {LARGEST_NUMBER:.0e} is a typing error, not a fact; "
+    "leave the field out if it is not known"
+)
+_EXAMPLE = "2026-03-01T09:30:00Z"
+
+
+def as_id(value: Any) -> Any:
+    """A key as text; whole numbers are accepted, for some CRMs send their keys as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def read_instant(value: Any) -> datetime:
+    """An ISO 8601 instant with a zone."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("wrong_type", f"must be ISO 8601 text such as {_EXAMPLE}")
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        said = f"not an ISO 8601 instant; write it as {_EXAMPLE}"
+        raise PydanticCustomError("bad_instant", said) from None
+    if at.tzinfo is None:
+        said = f"the instant names no time zone; write it as {_EXAMPLE}"
+        raise PydanticCustomError("instant_without_zone", said)
+    return at
+
+
+def _as_stated(value: Any) -> Any:
+    """A change's value as text: CRMs send amounts as numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return repr(value)
+
+
+def _custom(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if not isinstance(value, int | float):
+        raise PydanticCustomError("wrong_type", "must be text, a number, true, false or null")
+    if not abs(value) <= LARGEST_NUMBER:
+        raise PydanticCustomError("number_too_large", _TOO_LARGE)
+    return value
+
+
+_WORD = StringConstraints(max_length=LONGEST_WORD)
+_ID = StringConstraints(min_length=1, max_length=LONGEST_ID)
+Key = Annotated[str, _ID, BeforeValidator(as_id, json_schema_input_type=str | int)]
+Word = Annotated[str, _WORD]
+Stated = Annotated[str, _WORD, BeforeValidator(_as_stated, json_schema_input_type=str | float)]
+Number = Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+Instant = Annotated[
+    datetime,
+    PlainValidator(read_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": [_EXAMPLE]}),
+]
+CustomName = Annotated[str, _ID]
+CustomValue = Annotated[
+    Any, PlainValidator(_custom), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
+]
+
+_TYPES: dict[str, Any] = {
+    "key": Key,
+    "ref": Key,
+    "category": Word,
+    "text": Word,
+    "number": Number,
+    "boolean": bool,
+    "instant": Instant,
+}
+
+
+class Strict(BaseModel):
+    """No conversions, no unknown fields, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@cache
+def row_model(table: str, scored: bool) -> type[Strict]:
+    """One row of a canonical table; ``scored``: it is the entity asked about, not its relative.
+
+    Of a relative, keys and references may be left out: belonging to the record says them.
+    """
+    fields: dict[str, Any] = {
+        c.name: _field(table, c, c.required and (scored or not _implied(c)))
+        for c in TABLES[table].columns
+    }
+    said = Field(None, description="the company's own fields, by the names of its mapping")
+    fields["custom"] = (dict[CustomName, CustomValue] | None, said)
+    name = f"{table.title()}{'' if scored else 'Related'}Row"
+    return create_model(name, __base__=Strict, **fields)
+
+
+def _implied(column: Column) -> bool:
+    return column.kind in ("key", "ref") or column.name == "entity"
+
+
+def _field(table: str, column: Column, required: bool) -> Any:
+    stated = table == "changes" and column.kind == "text"
+    kind = Stated if stated else _TYPES[column.kind]
+    unit = f" ({column.unit})" if column.unit else ""
+    said = Field(... if required else None, description=column.meaning + unit)
+    return (kind if required else kind | None, said)
+
+
+@cache
+def record_model(entity: str) -> type[Strict]:
+    """One record: the entity under its own name, its relatives, and the lists of what happened."""
+    single = [entity] if entity == "accounts" else [entity, "accounts", "contacts"]
+    lists = [*CHILDREN, "contacts", "deals"] if entity == "accounts" else list(CHILDREN)
+    fields: dict[str, Any] = {}
+    for table in single:
+        row = row_model(table, table == entity)
+        fields[SINGULAR[table]] = (row, ...) if table == entity else (row | None, None)
+    for table in lists:
+        rows: Any = list[row_model(table, False)]  # type: ignore[misc]
+        fields[table] = (rows | None, Field(None, max_length=MOST_ROWS))
+    return create_model(f"{SINGULAR[entity].title()}Record", __base__=Strict, **fields)
+
+
+class Envelope(Strict):
+    """A request: records and, optionally, the instant before which everything is known."""
+
+    as_of: Instant | None = Field(None, description="facts count if known before; default: now")
+    records: list[Any] = Field(min_length=1, max_length=MOST_RECORDS)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, where (a dotted path into the body), and what to do."""
+
+    code: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RecordFault:
+    """A record that was not scored; the others were."""
+
+    index: int
+    id: str | None
+    fault: Fault
+
+    def to_json(self) -> dict[str, Any]:
+        """Its entry in ``results``."""
+        return {"index": self.index, "id": self.id, "error": asdict(self.fault)}
+
+
+class ContractError(ValueError):
+    """A request that cannot be read at all."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"{fault.path or 'body'}: {fault.message}")
+        self.fault = fault
+
+
+def read_envelope(body: Any) -> Envelope:
+    """The request around the records; ContractError where it is not one."""
+    if not isinstance(body, dict):
+        said = 'the body must be an object such as {"records": [...]}'
+        raise ContractError(Fault("wrong_type", "", said))
+    try:
+        return Envelope.model_validate(body)
+    except ValidationError as error:
+        raise ContractError(_fault(error, Envelope, "")) from None
+
+
+def read_record(entity: str, index: int, raw: Any) -> Strict | RecordFault:
+    """A checked record of the entity's table, or what is wrong with it."""
+    model = record_model(entity)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        return RecordFault(index, _id_of(entity, raw), _fault(error, model, f"records[{index}]"))
+
+
+def _id_of(entity: str, raw: Any) -> str | None:
+    """The id of a faulty record, where it has one that can be read."""
+    row = raw.get(SINGULAR[entity]) if isinstance(raw, Mapping) else None
+    key = as_id(row.get(TABLES[entity].key)) if isinstance(row, Mapping) else None
+    return key if isinstance(key, str) and 0 < len(key) <= LONGEST_ID else None
+
+
+_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "too_long": "too_long",
+    "string_too_long": "too_long",
+    "too_short": "too_short",
+    "string_too_short": "too_short",
+    "greater_than_equal": "number_too_large",
+    "less_than_equal": "number_too_large",
+    "finite_number": "number_too_large",
+    "bad_instant": "bad_instant",
+    "instant_without_zone": "instant_without_zone",
+    "number_too_large": "number_too_large",
+}
+"""The library's kinds of error under our stable codes; every other kind is ``wrong_type``."""
+
+_SAID = {
+    "missing": "this field is required",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "float_type": "must be a number, without quotes",
+    "greater_than_equal": _TOO_LARGE,
+    "less_than_equal": _TOO_LARGE,
+    "finite_number": _TOO_LARGE,
+}
+
+
+def _fault(error: ValidationError, model: type[BaseModel], prefix: str) -> Fault:
+    """One error of a record; a misspelt field before the missing one it explains."""
+    errors = error.errors(include_url=False, include_input=False)
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    message = _message(first, model)
+    if len(errors) > 1:
+        message += f" (and {len(errors) - 1} more)"
+    return Fault(_CODES.get(first["type"], "wrong_type"), path(prefix, first["loc"]), message)
+
+
+def _message(first: ErrorDetails, model: type[BaseModel]) -> str:
+    if first["type"] == "extra_forbidden":
+        return _unknown(model, first["loc"])
+    return _SAID.get(first["type"]) or first["msg"][:1].lower() + first["msg"][1:]
+
+
+def _unknown(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    here: Any = model
+    for step in loc[:-1]:
+        if isinstance(step, str):
+            here = _inner(here.model_fields[step].annotation)
+    near = difflib.get_close_matches(str(loc[-1]), list(here.model_fields), 1)
+    if near:
+        return f"no such field; did you mean {near[0]!r}?"
+    own = "; the company's own fields belong inside 'custom'"
+    return f"no such field{own if 'custom' in here.model_fields else ''}"
+
+
+def _inner(annotation: Any) -> Any:
+    """The model inside ``X | None`` or ``list[X] | None``."""
+    while inside := get_args(annotation):
+        annotation = inside[0]
+    return annotation
+
+
+def path(prefix: str, loc: tuple[int | str, ...]) -> str:
+    """A dotted path such as records[3].lead.custom.fit."""
+    text = prefix
+    for step in loc:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text

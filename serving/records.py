@@ -1,0 +1,238 @@
+"""Checked records become rows of the canonical tables, and never see one another.
+
+Keys that belonging says (an activity in a lead's record is the lead's) are filled in. Rows that
+state another entity are nobody's here and are left out, with a warning. Records of one request that
+share a key for which one of them brought facts are scored in different rounds: else one record's
+activities at an account would count in another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from features.schema import TABLES, Kind
+from features.tables import Meta, Tables, from_records
+from serving.contracts import SINGULAR, Fault, RecordFault, Strict, path, read_instant, read_record
+
+Row = dict[str, Any]
+
+OWNERS_OF_ACTIVITIES = ("lead_id", "deal_id", "account_id")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as rows of canonical tables; ``keys`` are what it could share with another's.
+
+    brought: those of ``keys`` for which it brings facts
+    """
+
+    index: int
+    id: str
+    rows: dict[str, list[Row]]
+    keys: frozenset[tuple[str, str]]
+    brought: frozenset[tuple[str, str]]
+    warnings: list[str] = field(default_factory=list)
+
+
+class _FaultError(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class Reader:
+    """Reads the records of one entity under the custom fields of one data set."""
+
+    def __init__(self, entity: str, meta: Meta) -> None:
+        self.entity, self.meta = entity, meta
+        self.key = TABLES[entity].key
+        self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
+
+    def read(self, index: int, raw: Any) -> Record | RecordFault:
+        """The rows of one record, or what is wrong with it."""
+        checked = read_record(self.entity, index, raw)
+        if isinstance(checked, RecordFault):
+            return checked
+        entity_id = getattr(getattr(checked, SINGULAR[self.entity]), self.key)
+        try:
+            return self._record(index, entity_id, checked)
+        except _FaultError as wrong:
+            return RecordFault(index, entity_id, wrong.fault)
+
+    def _record(self, index: int, entity_id: str, checked: Strict) -> Record:
+        place, warnings = f"records[{index}]", dict[str, None]()
+        rows: dict[str, list[Row]] = {}
+        for name, value in vars(checked).items():
+            if value is None:
+                continue
+            table = _TABLE_OF.get(name, name)
+            if isinstance(value, list):
+                rows[table] = [
+                    self._row(table, item, f"{place}.{name}[{i}]", f"{name}[]", warnings)
+                    for i, item in enumerate(value)
+                ]
+            else:
+                rows[table] = [self._row(table, value, f"{place}.{name}", name, warnings)]
+        entity = rows[self.entity][0]
+        account = self._account(index, entity_id, entity, rows, place)
+        contact = _same_contact(entity, rows, place, index)
+        self._belong(entity_id, account, rows, warnings)
+        keys = {(self.entity, entity_id), ("accounts", account), ("contacts", contact)}
+        brought = {(self.entity, entity_id)}
+        if any(rows.get(t) for t in _OF_ACCOUNT) or self._at(account, rows):
+            brought.add(("accounts", account))
+        if rows.get("contacts"):
+            brought.add(("contacts", contact))
+        return Record(index, entity_id, rows, frozenset(keys), frozenset(brought), list(warnings))
+
+    def _row(
+        self, table: str, model: Any, place: str, spoken: str, warnings: dict[str, None]
+    ) -> Row:
+        """A checked row without its gaps, its custom fields beside the canonical ones."""
+        row = {k: v for k, v in vars(model).items() if v is not None}
+        kinds = self.custom[table]
+        for name, value in (row.pop("custom", None) or {}).items():
+            kind = kinds.get(name)
+            if kind is None:
+                warnings[f"{spoken}.custom.{name} is not known to the model and was not used"] = (
+                    None
+                )
+            elif value is not None:
+                row[name] = _typed(kind, value, path(place, ("custom", name)))
+        return row
+
+    def _account(
+        self, index: int, entity_id: str, entity: Row, rows: Mapping[str, list[Row]], place: str
+    ) -> str:
+        """The record's account; a stand-in where facts are brought of an account without an id."""
+        if self.entity == "accounts":
+            return entity_id
+        brought = rows.get("accounts", [])
+        stated = brought[0].get("account_id") if brought else None
+        known: str | None = entity.get("account_id")
+        if stated is not None and known is not None and stated != known:
+            said = f"the {SINGULAR[self.entity]} names another account_id than its account"
+            raise _FaultError(Fault("account_mismatch", f"{place}.account.account_id", said))
+        account = known or stated
+        if account is None:
+            account = _stand_in(index)
+        if brought:
+            entity["account_id"] = brought[0]["account_id"] = account
+        elif stated is not None:
+            entity["account_id"] = account
+        return account
+
+    def _belong(
+        self, entity_id: str, account: str, rows: dict[str, list[Row]], warnings: dict[str, None]
+    ) -> None:
+        """Fill in what belonging says; leave out, with a warning, what belongs elsewhere."""
+        kept: dict[str, list[Row]] = {}
+        if "activities" in rows:
+            kept["activities"] = [
+                r for r in rows["activities"] if self._own_activity(r, entity_id, account)
+            ]
+        for row in rows.get("changes", []):
+            row.setdefault("entity", self.entity)
+            row.setdefault("entity_id", entity_id)
+        own = (self.entity, entity_id)
+        if "changes" in rows:
+            kept["changes"] = [r for r in rows["changes"] if (r["entity"], r["entity_id"]) == own]
+        for table in _OF_ACCOUNT_LISTS if self.entity == "accounts" else _OF_ACCOUNT_LISTS[:2]:
+            if table in rows:
+                for row in rows[table]:
+                    row.setdefault("account_id", account)
+                kept[table] = [r for r in rows[table] if r["account_id"] == account]
+        for table, left in kept.items():
+            if lost := len(rows[table]) - len(left):
+                warnings[
+                    f"{lost} of {len(rows[table])} {table} belong elsewhere and were not used"
+                ] = None
+            rows[table] = left
+
+    def _own_activity(self, row: Row, entity_id: str, account: str) -> bool:
+        """Whether an activity is the entity's or its account's; foreign keys are taken off it."""
+        stated = {k: row.pop(k) for k in OWNERS_OF_ACTIVITIES if k in row}
+        if not stated:
+            stated = {self.key: entity_id}
+        if stated.get("account_id") == account:
+            row["account_id"] = account
+        if stated.get(self.key) == entity_id:
+            row[self.key] = entity_id
+        return "account_id" in row or self.key in row
+
+    def _at(self, account: str, rows: Mapping[str, list[Row]]) -> bool:
+        return any(r.get("account_id") == account for r in rows.get("activities", []))
+
+    def tables(self, records: Iterable[Record]) -> Tables:
+        """The rows of some records as tables."""
+        rows: dict[str, list[Row]] = {self.entity: []}
+        for record in records:
+            for table, own in record.rows.items():
+                rows.setdefault(table, []).extend(own)
+        return from_records(rows, self.meta)
+
+
+_TABLE_OF = {single: table for table, single in SINGULAR.items()}
+_OF_ACCOUNT_LISTS = ("subscriptions", "invoices", "contacts", "deals")
+_OF_ACCOUNT = ("accounts", "subscriptions", "invoices")
+
+
+def _stand_in(index: int) -> str:
+    """A key no CRM can have sent: keys are checked, and this one is longer than allowed."""
+    return f"{index}".rjust(201, " ")
+
+
+def _same_contact(entity: Row, rows: Mapping[str, list[Row]], place: str, index: int) -> str:
+    """The record's contact, or a stand-in; an account's people are a list and no one's contact."""
+    brought = rows.get("contacts", [])
+    if "accounts" in rows and rows["accounts"][0] is entity:
+        return _stand_in(index)
+    stated = brought[0].get("contact_id") if brought else None
+    known: str | None = entity.get("contact_id")
+    if stated is not None and known is not None and stated != known:
+        said = "the record names another contact_id than its contact"
+        raise _FaultError(Fault("contact_mismatch", f"{place}.contact.contact_id", said))
+    contact = known or stated or _stand_in(index)
+    if brought:
+        entity["contact_id"] = brought[0]["contact_id"] = contact
+    return contact
+
+
+def _typed(kind: Kind, value: Any, place: str) -> Any:
+    """A custom value of the kind that its mapping declared."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "instant":
+        try:
+            return read_instant(value)
+        except PydanticCustomError as wrong:
+            raise _FaultError(Fault(wrong.type, place, wrong.message())) from None
+    if kind in ("category", "text"):
+        if isinstance(value, str) or (isinstance(value, int) and number):
+            return str(value)
+        raise _FaultError(Fault("wrong_type", place, "the mapping declares this field as text"))
+    if kind == "number" and not number:
+        raise _FaultError(Fault("wrong_type", place, "the mapping declares this field as a number"))
+    if kind == "boolean" and not isinstance(value, bool):
+        raise _FaultError(
+            Fault("wrong_type", place, "the mapping declares this field true or false")
+        )
+    return value
+
+
+def rounds(records: Sequence[Record]) -> list[list[Record]]:
+    """Records in groups that can share one set of tables without seeing one another's rows."""
+    brought = frozenset[tuple[str, str]]().union(*(r.brought for r in records))
+    free: dict[tuple[str, str], int] = {}
+    found: list[list[Record]] = []
+    for record in records:
+        shared = record.keys & brought
+        turn = max((free.get(key, 0) for key in shared), default=0)
+        free.update(dict.fromkeys(shared, turn + 1))
+        while len(found) <= turn:
+            found.append([])
+        found[turn].append(record)
+    return found

@@ -1,0 +1,277 @@
+"""Scoring: the one function behind the endpoint and the batch.
+
+What a bundle needs once (definitions, the reference's events, the groups of columns) is made when
+it is loaded; then a score is features, matrix, margins, curve and reasons, for one record or for
+a hundred thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from features.asof import Events, past
+from features.catalog import chosen, compute
+from features.frame import Features, FeatureSpec, Spine
+from features.reference import CARRIED, tables_of
+from features.schema import OUTCOMES, TABLES
+from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Table, Tables
+from features.view import Timeline, View, Where
+from serving.sentences import absence, sentence
+from training.models.bundle import Bundle
+from training.models.grades import grade
+from training.models.reasons import points
+
+TOP = 5
+"""Reasons given unless asked otherwise."""
+
+FAINT = 0.01
+"""An effect below this (log-odds) is no reason to tell anyone; it goes to the others."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one group of related features did to a score.
+
+    code       the group; stable
+    feature    the feature of the group that pushed most in the group's direction
+    value      its value in its own unit, a word for a category; None where there was no event yet
+    effect     of the whole group in log-odds; points the same in probability (0.06: 6 points)
+    own        whether a seller can influence it
+    """
+
+    code: str
+    feature: str
+    value: float | str | None
+    unit: str
+    effect: float
+    points: float
+    direction: Literal["up", "down"]
+    sentence: str
+    own: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of n entities at one cutoff.
+
+    probability (n,) of the first outcome by the horizon; incidence (n, K, J) of each outcome by the
+    end of each bin; reasons, largest first, and others (n,) the effect of all else in log-odds: the
+    two sum to logit(probability) - logit(baseline)
+    """
+
+    ids: list[str]
+    cutoff: int
+    probability: Floats
+    incidence: Floats
+    grades: list[str]
+    reasons: list[list[Reason]]
+    others: Floats
+    baseline: float
+
+    @property
+    def curve(self) -> Floats:
+        """(n, K) probability of the scored outcome by the end of each bin."""
+        return self.incidence[:, :, 0]
+
+
+class RequestTimeline(Timeline):
+    """A request's tables before the bundle's sellers and rates, which are sorted only once."""
+
+    def __init__(self, tables: Tables, carried: Timeline) -> None:
+        super().__init__(tables)
+        self._carried = carried
+
+    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
+        """As ``Timeline.rows``."""
+        return self._carried.rows(table, ids) if table in CARRIED else super().rows(table, ids)
+
+    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
+        """As ``Timeline.places``."""
+        if table in CARRIED:
+            return self._carried.places(table, by, ids)
+        return super().places(table, by, ids)
+
+    def events(self, table: str, by: str, at: str = "", where: Where = ()) -> Events:
+        """As ``Timeline.events``."""
+        if table in CARRIED:
+            return self._carried.events(table, by, at, where)
+        return super().events(table, by, at, where)
+
+
+class Scorer:
+    """A bundle made ready to score."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.entity: str = bundle.question["entity"]
+        self.flat: bool = bool(bundle.question.get("flat", False))
+        self.edges: tuple[float, ...] = bundle.model.edges
+        self.outcome: str = OUTCOMES[self.entity][0]
+        self.definitions = chosen(self.entity, bundle.meta, bundle.features)
+        self.history = Timeline(tables_of(bundle.reference, bundle.meta))
+        self.specs = self._in_matrix_order()
+        self.log_odds = bundle.model.baseline_log_odds
+        self._states_absence = np.array([bool(absence(s)) for s in self.specs])
+
+    def _in_matrix_order(self) -> list[FeatureSpec]:
+        known = {spec.name: spec for spec in self.bundle.features}
+        return [known[name] for name in self.bundle.model.encoding.names]
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The groups of features, by first appearance."""
+        return list(dict.fromkeys(spec.group for spec in self.specs))
+
+    @cached_property
+    def members(self) -> list[list[int]]:
+        """The columns of each group."""
+        return [[f for f, s in enumerate(self.specs) if s.group == g] for g in self.groups]
+
+    @cached_property
+    def _order(self) -> Ints:
+        return np.array([f for group in self.members for f in group], np.int64)
+
+    @cached_property
+    def _starts(self) -> Ints:
+        sizes = np.array([len(group) for group in self.members], np.int64)
+        return np.cumsum(sizes) - sizes
+
+    def timeline(self, tables: Any) -> Timeline:
+        """The timeline of a request, whose tables bring no sellers and rates of their own."""
+        carried = {t: self.history.tables[t] for t in CARRIED}
+        return RequestTimeline(
+            type(tables)({**tables.tables, **carried}, tables.meta), self.history
+        )
+
+    def features(
+        self, timeline: Timeline, ids: list[str], cutoff: int, history: Timeline | None = None
+    ) -> Features:
+        """The bundle's features of the entities at the cutoff (ignored by a flat question)."""
+        at = NAT if self.flat else cutoff
+        spine = Spine(self.entity, ids, np.full(len(ids), at, np.int64))
+        return compute(View(timeline, spine, history), self.definitions)
+
+    def score(
+        self,
+        timeline: Timeline,
+        ids: list[str],
+        cutoff: int,
+        history: Timeline | None = None,
+        top: int = TOP,
+    ) -> Scored:
+        """Score the entities as they were just before ``cutoff`` (microseconds).
+
+        ``history`` are the company's closed cases where ``timeline`` does not hold them: a
+        request's come from the bundle (``Scorer.history``). An id without a row has every fact
+        missing; ``standing`` tells who can be asked about.
+        """
+        features = self.features(timeline, ids, cutoff, history)
+        model = self.bundle.model
+        X = model.encoding.matrix(features)
+        probability, baseline, effects = model.explain(X)
+        incidence = model.curve(X)
+        reasons, others = self._reasons(features, X, effects, top)
+        return Scored(
+            ids,
+            cutoff,
+            probability,
+            incidence,
+            grade(probability, self.bundle.grades),
+            reasons,
+            others,
+            baseline,
+        )
+
+    def _reasons(
+        self, features: Features, X: Floats, effects: Floats, top: int
+    ) -> tuple[list[list[Reason]], Floats]:
+        stated = ~np.isnan(X) | self._states_absence
+        told = np.where(stated, effects, 0.0)
+        # not a matrix product: its rounding depends on how many rows there are
+        grouped = np.add.reduceat(told[:, self._order], self._starts, axis=1)
+        untold = effects.sum(axis=1) - grouped.sum(axis=1)
+        moved = points(np.column_stack([grouped, untold]), self.log_odds)
+        ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :top]
+        reasons, others = [], effects.sum(axis=1)
+        for i, groups in enumerate(ranked.tolist()):
+            row = told[i].tolist()
+            clear = [g for g in groups if abs(grouped[i, g]) >= FAINT]
+            reasons.append(
+                [self._reason(features, i, g, grouped[i, g], moved[i, g], row) for g in clear]
+            )
+            others[i] -= sum(r.effect for r in reasons[i])
+        return reasons, others
+
+    def _reason(
+        self,
+        features: Features,
+        row: int,
+        group: int,
+        effect: float,
+        moved: float,
+        told: list[float],
+    ) -> Reason:
+        way = 1.0 if effect > 0 else -1.0
+        spec = self.specs[max(self.members[group], key=lambda f: way * told[f])]
+        value = value_of(features, spec, row)
+        return Reason(
+            code=spec.group,
+            feature=spec.name,
+            value=value,
+            unit=spec.unit,
+            effect=float(effect),
+            points=float(moved),
+            direction="up" if effect > 0 else "down",
+            sentence=sentence(spec, value, moved, self.outcome, self.bundle.meta.currency),
+            own=any(self.specs[f].own for f in self.members[group]),
+        )
+
+    @property
+    def born_column(self) -> str:
+        """The instant from which an entity can be asked about.
+
+        An account's is when it became a customer, where the training data knew that day (then the
+        bundle has a tenure), as ``training.snapshots.born_at``.
+        """
+        if self.entity == "accounts" and any(s.name == "tenure" for s in self.specs):
+            return "customer_at"
+        return TABLES[self.entity].born
+
+    def standing(self, table: Table, cutoff: int) -> tuple[Bools, Bools, Bools]:
+        """Rows of the entity table whose birth is unknown, that are not yet born, that are closed.
+
+        None of the three is open at ``cutoff``; all three are false for a flat question.
+        """
+        if self.flat:
+            return (np.zeros(table.n, np.bool_),) * 3
+        at: Instants = np.full(table.n, cutoff, np.int64)
+        born = table.instant(self.born_column)
+        unknown = born == NAT
+        seen = past(np.maximum(born, table.instant("available_at")), at)
+        return unknown, ~unknown & ~seen, past(table.instant("closed_at"), at)
+
+
+def value_of(features: Features, spec: FeatureSpec, row: int) -> float | str | None:
+    """A feature's value of one row as a JSON type; None where it is missing."""
+    column = features.columns[spec.name]
+    if isinstance(column, Coded):
+        place = int(column.codes[row])
+        return column.values[place] if place >= 0 else None
+    value = float(column[row])
+    return None if np.isnan(value) else value
+
+
+def score(
+    bundle: Bundle, timeline: Timeline, ids: list[str], cutoff: int, top: int = TOP
+) -> Scored:
+    """Score entities of a whole data set: ``timeline`` holds them, and is its own history."""
+    return Scorer(bundle).score(timeline, ids, cutoff, top=top)
