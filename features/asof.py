@@ -13,7 +13,7 @@ entity's features do not depend, to the last bit, on who else is in the table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from numba import njit
 from features.tables import DAY, NAT, Bools, Floats, Instants, Ints
 
 _NEVER = np.iinfo(np.int64).max
-_SHORT = 32  # below this an insertion sort beats numba's merge sort
+_SHORT = 24  # runs this short are sorted by insertion, longer ones merged
 
 
 @njit(cache=True, nogil=True)
@@ -46,21 +46,66 @@ def _group(codes: Any, groups: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _insert(keys: Any, order: Any, lo: int, hi: int) -> None:
+    for i in range(lo + 1, hi):
+        key, item, j = keys[i], order[i], i - 1
+        while j >= lo and keys[j] > key:
+            keys[j + 1], order[j + 1] = keys[j], order[j]
+            j -= 1
+        keys[j + 1], order[j + 1] = key, item
+
+
+@njit(cache=True, nogil=True)
+def _merge(keys: Any, order: Any, lo: int, middle: int, hi: int, key: Any, item: Any) -> None:
+    """Merge two sorted neighbours; ``key`` and ``item`` are room for the left one."""
+    if keys[middle - 1] <= keys[middle]:
+        return
+    left = middle - lo
+    key[:left], item[:left] = keys[lo:middle], order[lo:middle]
+    i, j, place = 0, middle, lo
+    while i < left:
+        if j < hi and keys[j] < key[i]:
+            keys[place], order[place] = keys[j], order[j]
+            j += 1
+        else:
+            keys[place], order[place] = key[i], item[i]
+            i += 1
+        place += 1
+
+
+@njit(cache=True, nogil=True)
 def _sort_within(keys: Any, order: Any, starts: Any) -> None:
     """Sort ``order`` (and ``keys`` with it) within each group by key, stably and in place."""
+    largest = 0
+    for g in range(len(starts) - 1):
+        largest = max(largest, starts[g + 1] - starts[g])
+    key, item = np.empty(largest, keys.dtype), np.empty(largest, order.dtype)
     for g in range(len(starts) - 1):
         lo, hi = starts[g], starts[g + 1]
-        if hi - lo <= _SHORT:
-            for i in range(lo + 1, hi):
-                key, item, j = keys[i], order[i], i - 1
-                while j >= lo and keys[j] > key:
-                    keys[j + 1], order[j + 1] = keys[j], order[j]
-                    j -= 1
-                keys[j + 1], order[j + 1] = key, item
-        else:
-            by_key = np.argsort(keys[lo:hi], kind="mergesort")
-            keys[lo:hi] = keys[lo:hi][by_key]
-            order[lo:hi] = order[lo:hi][by_key]
+        for run in range(lo, hi, _SHORT):
+            _insert(keys, order, run, min(run + _SHORT, hi))
+        width = _SHORT
+        while width < hi - lo:
+            for run in range(lo, hi - width, 2 * width):
+                _merge(keys, order, run, run + width, min(run + 2 * width, hi), key, item)
+            width *= 2
+
+
+@njit(cache=True, nogil=True)
+def _select(keep: Any, rows: Any, starts: Any) -> Any:
+    """Positions of the events whose row is kept, and where their groups start."""
+    kept = np.zeros(len(starts), np.int64)
+    for g in range(len(starts) - 1):
+        kept[g + 1] = kept[g]
+        for i in range(starts[g], starts[g + 1]):
+            kept[g + 1] += keep[rows[i]]
+    positions = np.empty(kept[-1], np.int64)
+    place = 0
+    for i in range(len(rows)):
+        if keep[rows[i]]:
+            positions[place] = i
+            place += 1
+    return positions, kept
 
 
 @njit(cache=True, nogil=True)
@@ -113,22 +158,35 @@ def _running_extreme(occurred: Any, starts: Any, latest: bool) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _superseded(codes: Any, known: Any, leave: Any, order: Any, starts: Any) -> Any:
-    """When each event stops being the one that keeps its code in sight.
+def _superseded(codes: Any, words: int, known: Any, leave: Any, starts: Any) -> Any:
+    """When each event stops being the one that keeps its code (0 … words - 1) in sight.
 
-    ``order`` sorts the positions of each group by (code, position); the sight of a code ends at the
-    latest leave so far, or passes on to the code's next event.
+    The sight of a code ends at the latest leave so far, or passes on to the code's next event.
     """
-    out = np.empty(len(codes), np.int64)
+    ends = np.empty(len(codes), np.int64)
+    keeper = np.full(words, -1, np.int64)  # the event that keeps each code in sight
+    latest = np.empty(words, np.int64)
     for g in range(len(starts) - 1):
-        latest = np.int64(0)
         for i in range(starts[g], starts[g + 1]):
-            p = order[i]
-            first = i == starts[g] or codes[order[i - 1]] != codes[p]
-            latest = leave[p] if first else max(latest, leave[p])
-            last = i + 1 == starts[g + 1] or codes[order[i + 1]] != codes[p]
-            out[p] = latest if last else min(latest, known[order[i + 1]])
-    return out
+            word, before = codes[i], keeper[codes[i]]
+            if before >= starts[g]:
+                ends[before] = min(latest[word], known[i])
+                latest[word] = max(latest[word], leave[i])
+            else:
+                latest[word] = leave[i]
+            keeper[word] = i
+        for i in range(starts[g], starts[g + 1]):
+            if keeper[codes[i]] == i:
+                ends[i] = latest[codes[i]]
+    return ends
+
+
+def _dense(codes: Ints) -> Ints:
+    """Codes counted from 0, renumbered where they are spread too thin to index an array."""
+    low, high = int(codes.min()), int(codes.max())
+    if high - low > 4 * len(codes) + 100_000:
+        return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    return codes - low
 
 
 @dataclass(frozen=True)
@@ -152,6 +210,7 @@ class Events:
     known: Instants
     occurred: Instants
     starts: Ints
+    _sums: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
 
     @staticmethod
     def of(
@@ -162,27 +221,34 @@ class Events:
         codes (n,) entity of each event in 0 … groups - 1; occurred, available (n,) microseconds.
         Ties keep the order of the rows.
         """
-        codes = np.where(occurred == NAT, -1, codes).astype(np.int64)
+        if (occurred == NAT).any():
+            codes = np.where(occurred == NAT, np.int64(-1), codes)
         known = occurred if available is None else np.maximum(occurred, available)
         rows, starts = _group(codes, groups)
         keys = known[rows]
         _sort_within(keys, rows, starts)
-        return Events(rows, keys, occurred[rows], starts)
+        return Events(rows, keys, keys if available is None else occurred[rows], starts)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def select(self, keep: Bools) -> Events:
         """Only the events whose original row is marked in ``keep``."""
-        kept = keep[self.rows]
-        counts = np.concatenate([[0], np.cumsum(kept)])
-        starts = counts[self.starts].astype(np.int64)
-        return Events(self.rows[kept], self.known[kept], self.occurred[kept], starts)
+        positions, starts = _select(keep, self.rows, self.starts)
+        known = self.known[positions]
+        occurred = known if self.known is self.occurred else self.occurred[positions]
+        return Events(self.rows[positions], known, occurred, starts)
+
+    def sums(self, values: Floats) -> Floats:
+        """Prefix sums of ``values`` (one a table row), kept while the same values are asked for."""
+        if not self._sums or self._sums[0][0] is not values:
+            self._sums[:] = [(values, _prefix_sums(values[self.rows], self.starts))]
+        return self._sums[0][1]
 
     @cached_property
     def late(self) -> bool:
         """Whether any event became known after it occurred."""
-        return bool((self.known != self.occurred).any())
+        return self.known is not self.occurred and bool((self.known != self.occurred).any())
 
     @cached_property
     def latest(self) -> Ints:
@@ -243,15 +309,16 @@ class Seen:
     def total(self, values: Floats, days: float | None = None) -> Floats:
         """(n,) sum of the known ``values`` (one a table row); 0 where there are none."""
         events = self.events
-        here = values[events.rows]
-        total = self._prefix(_prefix_sums(here, events.starts), self.hi)
+        total = self._prefix(events.sums(values), self.hi)
         if days is None:
             return total
         leaving = events.leaving(days)
         left = self._left(leaving)
-        if leaving.order is not None:
-            here = here[leaving.order]
-        total = total - self._prefix(_prefix_sums(here, events.starts), left)
+        if leaving.order is None:
+            gone = events.sums(values)
+        else:
+            gone = _prefix_sums(values[events.rows[leaving.order]], events.starts)
+        total = total - self._prefix(gone, left)
         # an empty window is exactly 0, not the rounding of a difference of sums
         return np.where(self.hi > left, total, 0.0)
 
@@ -305,16 +372,16 @@ class Seen:
 
     def distinct(self, codes: Ints, days: float | None = None) -> Floats:
         """(n,) how many different ``codes`` (one a table row; negative is missing) are seen."""
-        events = self.events.select(codes >= 0)
+        events = self.events if codes.min(initial=0) >= 0 else self.events.select(codes >= 0)
+        if len(events) == 0:
+            return np.zeros(len(self))
         seen = events.at(self.groups, self.cutoffs)
-        here = codes[events.rows]
+        here = _dense(codes[events.rows])
         leave = np.full(len(events), _NEVER, np.int64)
         if days is not None:
             leave = np.maximum(events.known, events.occurred + round(days * DAY))
-        by_code, order = here.copy(), np.arange(len(events), dtype=np.int64)
-        _sort_within(by_code, order, events.starts)
-        ends = _superseded(here, events.known, leave, order, events.starts)
-        _sort_within(ends, order, events.starts)
+        ends = _superseded(here, int(here.max()) + 1, events.known, leave, events.starts)
+        _sort_within(ends, np.zeros(len(ends), np.int8), events.starts)
         gone = _before(ends, events.starts, self.groups, self.cutoffs)
         left: Floats = (seen.hi - gone).astype(np.float64)
         return left

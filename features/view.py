@@ -61,9 +61,11 @@ class Timeline:
             return every.select(self.matches(table, where))
         rows, groups = self.tables[table], self.tables[table].coded(by)
         occurred = rows.instant(at or TABLES[table].born)
-        available = rows.instant("available_at")
-        late = np.where((available == NAT) | (occurred == NAT), occurred, available)
-        return Events.of(groups.codes.astype(np.int64), len(groups.values), occurred, late)
+        available = None
+        if rows.has("available_at"):
+            available = rows.instant("available_at")
+            available = np.where((available == NAT) | (occurred == NAT), occurred, available)
+        return Events.of(groups.codes.astype(np.int64), len(groups.values), occurred, available)
 
     def matches(self, table: str, where: Where) -> Bools:
         """Rows of ``table`` for which every condition holds."""
