@@ -1,0 +1,80 @@
+# Every target in one line: `make help`. The environment is built once into .venv and again only
+# when requirements.txt changes.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+READY := $(VENV)/.ready
+
+SIZE ?= small
+SEED ?= 7
+NAME ?= $(if $(MAPPING),$(notdir $(patsubst %/,%,$(dir $(MAPPING)))),company)
+SET ?= data/$(NAME)
+PORT ?= 3000
+TRIALS ?=
+DEMO := data/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo features train serve score ui test check bench notebooks glossary lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "installing packages into $(VENV) (once) …"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+setup: $(READY) ## make .venv with every package, pinned and hashed
+
+demo: $(READY) ## demo CRM -> ingest -> train -> promote -> serve -> one explained score
+	@$(RUN) -m features demo --size $(SIZE) --seed $(SEED) --out $(DEMO)/export
+	@$(RUN) -m features ingest --data $(DEMO)/export --mapping $(DEMO)/export/mapping.toml --out $(DEMO)/canonical
+	@$(RUN) -m training train --data $(DEMO)/canonical --promote --trials $(or $(TRIALS),8)
+	@$(RUN) -m serving request --data $(DEMO)/canonical
+
+features: $(READY) ## ingest DATA with MAPPING (file or preset) and write its features as Parquet
+	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
+	@$(RUN) -m features build --data $(SET)/canonical --out $(SET)/features
+
+train: $(READY) ## ingest DATA with MAPPING, train, register, promote what is better
+	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
+	@$(RUN) -m training train --data $(SET)/canonical --promote $(if $(TRIALS),--trials $(TRIALS))
+
+serve: $(READY) ## serve the champions on PORT (3000)
+	@$(RUN) -m serving serve --port $(PORT)
+
+score: $(READY) ## score every open entity of DATA (a canonical folder; default the demo's)
+	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),data/scores)
+
+ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
+	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+test: $(READY) ## run the tests
+	@$(RUN) -m pytest
+
+check: $(READY) ## ruff, mypy --strict, the tests, the docs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(RUN) -m pytest
+
+bench: $(READY) ## run the benchmarks and print their tables
+	@$(RUN) -m benchmarks
+
+notebooks: $(READY) ## run the notebooks from top to bottom
+	@$(RUN) -m pytest tests/test_notebooks.py
+
+glossary: $(READY) ## write docs/features.md from the definitions
+	@$(RUN) -m features glossary > docs/features.md
+
+lock: ## compile requirements.txt from pyproject.toml (needs uv)
+	@uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 --quiet --upgrade \
+	  --custom-compile-command "make lock" -o requirements.txt
+
+clean: ## remove what the targets made: data/, mlruns/, caches (keeps .venv)
+	@rm -rf data .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find mlruns -mindepth 1 ! -name .gitkeep -delete
+	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""The house stands: imports run one way, and the dear or dangerous ones have one door each."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("features", "training", "serving")
+MAY_REACH = {
+    "features": ("features",),
+    "training.models": ("features", "training.models"),
+    "training": ("features", "training"),
+    "serving": ("features", "training.models", "serving"),
+}
+DOORS = {
+    "mlflow": ("training/registry.py",),
+    "optuna": ("training/tune.py",),
+    "bentoml": ("serving/service.py", "serving/__main__.py"),
+    "shap": ("training/plots.py",),
+}
+
+
+def _files() -> list[Path]:
+    return [p for top in OURS for p in sorted((ROOT / top).rglob("*.py"))]
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def _floor(path: Path) -> str:
+    place = path.relative_to(ROOT)
+    return "training.models" if place.parts[:2] == ("training", "models") else place.parts[0]
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    allowed = MAY_REACH[_floor(path)]
+    if path.relative_to(ROOT) == Path("serving/__main__.py"):
+        allowed = (*allowed, "training.registry")  # it builds and promotes
+    for name in _imports(path):
+        if name.split(".")[0] in OURS:
+            assert name.startswith(allowed), f"{path.name} may not import {name}"
+
+
+@pytest.mark.parametrize("package", sorted(DOORS))
+def test_dear_packages_have_one_door(package: str) -> None:
+    users = {
+        str(p.relative_to(ROOT))
+        for p in _files()
+        if any(name.split(".")[0] == package for name in _imports(p))
+    }
+    assert users <= set(DOORS[package])
+
+
+def test_no_pickle_anywhere() -> None:
+    banned = {"pickle", "cloudpickle", "joblib", "dill", "skops", "shelve", "marshal"}
+    for path in _files():
+        used = {name.split(".")[0] for name in _imports(path)} & banned
+        assert not used, f"{path} imports {used}"
+
+
+def test_scoring_loads_nothing_dear() -> None:
+    """A fresh process that can score has no registry, tuner, plotter, data frame or booster."""
+    code = (
+        "import sys, serving.scoring\n"
+        "dear = {'mlflow', 'optuna', 'shap', 'bentoml', 'matplotlib', 'sklearn', 'duckdb'}\n"
+        "print(sorted(dear & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_the_edges_read_the_clock() -> None:
+    edges = {"__main__.py", "service.py", "batch.py"}
+    for path in _files():
+        if path.name in edges:
+            continue
+        text = path.read_text(encoding="utf-8")
+        for clock in ("datetime.now", "Timestamp.now", "time.time(", "datetime.utcnow", "today("):
+            assert clock not in text, f"{path} reads the clock: {clock}"
