@@ -109,6 +109,13 @@ def test_a_record_scores_and_explains_alike_alone_and_in_a_batch() -> None:
         np.testing.assert_allclose(own[0], effects[i], atol=1e-13)
 
 
+def test_no_records_give_no_scores() -> None:
+    score, _, effects = MODEL.explain(TEST.X[:0])
+    assert score.shape == (0,)
+    assert effects.shape == (0, 6)
+    assert MODEL.score(TEST.X[:0]).shape == (0,)
+
+
 def test_two_fits_are_the_same_bytes() -> None:
     state = json.dumps(MODEL.to_state())
     assert json.dumps(model_of(TEACH, fit(TEACH), BLEND).to_state()) == state

@@ -127,7 +127,7 @@ def _frequent(column: Coded, min_count: int, max_levels: int) -> list[str]:
 def _code(column: Coded, codes: Mapping[str, float]) -> Floats | list[float]:
     """The code of each word; the shorter of the rows and the words is looked up."""
     values = column.values
-    if len(column.codes) < len(values):
+    if len(column.codes) <= len(values):
         return [codes.get(values[c], 0.0) if c >= 0 else np.nan for c in column.codes.tolist()]
     lookup = np.array([*(codes.get(word, 0.0) for word in values), np.nan])
     found: Floats = lookup[column.codes]  # the last place answers code -1, missing
