@@ -1,0 +1,170 @@
+"""`python -m training`: train the questions, promote a version, roll back, list."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from features.tables import Tables, read
+from training.config import Config, load_config
+from training.judge import MODEL, Judgement
+from training.teaching import askable
+from training.train import Trained, train
+
+ROOT = Path(__file__).parents[1]
+STUDIES = ROOT / "mlruns" / "studies"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 done, 2 the input was wrong, 3 a promotion was refused."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_train(commands)
+    _add_promotion(commands)
+    chosen = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = chosen.run
+    try:
+        return run(chosen)
+    except (ValueError, LookupError, FileNotFoundError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("train", help="train every question the data can answer")
+    parser.add_argument("--data", type=Path, required=True, help="a canonical data set (ingest)")
+    parser.add_argument("--question", action="append", help="only this question; may be repeated")
+    parser.add_argument("--config", type=Path, help="TOML file with a [training] table")
+    parser.add_argument("--trials", type=int, help="Optuna trials a question")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--promote", action="store_true", help="promote what beats the base rate")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_train)
+
+
+def _add_promotion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    promote = commands.add_parser("promote", help="let a version answer")
+    promote.add_argument("name")
+    promote.add_argument("version", type=int)
+    promote.add_argument("--reason", help="kept with the version")
+    promote.add_argument(
+        "--force", action="store_true", help="overrule its verdict; needs --reason"
+    )
+    promote.set_defaults(run=_promote)
+    rollback = commands.add_parser("rollback", help="let the previous champion answer again")
+    rollback.add_argument("name")
+    rollback.add_argument("--reason", help="kept with the version")
+    rollback.set_defaults(run=_rollback)
+    models = commands.add_parser("models", help="list every version")
+    models.set_defaults(run=_models)
+
+
+def _train(chosen: argparse.Namespace) -> int:
+    tables = read(chosen.data)
+    config = load_config(chosen.config, trials=chosen.trials, seed=chosen.seed)
+    names = chosen.question or askable(tables)
+    if not names:
+        raise ValueError(
+            f"{chosen.data} holds no outcome of leads, deals or accounts: nothing can be learned; "
+            f"map an outcome column"
+        )
+    failed = [n for n in names if not _train_one(n, tables, config, chosen)]
+    return 2 if len(failed) == len(names) else 0
+
+
+def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Namespace) -> bool:
+    print(f"{name}:", flush=True)
+    mapping = chosen.data / "mapping.toml"
+    try:
+        trained = train(
+            tables,
+            name,
+            config,
+            datetime.now(UTC),
+            mapping=mapping.read_text(encoding="utf-8") if mapping.is_file() else "",
+            folder=STUDIES,
+            progress=not chosen.quiet,
+        )
+    except ValueError as problem:
+        print(f"  not trained: {problem}")
+        return False
+    _say(trained)
+    _keep(trained, chosen.promote)
+    return True
+
+
+def _keep(trained: Trained, promote: bool) -> None:
+    from training import registry  # noqa: PLC0415  # mlflow takes seconds, and a failed run none
+
+    kept = registry.log_run(trained.run, ROOT)
+    print(f"  registered as {kept.name} version {kept.version} (run {kept.run_id})")
+    if not promote:
+        return
+    try:
+        registry.promote(kept.name, kept.version, root=ROOT)
+        print(f"  promoted: {kept.name} version {kept.version} is champion")
+    except registry.PromotionRefused as refused:
+        print(f"  not promoted: {refused}")
+
+
+def _say(trained: Trained) -> None:
+    teaching = trained.teaching
+    print(
+        f"  {len(teaching.spine):,} snapshots of {len(set(teaching.spine.ids)):,} "
+        f"{teaching.question.entity}, {teaching.X.shape[1]} features"
+    )
+    for note in teaching.notes:
+        print(f"  note: {note}")
+    print(_table(trained.judgement))
+    print(f"  {trained.judgement.verdict.word}: {trained.judgement.verdict.sentence}")
+
+
+def _table(judgement: Judgement) -> str:
+    board = judgement.board
+    shown = board[board["measure"].isin(["log_loss", "auc", "calibration_slope"])]
+    wide: pd.DataFrame = shown.assign(
+        text=[
+            f"{v:.3f} [{lo:.3f}, {hi:.3f}]" for v, lo, hi in shown[["value", "low", "high"]].values
+        ]
+    ).pivot(index="model", columns="measure", values="text")
+    order = [MODEL, *(m for m in wide.index if m != MODEL)]
+    text = wide.loc[order, ["log_loss", "auc", "calibration_slope"]].to_string()
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _promote(chosen: argparse.Namespace) -> int:
+    from training import registry  # noqa: PLC0415
+
+    try:
+        registry.promote(chosen.name, chosen.version, chosen.reason, chosen.force, ROOT)
+    except registry.PromotionRefused as refused:
+        print(f"refused: {refused}", file=sys.stderr)
+        return 3
+    print(f"{chosen.name} version {chosen.version} is champion")
+    return 0
+
+
+def _rollback(chosen: argparse.Namespace) -> int:
+    from training import registry  # noqa: PLC0415
+
+    version = registry.rollback(chosen.name, chosen.reason, ROOT)
+    print(f"{chosen.name} version {version} is champion again")
+    return 0
+
+
+def _models(_: argparse.Namespace) -> int:
+    from training import registry  # noqa: PLC0415
+
+    listed = registry.list_models(ROOT)
+    columns = ["name", "version", "aliases", "promotable", "created", "verdict"]
+    print(listed[columns].to_string(index=False) if len(listed) else "no model is registered yet")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""A training run, top to bottom: teach, tune, learn, judge, bundle, and what to keep of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.reference import reference
+from features.tables import Coded, Floats, Tables
+from training import plots
+from training.config import Config
+from training.judge import MODEL, Judgement, judge
+from training.learn import Learned, learn
+from training.models.bundle import Bundle, fit_grades
+from training.models.reasons import merge
+from training.runs import Run
+from training.teaching import Teaching, question_of, teach
+from training.tune import Tuned, fold_data, tune
+
+EXPLAINED = 2000
+"""Rows of the newest period that the importance plots are drawn from."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained question: what is registered, and what was seen on the way."""
+
+    run: Run
+    teaching: Teaching
+    learned: Learned
+    judgement: Judgement
+
+    @property
+    def bundle(self) -> Bundle:
+        """The deployed unit."""
+        return self.run.bundle
+
+
+def train(
+    tables: Tables,
+    name: str,
+    config: Config,
+    at: datetime,
+    *,
+    mapping: str = "",
+    folder: Path | None = None,
+    progress: bool = False,
+) -> Trained:
+    """Train one question on a canonical data set.
+
+    at      when the run is made: it names the version, and nothing else depends on it
+    mapping text of the mapping the data were read with, kept with the run
+    folder  where the Optuna study is kept, so that an interrupted run resumes; None: in memory
+
+    ValueError (with what to do) where the data cannot answer: no outcomes, one class only, no row
+    before the newest period, nothing that could be a feature.
+    """
+    question = question_of(name, tables)
+    teaching = teach(tables, question, config)
+    fingerprint = fingerprint_of(tables)
+    folds = fold_data(teaching)
+    study = _study(name, fingerprint, teaching, config)
+    tuned = tune(
+        folds,
+        teaching.encoding,
+        config,
+        timed=not question.flat,
+        study=study,
+        folder=folder,
+        progress=progress,
+    )
+    learned = learn(teaching, folds, tuned.recipe, config, progress)
+    judgement = judge(teaching, learned.model, config)
+    bundle = _bundle(teaching, learned, judgement, fingerprint, at)
+    return Trained(
+        _run(bundle, teaching, tuned, learned, judgement, config, mapping),
+        teaching,
+        learned,
+        judgement,
+    )
+
+
+def fingerprint_of(tables: Tables) -> str:
+    """sha256 over every table, column and value: the same data give the same 64 characters."""
+    digest = hashlib.sha256()
+    for table in sorted(tables):
+        for name, column in sorted(tables[table].columns.items()):
+            digest.update(f"{table}.{name}:{tables[table].n}".encode())
+            if isinstance(column, Coded):
+                digest.update("\x00".join(column.values).encode())
+            values = column.codes if isinstance(column, Coded) else column
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _study(name: str, fingerprint: str, teaching: Teaching, config: Config) -> str:
+    """The same problem has the same study; any other data or setting begins a new one.
+
+    The number of trials is no part of it, so that asking for more continues.
+    """
+    asked = {k: v for k, v in asdict(config).items() if k not in ("trials", "threads")}
+    problem = f"{fingerprint} {teaching.question} {teaching.encoding.names} {asked}"
+    return f"{name}-{hashlib.sha256(problem.encode()).hexdigest()[:16]}"
+
+
+def _bundle(
+    teaching: Teaching, learned: Learned, judgement: Judgement, fingerprint: str, at: datetime
+) -> Bundle:
+    question, split = teaching.question, teaching.split
+    model = learned.model
+    return Bundle(
+        question={
+            **asdict(question),
+            "edges": list(question.edges),
+            "outcomes": list(question.outcomes),
+        },
+        model=model,
+        features=teaching.features.specs,
+        meta=teaching.tables.meta,
+        reference=reference(teaching.tables, question.entity),
+        grades=fit_grades(learned.scores),
+        baseline=float(1.0 / (1.0 + np.exp(-model.baseline_log_odds))),
+        version=f"{question.name}-{at:%Y%m%d-%H%M%S}-{fingerprint[:8]}",
+        trained_on={
+            "fingerprint": fingerprint,
+            "snapshots": len(split.newest.train_rows),
+            "entities": len(set(teaching.entities(split.newest.train_rows))),
+            "until": split.table()["train_end"].iloc[-1],
+            "data_until": teaching.tables.meta.as_of,
+            "made_at": at.isoformat(timespec="seconds"),
+        },
+        metrics={
+            row["measure"]: {k: row[k] for k in ("value", "low", "high", "n", "baseline")}
+            for row in _finite(judgement.board[judgement.board["model"] == MODEL])
+        },
+        verdict=judgement.verdict.sentence,
+        promotable=judgement.verdict.promotable,
+    )
+
+
+def _finite(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with NaN as None: JSON has no NaN."""
+    rows = board.astype(object).where(board.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in rows]
+
+
+def _run(
+    bundle: Bundle,
+    teaching: Teaching,
+    tuned: Tuned,
+    learned: Learned,
+    judgement: Judgement,
+    config: Config,
+    mapping: str,
+) -> Run:
+    effects, values = _explained(teaching, learned, judgement)
+    specs = teaching.features.specs
+    groups, merged = merge(effects, [s.group for s in specs])
+    importance = np.abs(merged).mean(axis=0)
+    tables = {
+        "curve": judgement.curve,
+        "reliability": judgement.reliability,
+        "comparisons": pd.DataFrame([c.to_json() for c in judgement.comparisons]),
+        "trials": pd.DataFrame(tuned.trials),
+        "importance": pd.DataFrame({"group": groups, "mean_abs_log_odds": importance}).sort_values(
+            "mean_abs_log_odds", ascending=False
+        ),
+    }
+    figures = {
+        "importance": plots.importance(merged, groups),
+        "summary": plots.beeswarm(effects, values, [s.name for s in specs]),
+        "reliability": plots.reliability(judgement.reliability),
+        "curve": plots.curve(judgement.curve),
+    }
+    missing = [f"baseline left out: {k}: {why}" for k, why in judgement.missing.items()]
+    return Run(
+        bundle,
+        judgement.board,
+        teaching.split.table(),
+        params=_params(config, learned),
+        tags={"question": bundle.name, "word": judgement.verdict.word},
+        mapping=mapping,
+        notes=[*teaching.notes, *missing, judgement.verdict.sentence],
+        tables=tables,
+        figures=figures,
+        model=MODEL,
+    )
+
+
+def _explained(teaching: Teaching, learned: Learned, judgement: Judgement) -> tuple[Floats, Floats]:
+    """Effects and values (m, F) of at most EXPLAINED rows of the newest period."""
+    rows = judgement.rows
+    if len(rows) > EXPLAINED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, EXPLAINED, replace=False))
+    values = teaching.X[rows]
+    return learned.model.explain(values)[2], values
+
+
+def _params(config: Config, learned: Learned) -> Mapping[str, Any]:
+    recipe, blend = learned.recipe, learned.model.blend
+    trees = {f"trees.{k}": v for k, v in asdict(recipe.trees).items()}
+    return {
+        **asdict(config),
+        **trees,
+        "linear.l2": recipe.l2,
+        "half_life_days": recipe.half_life_days,
+        "blend.a": blend.a,
+        "blend.b": blend.b,
+    }
