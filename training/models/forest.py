@@ -82,11 +82,9 @@ def _check_head(head: Mapping[str, str], trees: int, columns: int, classes: int)
         raise ValueError(f"damaged model: its header promises {stated} trees, it holds {trees}")
     if "average_output" in head:
         raise ValueError("random forests (boosting=rf) average their trees: train with gbdt")
-    if int(head["num_tree_per_iteration"]) != classes:
-        got = head["num_tree_per_iteration"]
+    if (got := _number(head, "num_tree_per_iteration")) != classes:
         raise ValueError(f"expected {classes} trees per iteration, the model has {got}")
-    if int(head["max_feature_idx"]) + 1 != columns:
-        got = str(int(head["max_feature_idx"]) + 1)
+    if (got := _number(head, "max_feature_idx") + 1) != columns:
         raise ValueError(f"expected a model of {columns} columns (bin included), it has {got}")
 
 
@@ -97,11 +95,15 @@ def _numbers(fields: Mapping[str, str], key: str, size: int) -> Floats:
     return values
 
 
+def _number(fields: Mapping[str, str], key: str) -> int:
+    return int(_numbers(fields, key, 1)[0])
+
+
 def _tree(fields: Mapping[str, str], number: int, features: int, bins: int) -> Forest:
     """One tree as a forest of its own."""
     if fields.get("is_linear", "0") != "0":
         raise ValueError("linear trees have no path tables: train with linear_tree=false")
-    leaves = int(fields["num_leaves"])
+    leaves = _number(fields, "num_leaves")
     nodes = leaves - 1
     if nodes == 0:
         return _stump(_numbers(fields, "leaf_value", 1))
@@ -187,7 +189,7 @@ def _categories(
     fields: Mapping[str, str], decision: Ints, threshold: Floats
 ) -> tuple[Ints, Ints, Words]:
     """Where each categorical node's bitset begins, its length in words, and all words."""
-    sets = int(fields.get("num_cat", "0"))
+    sets = _number(fields, "num_cat")
     at, size = np.zeros((2, len(decision)), np.int64)
     if sets == 0:
         return at, size, np.zeros(0, np.uint32)

@@ -30,8 +30,8 @@ from training.models.forest import (
     Ints,
 )
 
-TABLE_BITS = 6
-"""The most conditions a table may have: 2^6 rows of 6 numbers are 3 KB a bin, a tenth of L1."""
+TABLE_BITS = 7
+"""The most conditions a table may have: 2^7 rows of 7 numbers are 7 KB a bin, well inside L1."""
 
 BLOCK = 256
 """Rows explained together."""
@@ -196,6 +196,15 @@ def _hand_out(total: Floats, start: int, classes: int, out: Floats) -> None:
 
 
 @_kernel
+def _widest(starts: Ints) -> int:
+    """The longest of the stretches that begin at ``starts``; 0 without any."""
+    longest = 0
+    for i in range(len(starts) - 1):
+        longest = max(longest, starts[i + 1] - starts[i])
+    return longest
+
+
+@_kernel
 def _explain_row(
     forest: Forest, paths: Paths, columns: Floats, weight: Floats, apart: bool, total: Floats
 ) -> None:
@@ -205,8 +214,8 @@ def _explain_row(
         paths
     )
     classes = weight.shape[1]
-    went = np.zeros(np.max(np.diff(tree_node)), np.uint8)
-    held = np.empty(np.max(np.diff(bit_at)), np.uint8)
+    went = np.zeros(_widest(tree_node), np.uint8)
+    held = np.empty(_widest(bit_at), np.uint8)
     for tree in range(len(tree_node) - 1):
         first, c = tree_node[tree], tree % classes
         for node in range(first, tree_node[tree + 1]):
@@ -255,8 +264,8 @@ def _explain_block(
     """Add what every region says of every row of the block."""
     rows, classes = columns.shape[1], weight.shape[1]
     tree_at, deep, bit_at, _, _, _, slot_at, feature, bin_at, bin_of, cells, table = paths
-    went = np.empty((np.max(np.diff(forest.tree_node)), rows), np.uint8)
-    held = np.empty((np.max(np.diff(bit_at)), rows), np.uint8)
+    went = np.empty((_widest(forest.tree_node), rows), np.uint8)
+    held = np.empty((_widest(bit_at), rows), np.uint8)
     offset, product = np.empty(rows, np.int32), np.empty(rows)
     for tree in range(len(tree_at) - 1):
         _decide(forest, tree, columns, went)

@@ -80,6 +80,11 @@ class Trees:
         baseline = _against_open(raw.T)
         return cls(features, bins, outcomes, baseline, forest, cut(forest, share))
 
+    @property
+    def table_bytes(self) -> int:
+        """Memory the path tables take."""
+        return int(self._paths.table.nbytes)
+
     def margins(self, X: Floats) -> Floats:
         """Margins (n, K, J) of rows X (n, F): NaN missing, categories as codes.
 
