@@ -29,6 +29,12 @@ def _smoothed(view: View, by: str) -> Floats:
 
 
 def _company_rate(view: View) -> Floats:
+    if "company_rate" not in view.kept:
+        view.kept["company_rate"] = _rate_of_all(view)
+    return view.kept["company_rate"]
+
+
+def _rate_of_all(view: View) -> Floats:
     everyone = np.zeros(len(view), np.int64)
     won = _everyone(view, OUTCOMES[view.entity][0], everyone).count()
     closed = sum(

@@ -117,8 +117,13 @@ class View:
         self.timeline, self.spine, self.history = tables, spine, history or tables
         self.tables, self.entity = tables.tables, spine.entity
         self.cutoffs: Instants = spine.cutoffs
+        # many features ask for the same things, and a single record pays for every one
         self._seen: dict[tuple[str, str, str, Where], Seen] = {}
+        self._peers: dict[tuple[str, str, Where, str], Seen] = {}
+        self._groups: dict[tuple[str, str, str], Ints] = {}
+        self._words: dict[str, Coded] = {}
         self._rows: dict[tuple[str, str], Ints] = {}
+        self.kept: dict[str, Floats] = {}  # results that several features share, by name
 
     def __len__(self) -> int:
         return len(self.spine)
@@ -154,15 +159,23 @@ class View:
         by = by or TABLES[self.entity].key
         key = (table, by, at + "|" + ref, where)
         if key not in self._seen:
-            groups = self.timeline.places(table, by, self.ids(ref))
+            groups = self._places(table, by, ref)
             self._seen[key] = self.timeline.events(table, by, at, where).at(groups, self.cutoffs)
         return self._seen[key]
 
+    def _places(self, table: str, by: str, ref: str) -> Ints:
+        key = (table, by, ref)
+        if key not in self._groups:
+            self._groups[key] = self.timeline.places(table, by, self.ids(ref))
+        return self._groups[key]
+
     def peers(self, by: str, at: str = "", where: Where = (), table: str = "") -> Seen:
         """The company's rows of ``table`` (the entity's own) that share the entity's ``by``."""
-        table = table or self.entity
-        groups = self.history.places_of(table, by, self.word(by))
-        return self.history.events(table, by, at, where).at(groups, self.cutoffs)
+        key = (by, at, where, table or self.entity)
+        if key not in self._peers:
+            groups = self.history.places_of(key[3], by, self.word(by))
+            self._peers[key] = self.history.events(key[3], by, at, where).at(groups, self.cutoffs)
+        return self._peers[key]
 
     def settled_late(self) -> Seen:
         """The entity's invoices that were due and then paid, at the later of the two instants."""
@@ -177,12 +190,22 @@ class View:
         where = (("entity", self.entity), ("field", column))
         return self.seen("changes", by="entity_id", where=where)
 
+    def _changed(self, column: str) -> bool:
+        """Whether ``changes`` holds anything of one of the entity's fields."""
+        fields = self.tables["changes"].coded("field").values
+        return column in fields and len(self.changes(column).events) > 0
+
     def word(self, column: str) -> Coded:
         """A word of the entity as of the cutoff, replayed where its history is kept."""
+        if column not in self._words:
+            self._words[column] = self._word(column)
+        return self._words[column]
+
+    def _word(self, column: str) -> Coded:
         current = self.tables[self.entity].coded(column).take(self.rows)
-        changes = self.changes(column)
-        if len(changes.events) == 0:
+        if not self._changed(column):
             return current
+        changes = self.changes(column)
         last, first = changes.last(), changes.first_known()
         table = self.tables["changes"]
         choice = np.where(last >= 0, 0, np.where(first >= 0, 1, 2))
@@ -199,15 +222,15 @@ class View:
         """An instant of the entity as of the cutoff, replayed where its history is kept."""
         stored = self.tables[self.entity].instant(column)
         current = instants_at(stored, self.rows)
-        if len(self.changes(column).events) == 0:
+        if not self._changed(column):
             return current
         # float64 holds microseconds exactly up to the year 2255
         return self._replayed(column, current.astype(np.float64), read_instant).astype(np.int64)
 
     def _replayed(self, column: str, current: Floats, read: Callable[[str], float]) -> Floats:
-        changes = self.changes(column)
-        if len(changes.events) == 0:
+        if not self._changed(column):
             return current
+        changes = self.changes(column)
         last, first = changes.last(), changes.first_known()
         new = self.change_values("value", read)
         old = self.change_values("old_value", read)
