@@ -1,4 +1,4 @@
-"""`python -m features`: read an export into a canonical data set, or only check it."""
+"""`python -m features`: read an export into a canonical data set, check it, or make one up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.demo import SIZES, generate, write_export, write_truth
 from features.ingest import canonical, ingest
 from features.mapping import load, presets
 from features.reading.report import IngestReport
@@ -45,7 +46,15 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_check)
 
 
-COMMANDS = (_add_ingest, _add_check)
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("demo", help="write a made-up export whose truth is known")
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.set_defaults(run=_demo)
+
+
+COMMANDS = (_add_ingest, _add_check, _add_demo)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 
@@ -71,6 +80,17 @@ def _check(chosen: argparse.Namespace) -> int:
         chosen.data, load(chosen.mapping), not chosen.quiet, now=datetime.now(UTC)
     )
     print(report.markdown(), end="")
+    return 0
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    made = generate(chosen.seed, chosen.size)
+    write_export(made, chosen.out)
+    write_truth(made, chosen.out)
+    print(
+        f"written to {chosen.out}; read it with: python -m features ingest --data {chosen.out} "
+        f"--mapping {chosen.out / 'mapping.toml'} --out …"
+    )
     return 0
 
 

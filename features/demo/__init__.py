@@ -36,41 +36,24 @@ import pandas as pd
 from features.demo import accounts, deals, leads
 from features.demo.crm import Crm, draw_crm
 from features.demo.draw import Calendar
+from features.demo.export import MAPPING, write_files
 from features.demo.truth import true_curve, truth_frame
 from features.demo.world import World
-from features.tables import DAY, CustomField, Floats, Instants, Meta, instant_text, micros, write
+from features.mapping import load
+from features.tables import DAY, Floats, Instants, Meta, instant_text, micros, write
 
 SIZES: dict[str, tuple[int, int, int]] = {
+    "tiny": (1_500, 900, 500),
     "small": (4_000, 3_000, 1_200),
     "medium": (20_000, 12_000, 6_000),
     "large": (200_000, 100_000, 40_000),
 }
-"""Leads, deals and customers."""
+"""Leads, deals and customers; tiny is for tests."""
 HISTORY = 1096
 """Days of history: three years."""
 DRIFT = 365
 """Day of the history on which the drift comes."""
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
-
-CUSTOM: dict[str, list[CustomField]] = {
-    "leads": [
-        CustomField("company_fit", "number", True, "points", "fit of the company, 0 to 100"),
-        CustomField("use_case", "category", True, label="what the lead wants to do"),
-        CustomField("contract_reference", "category", False, label="framework of the contract"),
-    ],
-    "deals": [
-        CustomField("competitor", "category", True, label="main competitor"),
-        CustomField("discovery_score", "number", True, "points", "seller's first rating, 0 to 10"),
-    ],
-    "accounts": [
-        CustomField("health_plan", "boolean", True, label="has a success plan"),
-        CustomField("integrations", "number", True, "systems", "systems connected at the start"),
-    ],
-    "activities": [
-        CustomField("pages", "number", True, "pages", "pages seen in a web visit"),
-        CustomField("sessions", "number", True, "sessions", "product sessions of the week"),
-    ],
-}
 
 
 @dataclass(frozen=True)
@@ -122,7 +105,8 @@ def generate(seed: int = 7, size: str = "small", as_of: datetime = AS_OF) -> Dem
     calendar = Calendar(start, start + DRIFT, end // DAY)
     crm = draw_crm(np.random.default_rng(seed), calendar, SIZES[size])
     worlds = {world.question: world for world in crm.worlds.values()}
-    meta = Meta(instant_text(end), "EUR", CUSTOM, mapping="demo")
+    mapping = load(MAPPING)
+    meta = Meta(instant_text(end), mapping.currency, mapping.custom(), mapping=mapping.name)
     return Demo(crm.frames, meta, truth_frame(worlds), _planted(crm, calendar), worlds)
 
 
@@ -149,6 +133,14 @@ def write_canonical(demo: Demo, folder: Path) -> None:
     """Write the canonical data set, ``truth.parquet`` and ``demo_truth.json`` beside it."""
     write(folder, demo.frames, demo.meta)
     write_truth(demo, folder)
+
+
+def write_export(demo: Demo, folder: Path) -> None:
+    """Write the raw export as CSV files with the ``mapping.toml`` that reads them.
+
+    Doubled rows, mixed case, local times, n/a: ``ingest`` gives ``demo.frames`` again.
+    """
+    write_files(demo.frames, demo.meta.as_of, folder)
 
 
 def write_truth(demo: Demo, folder: Path) -> None:

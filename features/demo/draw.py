@@ -135,8 +135,8 @@ def micros_of(column: pd.Series[pd.Timestamp]) -> Instants:
 
 
 def instant_texts(at: Instants) -> pd.Series[str]:
-    """Instants as ISO 8601 text to the second, as a field history keeps them."""
-    stamps = np.datetime_as_string(at.astype("datetime64[us]").astype("datetime64[s]"))
+    """Instants as ISO 8601 text, as ``changes`` holds them after reading."""
+    stamps = np.datetime_as_string(at.astype("datetime64[us]"))
     return texts([f"{stamp}Z" for stamp in stamps])
 
 

@@ -187,7 +187,7 @@ def lead_frame(
             "industry": words(INDUSTRY.draw(rng, n), INDUSTRY.words),
             "title": words(TITLE.draw(rng, n), TITLE.words),
             "employees": facts.employees,
-            "annual_revenue": np.round(facts.employees * rng.lognormal(11.5, 0.5, n), -3),
+            "annual_revenue": np.round(facts.employees * rng.lognormal(11.5, 0.5, n), 1),
             "currency": words(np.zeros(n, np.int32), ("EUR",)),
             "company_fit": facts.company_fit,
             "use_case": words(facts.use_case, USE_CASE.words),
