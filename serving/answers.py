@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from features.schema import TABLES
-from features.tables import instant_text, micros
-from serving.contracts import Fault, RecordFault, read_envelope
+from features.tables import DAY, Table, instant_text, micros
+from serving.contracts import SINGULAR, read_envelope
+from serving.faults import Fault, RecordFault
 from serving.records import Reader, Record, rounds
 from serving.scoring import Scored, Scorer
 
@@ -43,6 +44,13 @@ class Desk:
             "results": results,
         }
 
+    def warm_up(self) -> None:
+        """Answer once, about nobody: compiles, and sorts the reference's events."""
+        row = {TABLES[self.scorer.entity].key: "warm-up", self.scorer.born_column: _LONG_AGO}
+        activity = {"kind": "call", "direction": "inbound", "occurred_at": _LONG_AGO}
+        record = {SINGULAR[self.scorer.entity]: row, "activities": [activity] * 2}
+        self.answer({"records": [record]}, micros(_LONG_AGO) + DAY, "warm-up")
+
     def _scored(self, turn: list[Record], cutoff: int) -> list[tuple[int, dict[str, Any]]]:
         tables = self.reader.tables(turn)
         faults = self._not_open(tables[self.scorer.entity], turn, cutoff)
@@ -57,7 +65,7 @@ class Desk:
             ]
         return results
 
-    def _not_open(self, table: Any, turn: list[Record], cutoff: int) -> dict[int, RecordFault]:
+    def _not_open(self, table: Table, turn: list[Record], cutoff: int) -> dict[int, RecordFault]:
         """The records that cannot be asked about at the cutoff, by index."""
         unknown, unborn, closed = self.scorer.standing(table, cutoff)
         keys = table.coded(TABLES[self.scorer.entity].key)
@@ -74,7 +82,7 @@ class Desk:
     def _fault(self, record: Record, code: str) -> RecordFault:
         field, said = _NOT_OPEN[code]
         column = field or self.scorer.born_column
-        place = f"records[{record.index}].{self.scorer.entity.removesuffix('s')}.{column}"
+        place = f"records[{record.index}].{SINGULAR[self.scorer.entity]}.{column}"
         return RecordFault(record.index, record.id, Fault(code, place, said.format(column=column)))
 
     def _result(self, record: Record, scored: Scored, row: int) -> dict[str, Any]:
@@ -92,6 +100,8 @@ class Desk:
             "warnings": record.warnings,
         }
 
+
+_LONG_AGO = "2001-01-01T00:00:00+00:00"
 
 _NOT_OPEN = {
     "birth_unknown": ("", "{column} is needed to know whether it was there as of then"),

@@ -6,12 +6,10 @@ which rows a checked record becomes, ``serving.answers`` what is answered.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -24,9 +22,10 @@ from pydantic import (
     WithJsonSchema,
     create_model,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from features.schema import LARGEST_NUMBER, TABLES, Column
+from serving.faults import TOO_LARGE, ContractError, Fault, RecordFault, fault_of
 
 MOST_RECORDS = 1000
 """Records of one request."""
@@ -43,10 +42,6 @@ SINGULAR = {"leads": "lead", "deals": "deal", "accounts": "account", "contacts":
 CHILDREN = ("activities", "changes", "subscriptions", "invoices")
 """The lists that every record may bring."""
 
-_TOO_LARGE = (
-    f"a number beyond {LARGEST_NUMBER:.0e} is a typing error, not a fact; "
-    "leave the field out if it is not known"
-)
 _EXAMPLE = "2026-03-01T09:30:00Z"
 
 
@@ -83,7 +78,7 @@ def _custom(value: Any) -> Any:
     if not isinstance(value, int | float):
         raise PydanticCustomError("wrong_type", "must be text, a number, true, false or null")
     if not abs(value) <= LARGEST_NUMBER:
-        raise PydanticCustomError("number_too_large", _TOO_LARGE)
+        raise PydanticCustomError("number_too_large", TOO_LARGE)
     return value
 
 
@@ -170,36 +165,6 @@ class Envelope(Strict):
     records: list[Any] = Field(min_length=1, max_length=MOST_RECORDS)
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong, where (a dotted path into the body), and what to do."""
-
-    code: str
-    path: str
-    message: str
-
-
-@dataclass(frozen=True)
-class RecordFault:
-    """A record that was not scored; the others were."""
-
-    index: int
-    id: str | None
-    fault: Fault
-
-    def to_json(self) -> dict[str, Any]:
-        """Its entry in ``results``."""
-        return {"index": self.index, "id": self.id, "error": asdict(self.fault)}
-
-
-class ContractError(ValueError):
-    """A request that cannot be read at all."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.path or 'body'}: {fault.message}")
-        self.fault = fault
-
-
 def read_envelope(body: Any) -> Envelope:
     """The request around the records; ContractError where it is not one."""
     if not isinstance(body, dict):
@@ -208,7 +173,7 @@ def read_envelope(body: Any) -> Envelope:
     try:
         return Envelope.model_validate(body)
     except ValidationError as error:
-        raise ContractError(_fault(error, Envelope, "")) from None
+        raise ContractError(fault_of(error, Envelope, "")) from None
 
 
 def read_record(entity: str, index: int, raw: Any) -> Strict | RecordFault:
@@ -217,7 +182,7 @@ def read_record(entity: str, index: int, raw: Any) -> Strict | RecordFault:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        return RecordFault(index, _id_of(entity, raw), _fault(error, model, f"records[{index}]"))
+        return RecordFault(index, _id_of(entity, raw), fault_of(error, model, f"records[{index}]"))
 
 
 def _id_of(entity: str, raw: Any) -> str | None:
@@ -225,76 +190,3 @@ def _id_of(entity: str, raw: Any) -> str | None:
     row = raw.get(SINGULAR[entity]) if isinstance(raw, Mapping) else None
     key = as_id(row.get(TABLES[entity].key)) if isinstance(row, Mapping) else None
     return key if isinstance(key, str) and 0 < len(key) <= LONGEST_ID else None
-
-
-_CODES = {
-    "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
-    "too_long": "too_long",
-    "string_too_long": "too_long",
-    "too_short": "too_short",
-    "string_too_short": "too_short",
-    "greater_than_equal": "number_too_large",
-    "less_than_equal": "number_too_large",
-    "finite_number": "number_too_large",
-    "bad_instant": "bad_instant",
-    "instant_without_zone": "instant_without_zone",
-    "number_too_large": "number_too_large",
-}
-"""The library's kinds of error under our stable codes; every other kind is ``wrong_type``."""
-
-_SAID = {
-    "missing": "this field is required",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be a list",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "float_type": "must be a number, without quotes",
-    "greater_than_equal": _TOO_LARGE,
-    "less_than_equal": _TOO_LARGE,
-    "finite_number": _TOO_LARGE,
-}
-
-
-def _fault(error: ValidationError, model: type[BaseModel], prefix: str) -> Fault:
-    """One error of a record; a misspelt field before the missing one it explains."""
-    errors = error.errors(include_url=False, include_input=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    message = _message(first, model)
-    if len(errors) > 1:
-        message += f" (and {len(errors) - 1} more)"
-    return Fault(_CODES.get(first["type"], "wrong_type"), path(prefix, first["loc"]), message)
-
-
-def _message(first: ErrorDetails, model: type[BaseModel]) -> str:
-    if first["type"] == "extra_forbidden":
-        return _unknown(model, first["loc"])
-    return _SAID.get(first["type"]) or first["msg"][:1].lower() + first["msg"][1:]
-
-
-def _unknown(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    here: Any = model
-    for step in loc[:-1]:
-        if isinstance(step, str):
-            here = _inner(here.model_fields[step].annotation)
-    near = difflib.get_close_matches(str(loc[-1]), list(here.model_fields), 1)
-    if near:
-        return f"no such field; did you mean {near[0]!r}?"
-    own = "; the company's own fields belong inside 'custom'"
-    return f"no such field{own if 'custom' in here.model_fields else ''}"
-
-
-def _inner(annotation: Any) -> Any:
-    """The model inside ``X | None`` or ``list[X] | None``."""
-    while inside := get_args(annotation):
-        annotation = inside[0]
-    return annotation
-
-
-def path(prefix: str, loc: tuple[int | str, ...]) -> str:
-    """A dotted path such as records[3].lead.custom.fit."""
-    text = prefix
-    for step in loc:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text

@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError
 
 from features.schema import TABLES, Kind
 from features.tables import Meta, Tables, from_records
-from serving.contracts import SINGULAR, Fault, RecordFault, Strict, path, read_instant, read_record
+from serving.contracts import SINGULAR, Strict, read_instant, read_record
+from serving.faults import Fault, RecordFault, path
 
 Row = dict[str, Any]
 

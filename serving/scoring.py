@@ -8,9 +8,7 @@ a hundred thousand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,44 +17,14 @@ from features.catalog import chosen, compute
 from features.frame import Features, FeatureSpec, Spine
 from features.reference import CARRIED, tables_of
 from features.schema import OUTCOMES, TABLES
-from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Table, Tables
+from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
 from features.view import Timeline, View, Where
-from serving.sentences import absence, sentence
+from serving.reasons import Reason, Teller
 from training.models.bundle import Bundle
 from training.models.grades import grade
-from training.models.reasons import points
 
 TOP = 5
 """Reasons given unless asked otherwise."""
-
-FAINT = 0.01
-"""An effect below this (log-odds) is no reason to tell anyone; it goes to the others."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """What one group of related features did to a score.
-
-    code       the group; stable
-    feature    the feature of the group that pushed most in the group's direction
-    value      its value in its own unit, a word for a category; None where there was no event yet
-    effect     of the whole group in log-odds; points the same in probability (0.06: 6 points)
-    own        whether a seller can influence it
-    """
-
-    code: str
-    feature: str
-    value: float | str | None
-    unit: str
-    effect: float
-    points: float
-    direction: Literal["up", "down"]
-    sentence: str
-    own: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -119,38 +87,17 @@ class Scorer:
         self.definitions = chosen(self.entity, bundle.meta, bundle.features)
         self.history = Timeline(tables_of(bundle.reference, bundle.meta))
         self.specs = self._in_matrix_order()
-        self.log_odds = bundle.model.baseline_log_odds
-        self._states_absence = np.array([bool(absence(s)) for s in self.specs])
+        start, currency = bundle.model.baseline_log_odds, bundle.meta.currency
+        self.teller = Teller(self.specs, start, self.outcome, currency)
 
     def _in_matrix_order(self) -> list[FeatureSpec]:
         known = {spec.name: spec for spec in self.bundle.features}
         return [known[name] for name in self.bundle.model.encoding.names]
 
-    @cached_property
-    def groups(self) -> list[str]:
-        """The groups of features, by first appearance."""
-        return list(dict.fromkeys(spec.group for spec in self.specs))
-
-    @cached_property
-    def members(self) -> list[list[int]]:
-        """The columns of each group."""
-        return [[f for f, s in enumerate(self.specs) if s.group == g] for g in self.groups]
-
-    @cached_property
-    def _order(self) -> Ints:
-        return np.array([f for group in self.members for f in group], np.int64)
-
-    @cached_property
-    def _starts(self) -> Ints:
-        sizes = np.array([len(group) for group in self.members], np.int64)
-        return np.cumsum(sizes) - sizes
-
-    def timeline(self, tables: Any) -> Timeline:
+    def timeline(self, tables: Tables) -> Timeline:
         """The timeline of a request, whose tables bring no sellers and rates of their own."""
         carried = {t: self.history.tables[t] for t in CARRIED}
-        return RequestTimeline(
-            type(tables)({**tables.tables, **carried}, tables.meta), self.history
-        )
+        return RequestTimeline(Tables({**tables.tables, **carried}, tables.meta), self.history)
 
     def features(
         self, timeline: Timeline, ids: list[str], cutoff: int, history: Timeline | None = None
@@ -179,7 +126,7 @@ class Scorer:
         X = model.encoding.matrix(features)
         probability, baseline, effects = model.explain(X)
         incidence = model.curve(X)
-        reasons, others = self._reasons(features, X, effects, top)
+        reasons, others = self.teller.tell(features, X, effects, top)
         return Scored(
             ids,
             cutoff,
@@ -189,50 +136,6 @@ class Scorer:
             reasons,
             others,
             baseline,
-        )
-
-    def _reasons(
-        self, features: Features, X: Floats, effects: Floats, top: int
-    ) -> tuple[list[list[Reason]], Floats]:
-        stated = ~np.isnan(X) | self._states_absence
-        told = np.where(stated, effects, 0.0)
-        # not a matrix product: its rounding depends on how many rows there are
-        grouped = np.add.reduceat(told[:, self._order], self._starts, axis=1)
-        untold = effects.sum(axis=1) - grouped.sum(axis=1)
-        moved = points(np.column_stack([grouped, untold]), self.log_odds)
-        ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :top]
-        reasons, others = [], effects.sum(axis=1)
-        for i, groups in enumerate(ranked.tolist()):
-            row = told[i].tolist()
-            clear = [g for g in groups if abs(grouped[i, g]) >= FAINT]
-            reasons.append(
-                [self._reason(features, i, g, grouped[i, g], moved[i, g], row) for g in clear]
-            )
-            others[i] -= sum(r.effect for r in reasons[i])
-        return reasons, others
-
-    def _reason(
-        self,
-        features: Features,
-        row: int,
-        group: int,
-        effect: float,
-        moved: float,
-        told: list[float],
-    ) -> Reason:
-        way = 1.0 if effect > 0 else -1.0
-        spec = self.specs[max(self.members[group], key=lambda f: way * told[f])]
-        value = value_of(features, spec, row)
-        return Reason(
-            code=spec.group,
-            feature=spec.name,
-            value=value,
-            unit=spec.unit,
-            effect=float(effect),
-            points=float(moved),
-            direction="up" if effect > 0 else "down",
-            sentence=sentence(spec, value, moved, self.outcome, self.bundle.meta.currency),
-            own=any(self.specs[f].own for f in self.members[group]),
         )
 
     @property
@@ -258,16 +161,6 @@ class Scorer:
         unknown = born == NAT
         seen = past(np.maximum(born, table.instant("available_at")), at)
         return unknown, ~unknown & ~seen, past(table.instant("closed_at"), at)
-
-
-def value_of(features: Features, spec: FeatureSpec, row: int) -> float | str | None:
-    """A feature's value of one row as a JSON type; None where it is missing."""
-    column = features.columns[spec.name]
-    if isinstance(column, Coded):
-        place = int(column.codes[row])
-        return column.values[place] if place >= 0 else None
-    value = float(column[row])
-    return None if np.isnan(value) else value
 
 
 def score(

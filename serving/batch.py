@@ -1,0 +1,117 @@
+"""Every open entity scored at one cutoff, in blocks, into one Parquet file, whole or absent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from features.schema import TABLES
+from features.tables import Tables
+from features.view import Timeline
+from serving.scoring import Scored, Scorer
+from training.models.bundle import Bundle
+
+BLOCK = 5_000
+"""Entities scored, and held in memory, at a time."""
+
+
+def open_ids(scorer: Scorer, tables: Tables, cutoff: int) -> list[str]:
+    """The entities that can be asked about at ``cutoff`` (microseconds), in the table's order."""
+    table = tables[scorer.entity]
+    unknown, unborn, closed = scorer.standing(table, cutoff)
+    keys = table.coded(TABLES[scorer.entity].key)
+    rows = np.flatnonzero(~unknown & ~unborn & ~closed & (keys.codes >= 0))
+    return [keys.values[code] for code in keys.codes[rows].tolist()]
+
+
+def score_all(
+    bundle: Bundle,
+    tables: Tables,
+    cutoff: int,
+    out: Path,
+    block: int = BLOCK,
+    progress: bool = False,
+) -> int:
+    """Score every open entity of ``tables`` into the file ``out`` and return how many.
+
+    Columns: id, cutoff (UTC; null for a flat question), probability, grade, day_<d> (probability by
+    each bin's end), baseline, reasons (JSON, largest first), others, model, model_version. The file
+    is written beside its place and renamed: a reader sees the old one or the new one.
+    """
+    scorer = Scorer(bundle)
+    ids = open_ids(scorer, tables, cutoff)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+    os.close(handle)
+    try:
+        with pq.ParquetWriter(name, _schema(scorer)) as writer:
+            for scored in _blocks(scorer, tables, ids, cutoff, block, progress):
+                writer.write_table(_table(scorer, scored))
+        Path(name).chmod(0o644)
+        Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return len(ids)
+
+
+def _blocks(
+    scorer: Scorer, tables: Tables, ids: list[str], cutoff: int, block: int, progress: bool
+) -> Iterator[Scored]:
+    timeline = Timeline(tables)
+    said = f"scoring {scorer.entity}"
+    with tqdm(total=len(ids), desc=said, unit="row", disable=not progress) as bar:
+        for start in range(0, len(ids), block):
+            some = ids[start : start + block]
+            yield scorer.score(timeline, some, cutoff)
+            bar.update(len(some))
+
+
+def _days(scorer: Scorer) -> list[str]:
+    return [] if scorer.flat else [f"day_{edge:g}" for edge in scorer.edges]
+
+
+def _schema(scorer: Scorer) -> pa.Schema:
+    days = [(name, pa.float64()) for name in _days(scorer)]
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("cutoff", pa.timestamp("us", tz="UTC")),
+            ("probability", pa.float64()),
+            ("grade", pa.string()),
+            *days,
+            ("baseline", pa.float64()),
+            ("reasons", pa.string()),
+            ("others", pa.float64()),
+            ("model", pa.string()),
+            ("model_version", pa.string()),
+        ]
+    )
+
+
+def _table(scorer: Scorer, scored: Scored) -> pa.Table:
+    n = len(scored.ids)
+    cutoff = [None if scorer.flat else scored.cutoff] * n
+    curve = {name: scored.curve[:, k] for k, name in enumerate(_days(scorer))}
+    reasons = [orjson.dumps([r.to_json() for r in some]).decode() for some in scored.reasons]
+    columns = {
+        "id": scored.ids,
+        "cutoff": pa.array(cutoff, pa.timestamp("us", tz="UTC")),
+        "probability": scored.probability,
+        "grade": scored.grades,
+        **curve,
+        "baseline": np.full(n, scored.baseline),
+        "reasons": reasons,
+        "others": scored.others,
+        "model": [scorer.bundle.name] * n,
+        "model_version": [scorer.bundle.version] * n,
+    }
+    return pa.table(columns, schema=_schema(scorer))

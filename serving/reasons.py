@@ -1,0 +1,121 @@
+"""Effects of columns become reasons: grouped, ranked, with their values and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from features.frame import Features, FeatureSpec
+from features.tables import Coded, Floats, Ints
+from serving.sentences import absence, sentence
+from training.models.reasons import points
+
+FAINT = 0.01
+"""An effect below this (log-odds) is no reason to tell anyone; it goes to the others."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one group of related features did to a score.
+
+    code       the group; stable
+    feature    the feature of the group that pushed most in the group's direction
+    value      its value in its own unit, a word for a category; None where there was no event yet
+    effect     of the whole group in log-odds; points the same in probability (0.06: 6 points)
+    own        whether a seller can influence it
+    """
+
+    code: str
+    feature: str
+    value: float | str | None
+    unit: str
+    effect: float
+    points: float
+    direction: Literal["up", "down"]
+    sentence: str
+    own: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+class Teller:
+    """Tells the reasons of scores from the effects of the matrix's columns.
+
+    specs: of the columns, in order; log_odds of the baseline; outcome and currency for the words
+    """
+
+    def __init__(
+        self, specs: Sequence[FeatureSpec], log_odds: float, outcome: str, currency: str
+    ) -> None:
+        self.specs, self.log_odds = list(specs), log_odds
+        self.outcome, self.currency = outcome, currency
+        self.groups = list(dict.fromkeys(spec.group for spec in specs))
+        self.members = [[f for f, s in enumerate(specs) if s.group == g] for g in self.groups]
+        sizes = np.array([len(group) for group in self.members], np.int64)
+        self._order: Ints = np.array([f for group in self.members for f in group], np.int64)
+        self._starts: Ints = np.cumsum(sizes) - sizes
+        self._states_absence = np.array([bool(absence(spec)) for spec in specs])
+
+    def tell(
+        self, features: Features, X: Floats, effects: Floats, top: int
+    ) -> tuple[list[list[Reason]], Floats]:
+        """The ``top`` reasons of each row, largest first, and (n,) the effect of all else.
+
+        features and matrix X (n, F) of the rows; effects (n, F) in log-odds. What is not known (a
+        missing value that states no fact) is no reason: its effect is among all else.
+        """
+        stated = ~np.isnan(X) | self._states_absence
+        told = np.where(stated, effects, 0.0)
+        # not a matrix product: its rounding depends on how many rows there are
+        grouped = np.add.reduceat(told[:, self._order], self._starts, axis=1)
+        untold = effects.sum(axis=1) - grouped.sum(axis=1)
+        moved = points(np.column_stack([grouped, untold]), self.log_odds)
+        ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :top]
+        reasons, others = [], effects.sum(axis=1)
+        for i, groups in enumerate(ranked.tolist()):
+            row = told[i].tolist()
+            clear = [g for g in groups if abs(grouped[i, g]) >= FAINT]
+            reasons.append(
+                [self._reason(features, i, g, grouped[i, g], moved[i, g], row) for g in clear]
+            )
+            others[i] -= sum(r.effect for r in reasons[i])
+        return reasons, others
+
+    def _reason(
+        self,
+        features: Features,
+        row: int,
+        group: int,
+        effect: float,
+        moved: float,
+        told: list[float],
+    ) -> Reason:
+        way = 1.0 if effect > 0 else -1.0
+        spec = self.specs[max(self.members[group], key=lambda f: way * told[f])]
+        value = value_of(features, spec, row)
+        return Reason(
+            code=spec.group,
+            feature=spec.name,
+            value=value,
+            unit=spec.unit,
+            effect=float(effect),
+            points=float(moved),
+            direction="up" if effect > 0 else "down",
+            sentence=sentence(spec, value, moved, self.outcome, self.currency),
+            own=any(self.specs[f].own for f in self.members[group]),
+        )
+
+
+def value_of(features: Features, spec: FeatureSpec, row: int) -> float | str | None:
+    """A feature's value of one row as a JSON type; None where it is missing."""
+    column = features.columns[spec.name]
+    if isinstance(column, Coded):
+        place = int(column.codes[row])
+        return column.values[place] if place >= 0 else None
+    value = float(column[row])
+    return None if np.isnan(value) else value
