@@ -2,9 +2,13 @@
 
 Leads, deals and customers live as daily Markov chains (``chain``) over a small state that the CRM
 shows; the chance of each day's events follows from that state, fixed fields, the season and a drift
-in mid-history. The true probability of every outcome by every day is therefore computed exactly,
-and a test can ask how far a model is from it. What drives each truth is told at the top of
-``leads``, ``deals`` and ``accounts``; all else is there to be looked through.
+after one of the three years. The true probability of every outcome by every day is therefore
+computed exactly, and a test can ask how far a model is from it. What drives each truth is told at
+the top of ``leads``, ``deals`` and ``accounts``; all else is there to be looked through.
+
+Compare a model with ``truth``, not only with what happened: in the newest fifth of a small CRM the
+mean of what happened strays by two to five points from that of the true probabilities, in a medium
+one by about one. The expected log loss, -mean(p log q + (1 - p) log(1 - q)), has no such noise.
 
 Planted, and listed in ``demo_truth.json``:
 
@@ -52,7 +56,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 HISTORY = 1096
 """Days of history: three years."""
 DRIFT = 365
-"""Day of the history on which the drift comes."""
+"""Day of the drift: early enough that the newest period can be learnt from the days since."""
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
 

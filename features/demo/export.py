@@ -75,7 +75,7 @@ def _cells(rng: Rng, rows: pd.DataFrame, spec: TableSpec) -> pa.Table:
 
 
 def _with_missing(text: Any) -> Any:
-    """What is not known is empty in most systems, and a word in this one's lists of words."""
+    """A missing date, number or key is an empty cell, a missing word is the word n/a."""
     wordy = pc.any(pc.match_substring_regex(text, "^[A-Za-z]{2}")).as_py()
     return pc.fill_null(text, "n/a" if wordy else "")
 
