@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from features.schema import TABLES
 from features.tables import DAY, Table, instant_text, micros
 from serving.contracts import SINGULAR, read_envelope
@@ -39,7 +41,7 @@ class Desk:
                 results[index] = result
         return {
             "model": describe(self.scorer),
-            "as_of": None if self.scorer.flat else instant_text(cutoff),
+            "as_of": None if self.scorer.flat else exact_text(cutoff),
             "request_id": request_id,
             "results": results,
         }
@@ -120,3 +122,8 @@ def describe(scorer: Scorer) -> dict[str, Any]:
         "horizon_days": None if scorer.flat else scorer.edges[-1],
         "trained_until": bundle.meta.as_of or None,
     }
+
+
+def exact_text(at: int) -> str:
+    """The ISO 8601 text of an instant in microseconds, with its fraction where it has one."""
+    return f"{np.datetime64(at, 'us')}Z" if at % 1_000_000 else instant_text(at)
