@@ -48,6 +48,8 @@ def _holds(tables: Tables, need: str) -> bool:
     place, _, word = need.partition("=")
     place, _, many = place.partition("#")
     table, column = place.split(".")
+    if column in tables.meta.left_out.get(table, []):
+        return False
     if word:
         return word in tables[table].coded(column).values
     if many and len(tables[table].coded(column).values) <= MANY:

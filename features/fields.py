@@ -7,6 +7,7 @@ cannot be rewound and gives no feature, unless the mapping says that it does not
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from features.asof import days_until
 from features.definition import Column, Definition
@@ -118,7 +119,8 @@ def _relative(
             return _signed_days(view, instants_at(source.instant(column), rows))
         return at_rows(source.number(column), rows)
 
-    return _define(entity, table, column, kind, meaning, unit, name, compute)
+    found = _define(entity, table, column, kind, meaning, unit, name, compute)
+    return replace(found, needs=(*found.needs, f"{entity}.{ref}"))
 
 
 def _signed_days(view: View, instants: Instants) -> Floats:

@@ -67,6 +67,7 @@ def canonical(
         currency=mapping.currency,
         custom=_present(mapping, drafts),
         fixed={t: list(c) for t, c in mapping.fixed.items() if t in drafts},
+        left_out={t: list(c) for t, c in mapping.left_out.items() if t in drafts},
         questions=mapping.questions,
         mapping=mapping.name,
         acknowledged=mapping.acknowledged,

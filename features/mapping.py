@@ -76,6 +76,7 @@ class Mapping:
     encoding: str
     tables: dict[str, TableSpec]
     fixed: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     acknowledged: list[str] = field(default_factory=list)
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
@@ -152,7 +153,8 @@ def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mappi
         encoding=export.text("encoding"),
         tables=tables,
         acknowledged=list(export.words("acknowledged")),
-        fixed={t: list(Keys(top.table("fixed"), "[fixed]").words(t)) for t in top.table("fixed")},
+        fixed=_listed(top, "fixed"),
+        left_out=_listed(top, "left_out"),
         questions={q: dict(v) for q, v in top.table("questions").items()},
         files=files,
     )
@@ -160,6 +162,12 @@ def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mappi
     top.done()
     _check(result)
     return result
+
+
+def _listed(top: Keys, part: str) -> dict[str, list[str]]:
+    """A block of table -> columns."""
+    tables = top.table(part)
+    return {t: list(Keys(tables, f"[{part}]").words(t)) for t in tables}
 
 
 def _table(name: str, raw: Any) -> TableSpec:
@@ -240,10 +248,14 @@ def _check(mapping: Mapping) -> None:
     """What single blocks cannot see: keys, custom kinds, questions, outcomes without a time."""
     for question in mapping.questions:
         known(question, QUESTIONS, "question", "[questions]")
-    for table, columns in mapping.fixed.items():
-        known(table, TABLES, "canonical table", "[fixed]")
-        for column in columns:
-            known(column, (c.name for c in TABLES[table].columns), "column", f"[fixed] {table}")
+    for part, listed in (("fixed", mapping.fixed), ("left_out", mapping.left_out)):
+        for table, columns in listed.items():
+            known(table, TABLES, "canonical table", f"[{part}]")
+            names = [c.name for c in TABLES[table].columns]
+            if part == "left_out":
+                names += [f.name for f in mapping.custom().get(table, [])]
+            for column in columns:
+                known(column, names, "column", f"[{part}] {table}")
     kinds: dict[tuple[str, str], Kind] = {}
     for spec in mapping.tables.values():
         _check_table(spec, mapping)

@@ -90,6 +90,8 @@ class Meta:
     custom     table -> custom fields
     fixed      table -> mutable canonical columns that, by the mapping's word, do not change
     questions  question -> overrides of training.questions (horizon, bins, snapshots …)
+    left_out   table -> columns that are kept for people and reports but never become a feature,
+               because they are filled in or changed after the fact
     mapping    name of the mapping the data were read with
     acknowledged  leak-audit findings accepted by name ("leads.tags")
     """
@@ -98,6 +100,7 @@ class Meta:
     currency: str = ""
     custom: dict[str, list[CustomField]] = field(default_factory=dict)
     fixed: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
     mapping: str = ""
     acknowledged: list[str] = field(default_factory=list)

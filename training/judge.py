@@ -12,6 +12,7 @@ from training.config import Config
 from training.evaluate import Comparison, compare, reliability, scoreboard
 from training.evaluate_curve import curve_table, person_period_nll
 from training.models.baselines import baselines, predict_all
+from training.models.curves import base_curve
 from training.models.outcome import OutcomeModel
 from training.questions import Labels
 from training.splits import Fold
@@ -58,7 +59,7 @@ def judge(teaching: Teaching, model: OutcomeModel, config: Config) -> Judgement:
     curves = model.curve(teaching.X[rows])
     hit, scores = labels.hit, curves[:, -1, 0]
     others, missing, base = _others(teaching, newest, rows, config)
-    board = scoreboard(hit, {MODEL: scores, **others}, entities, base, config.seed)
+    board = scoreboard(hit, {MODEL: scores, **others}, entities, float(base[-1]), config.seed)
     comparisons = [
         compare(hit, scores, p, entities, name, config.seed) for name, p in others.items()
     ]
@@ -67,7 +68,7 @@ def judge(teaching: Teaching, model: OutcomeModel, config: Config) -> Judgement:
     return Judgement(
         verdict(against_base, rest),
         _with_likelihood(board, curves, labels, entities, config.seed),
-        curve_table(curves[:, :, 0], labels, entities, teaching.question.edges, seed=config.seed),
+        curve_table(curves[:, :, 0], labels, entities, teaching.question.edges, base, config.seed),
         reliability(hit, scores, entities),
         comparisons,
         missing,
@@ -79,22 +80,25 @@ def judge(teaching: Teaching, model: OutcomeModel, config: Config) -> Judgement:
 
 def _others(
     teaching: Teaching, newest: Fold, rows: Ints, config: Config
-) -> tuple[dict[str, Floats], dict[str, str], float]:
-    """Scores of the baselines, taught on the rows whose horizon had matured by the newest period.
+) -> tuple[dict[str, Floats], dict[str, str], Floats]:
+    """Scores of the baselines, why the missing ones are missing, and the base curve (K,).
 
-    Where none had, the rows' outcomes so far are all there is: the base rate is then too low, and
-    the verdict knows it only as a baseline that is easy to beat; so it is said in ``missing``.
+    The base rate is the incidence of all training rows, censored ones included: like the model it
+    may learn from cases that are still open. The other baselines are direct classifiers, taught on
+    the rows whose horizon had matured by the newest period.
     """
     labels = teaching.labels(newest.train_rows, newest.train_end)
+    base = base_curve(labels)[:, 0]
+    scores = {BASE: np.full(len(rows), base[-1])}
     matured = labels.matured
-    missing = {}
     if not matured.any():
-        matured = np.ones(len(labels), np.bool_)
-        missing["all"] = "no training row had its whole horizon observed; taught on partial ones"
-    made = baselines(teaching.encoding.names, teaching.encoding.categorical, config.seed)
+        why = "no training row had its whole horizon observed before the newest period"
+        return scores, {"direct classifiers": why}, base
+    known = teaching.encoding.names, teaching.encoding.categorical
+    made = [b for b in baselines(*known, config.seed) if b.name != BASE]
     X, hit = teaching.X[newest.train_rows][matured], labels.hit[matured]
-    scores, why = predict_all(made, X, hit, teaching.X[rows])
-    return scores, missing | why, float(hit.mean())
+    others, missing = predict_all(made, X, hit, teaching.X[rows])
+    return scores | others, missing, base
 
 
 def _with_likelihood(

@@ -61,7 +61,7 @@ def _one(spec: Any, where: str) -> dict[str, Any]:
 def merged(base: Dict[str, Any], own: Dict[str, Any]) -> dict[str, Any]:
     """``own`` over ``base``; ``false`` in place of a block or a column removes it."""
     result = {**base, **own, "export": {**base["export"], **own["export"]}}
-    for part in ("fixed", "questions"):
+    for part in ("fixed", "left_out", "questions"):
         result[part] = {**base.get(part, {}), **own.get(part, {})}
     tables = dict(base["tables"])
     for name, block in own["tables"].items():

@@ -182,3 +182,23 @@ def pooled_rates(labels: Labels, weights: Floats) -> Floats:
     counts = np.bincount(kinds, weights, labels.outcomes + 1)[1:] + 0.5
     rates: Floats = counts / (last @ weights + 0.5 * (labels.outcomes + 1))
     return rates
+
+
+def base_curve(labels: Labels) -> Floats:
+    """(K, J) incidence of all rows together: the Aalen–Johansen estimate by bins.
+
+    The hazard of a bin is its share of events among the rows that entered it and were observed
+    through it (Aalen and Johansen, 1978); a bin that no row entered has hazard 0.
+    """
+    last = entered(labels)
+    incidence, survival = np.zeros((labels.bins, labels.outcomes)), 1.0
+    total = np.zeros(labels.outcomes)
+    for k in range(labels.bins):
+        at_risk = last > k
+        here = at_risk & (labels.event_bin == k)
+        events = np.bincount(labels.event[here], minlength=labels.outcomes + 1)[1:]
+        hazard = events / max(int(at_risk.sum()), 1)
+        total = total + survival * hazard
+        survival *= 1.0 - hazard.sum()
+        incidence[k] = total
+    return incidence

@@ -139,19 +139,26 @@ def fit_trees(
     pooled_rates(labels, weights)
     data = _dataset(X, labels, weights, encoding, pseudo=True)
     watched = [] if valid is None else [_dataset(*valid, encoding, reference=data)]
-    stop = [lgb.early_stopping(params.patience, verbose=False)] if watched else []
+    history: dict[str, dict[str, list[float]]] = {}
+    stop: list[Callable[[Any], None]] = [
+        lgb.early_stopping(params.patience, verbose=False),
+        lgb.record_evaluation(history),
+    ]
     booster = lgb.train(
         _settings(params, labels.outcomes, seed, threads),
         data,
         num_boost_round=params.rounds,
         valid_sets=watched,
         valid_names=["valid"] * len(watched),
-        callbacks=[*stop, *callbacks],
+        callbacks=[*(stop if watched else []), *callbacks],
     )
-    losses = booster.best_score.get("valid", {})
-    rounds = booster.best_iteration if watched else booster.current_iteration()
-    text = booster.model_to_string(num_iteration=rounds)
-    return Boosted(text, rounds, float(next(iter(losses.values()), np.nan)))
+    if not watched:
+        return Boosted(booster.model_to_string(), booster.current_iteration(), float("nan"))
+    losses = [loss for name in history.get("valid", {}).values() for loss in name]
+    # nothing to split on ends the training before its first evaluation
+    losses = losses or [float(loss) for _, _, loss, *_ in booster.eval_valid()]
+    rounds = int(np.argmin(losses)) + 1
+    return Boosted(booster.model_to_string(num_iteration=rounds), rounds, float(min(losses)))
 
 
 def _settings(params: TreeParams, outcomes: int, seed: int, threads: int) -> dict[str, Any]:
@@ -187,8 +194,11 @@ def _dataset(
     mass = weights[rows]
     absent = np.setdiff1d(np.arange(1, labels.outcomes + 1), y) if pseudo else np.empty(0, np.int64)
     rows, bins = np.append(rows, rows[[0] * len(absent)]), np.append(bins, bins[[0] * len(absent)])
+    periods = Periods(X, rows, bins if labels.bins > 1 else None)
     return lgb.Dataset(
-        Periods(X, rows, bins if labels.bins > 1 else None),
+        # a streamed validation set inherits room for its reference's weights and, being unweighted
+        # itself, leaves it zero: its loss would be 0 / 0. So it is given whole.
+        periods if reference is None else periods[:],
         np.append(y, absent),
         weight=np.append(mass, np.full(len(absent), 0.5)),
         categorical_feature=encoding.categorical,

@@ -55,9 +55,11 @@ class Paths(NamedTuple):
 
     tree_at  (trees + 1,) first region of each tree
     deep     (regions,) whether it is one leaf with too many conditions for a table
-    bit_at   (regions + 1,) first condition of each region
-    step_at  (conditions + 1,) first step of each condition: it holds where all its steps are taken
-    node, side (steps,) the step: the row went right (0) or left (1) at that node of its tree
+    bits     (regions,) how many conditions it has
+    step_at  (regions + 1,) first step of each region; a condition holds where all its steps are
+             taken, and they stand together
+    bit, node, side (steps,) the step's condition, counted within the region: the row goes right (0)
+             or left (1) at that node, counted within the tree
     slot_at, feature  the features of each region
     bin_at, bin       the bins of each region
     table_at, table   its table [condition mask][bin][feature]; of a deep leaf its terms
@@ -66,8 +68,9 @@ class Paths(NamedTuple):
 
     tree_at: Ints
     deep: npt.NDArray[np.bool_]
-    bit_at: Ints
+    bits: Ints
     step_at: Ints
+    bit: Ints
     node: Ints
     side: npt.NDArray[np.uint8]
     slot_at: Ints
@@ -196,12 +199,12 @@ def _hand_out(total: Floats, start: int, classes: int, out: Floats) -> None:
 
 
 @_kernel
-def _widest(starts: Ints) -> int:
-    """The longest of the stretches that begin at ``starts``; 0 without any."""
-    longest = 0
-    for i in range(len(starts) - 1):
-        longest = max(longest, starts[i + 1] - starts[i])
-    return longest
+def _largest(sizes: Ints) -> int:
+    """The largest size; 0 of none."""
+    largest = 0
+    for size in sizes:
+        largest = max(largest, size)
+    return largest
 
 
 @_kernel
@@ -210,12 +213,24 @@ def _explain_row(
 ) -> None:
     """``_explain_block`` of one row: the same sums in the same order, without inner loops."""
     _, tree_node, _, column, threshold, kind, _, at, size, bitset, _, _, _, _ = forest
-    tree_at, deep, bit_at, step_at, step, side, slot_at, feature, bin_at, bin_of, cells, table = (
-        paths
-    )
+    (
+        tree_at,
+        deep,
+        bits,
+        step_at,
+        bit,
+        step,
+        side,
+        slot_at,
+        feature,
+        bin_at,
+        bin_of,
+        cells,
+        table,
+    ) = paths
     classes = weight.shape[1]
-    went = np.zeros(_widest(tree_node), np.uint8)
-    held = np.empty(_widest(bit_at), np.uint8)
+    went = np.zeros(_largest(np.diff(tree_node)), np.uint8)
+    held = np.empty(_largest(bits), np.uint8)
     for tree in range(len(tree_node) - 1):
         first, c = tree_node[tree], tree % classes
         for node in range(first, tree_node[tree + 1]):
@@ -230,15 +245,16 @@ def _explain_row(
         for region in range(tree_at[tree], tree_at[tree + 1]):
             slot, slots = slot_at[region], slot_at[region + 1] - slot_at[region]
             bins = bin_at[region + 1] - bin_at[region]
-            cell, mask = cells[region], 0
-            for bit in range(bit_at[region], bit_at[region + 1]):
-                holds = 1
-                for s in range(step_at[bit], step_at[bit + 1]):
-                    holds &= went[step[s]] ^ side[s] ^ 1
-                held[bit - bit_at[region]] = holds
-                mask |= holds << (bit - bit_at[region])
-            if not deep[region]:
-                cell += mask * bins * slots
+            cell = cells[region]
+            if deep[region]:
+                held[: bits[region]] = 1
+                for s in range(step_at[region], step_at[region + 1]):
+                    held[bit[s]] &= went[step[s]] ^ side[s] ^ 1
+            else:
+                missed = 0
+                for s in range(step_at[region], step_at[region + 1]):
+                    missed |= (went[step[s]] ^ side[s]) << bit[s]
+                cell += ((1 << bits[region]) - 1 - missed) * bins * slots
             for index in range(bin_at[region], bin_at[region + 1]):
                 k = bin_of[index]
                 own, w = k * classes + c if apart else 0, weight[k, c, 0]
@@ -263,9 +279,9 @@ def _explain_block(
 ) -> None:
     """Add what every region says of every row of the block."""
     rows, classes = columns.shape[1], weight.shape[1]
-    tree_at, deep, bit_at, _, _, _, slot_at, feature, bin_at, bin_of, cells, table = paths
-    went = np.empty((_widest(forest.tree_node), rows), np.uint8)
-    held = np.empty((_widest(bit_at), rows), np.uint8)
+    tree_at, deep, bits, _, _, _, _, slot_at, feature, bin_at, bin_of, cells, table = paths
+    went = np.empty((_largest(np.diff(forest.tree_node)), rows), np.uint8)
+    held = np.empty((_largest(bits), rows), np.uint8)
     offset, product = np.empty(rows, np.int32), np.empty(rows)
     for tree in range(len(tree_at) - 1):
         _decide(forest, tree, columns, went)
@@ -276,7 +292,7 @@ def _explain_block(
             bins = bin_at[region + 1] - bin_at[region]
             _hold(paths, region, went, held)
             if not deep[region]:
-                _rows_of_table(held, bit_at[region + 1] - bit_at[region], bins * slots, offset)
+                _rows_of_table(held, bits[region], bins * slots, offset)
             cell = cells[region]
             for index in range(bin_at[region], bin_at[region + 1]):
                 k = bin_of[index]
@@ -316,17 +332,16 @@ def _decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
 @_kernel
 def _hold(paths: Paths, region: int, went: Bits, held: Bits) -> None:
     """Which of the region's conditions every row meets."""
-    _, _, bit_at, step_at, nodes, sides, _, _, _, _, _, _ = paths
-    rows, first = went.shape[1], bit_at[region]
-    for bit in range(first, bit_at[region + 1]):
-        for s in range(step_at[bit], step_at[bit + 1]):
-            node, other = nodes[s], sides[s] ^ 1
-            if s == step_at[bit]:
-                for r in range(rows):
-                    held[bit - first, r] = went[node, r] ^ other
-            else:
-                for r in range(rows):
-                    held[bit - first, r] &= went[node, r] ^ other
+    _, _, _, step_at, bits, nodes, sides, _, _, _, _, _, _ = paths
+    rows, first = went.shape[1], step_at[region]
+    for s in range(first, step_at[region + 1]):
+        bit, node, other = bits[s], nodes[s], sides[s] ^ 1
+        if s == first or bit != bits[s - 1]:
+            for r in range(rows):
+                held[bit, r] = went[node, r] ^ other
+        else:
+            for r in range(rows):
+                held[bit, r] &= went[node, r] ^ other
 
 
 @_kernel

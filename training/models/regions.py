@@ -160,18 +160,19 @@ def _ints(values: list[int]) -> Ints:
 def _pack(regions: list[_Region], first_node: Ints, per_tree: Ints) -> Paths:
     sizes = [len(r.bins) * _table_size(r) for r in regions]
     steps = [
-        (node - int(first), side)
+        (bit, node - int(first), side)
         for r, first in zip(regions, first_node, strict=True)
-        for condition in r.conditions
+        for bit, condition in enumerate(r.conditions)
         for node, side in condition
     ]
     return Paths(
         tree_at=_starts(per_tree),
         deep=np.array([len(r.conditions) > TABLE_BITS for r in regions], dtype=np.bool_),
-        bit_at=_starts([len(r.conditions) for r in regions]),
-        step_at=_starts([len(c) for r in regions for c in r.conditions]),
-        node=_ints([node for node, _ in steps]),
-        side=np.array([side for _, side in steps], dtype=np.uint8),
+        bits=_ints([len(r.conditions) for r in regions]),
+        step_at=_starts([sum(map(len, r.conditions)) for r in regions]),
+        bit=_ints([bit for bit, _, _ in steps]),
+        node=_ints([node for _, node, _ in steps]),
+        side=np.array([side for _, _, side in steps], dtype=np.uint8),
         slot_at=_starts([len(r.features) for r in regions]),
         feature=_ints([f for r in regions for f in r.features]),
         bin_at=_starts([len(r.bins) for r in regions]),
@@ -192,6 +193,8 @@ def _pack_leaves(regions: list[_Region], forest: Forest) -> Leaves:
     leaves = [leaf for region in regions for leaf in region.leaves]
     steps = np.array([step for _, way in leaves for step in way], dtype=np.int64).reshape(-1, 5)
     node, side, slot, bit, want = np.ascontiguousarray(steps.T)
+    # A deep leaf has no table, so its bits matter only by being there: any path length will do.
+    np.minimum(bit, 62, out=bit)
     return Leaves(
         leaf_at=_starts([len(region.leaves) for region in regions]),
         value=forest.value[_ints([leaf for leaf, _ in leaves])],
