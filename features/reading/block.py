@@ -161,7 +161,7 @@ def _samples(note: Note, sheet: Sheet, keys: Words | None) -> list[dict[str, obj
 
 def _count(report: BlockReport, column: str, note: Note) -> None:
     """The unknown words of a column, the most frequent first."""
-    counts = np.bincount(note.words.codes[note.rows], minlength=len(note.words.values))
+    counts = note.words.counts(note.rows)
     known = report.unknown.setdefault(column, {})
     for code in np.argsort(-counts, kind="stable")[:UNKNOWN_SHOWN]:
         if counts[code] and len(known) < UNKNOWN_SHOWN:
@@ -185,11 +185,12 @@ def _not_about_a_field(
 
 
 def _with_key(plan: Plan, columns: dict[str, Values], row: Ints) -> dict[str, Values]:
-    """The columns with a key; one that is not mapped is block, record and field."""
+    """The columns with a key; one that is not mapped is block, file, record and field."""
     key = TABLES[plan.spec.to].key
     if key in columns:
         return columns
-    name = plan.spec.name if len(plan.spec.source) == 1 else stem(plan.header.path)
+    file, name = stem(plan.header.path), plan.spec.name
+    name = name if name == file else f"{name}.{file}"
     parts = [pa.array([name] * len(row), pa.string()), pc.cast(pa.array(row), pa.string())]
     if plan.spec.fields:
         field = columns["field"]

@@ -189,8 +189,9 @@ def _parsed(text: Any, some: Bools, pattern: str, utc: bool) -> Any:
 
 def _epoch(text: Any, some: Bools, per_unit: int) -> Instants:
     """Counts since 1970; those beyond what an instant can hold are none."""
-    held = numbers(text.filter(pa.array(some)), thousands="").values * per_unit
-    fits = np.abs(held) < LARGEST_NUMBER * 1_000
+    counts = text.filter(pa.array(some))
+    held = _digits(counts, _matches(counts, _DIGITS)) * per_unit
+    fits = np.abs(held) < LATEST
     return np.where(fits, np.where(fits, held, 0.0), float(NAT)).astype(np.int64)
 
 

@@ -80,6 +80,8 @@ def take(values: Values, rows: Any) -> Values:
 
 def below(parts: Sequence[Values]) -> Values:
     """Columns of one kind, one below the other."""
+    if len(parts) == 1:
+        return parts[0]
     if isinstance(parts[0], Words):
         return joined_words([p for p in parts if isinstance(p, Words)])
     return np.concatenate([p for p in parts if not isinstance(p, Words)])
@@ -149,7 +151,7 @@ def present_words(spec: ColumnSpec, sheet: Sheet, defaults: Defaults) -> Words:
         words = _known(sheet.words[spec.source[0]], spec, defaults)
     if spec.starts:
         begins = pc.starts_with(words.values, spec.starts).to_numpy(zero_copy_only=False)
-        words = words.recoded(words.values, ~begins)
+        words = words.without(~begins)
     if spec.when:
         passed = conditions_hold(sheet, spec.when)
         words = Words(np.where(passed, words.codes, np.int32(-1)), words.values)
@@ -162,7 +164,7 @@ def _known(words: Words, spec: ColumnSpec, defaults: Defaults) -> Words:
     if not any(nothing):
         return words
     found = pc.is_in(pc.utf8_lower(words.values), pa.array(nothing, pa.string()))
-    return words.recoded(words.values, found.to_numpy(zero_copy_only=False))
+    return words.without(found.to_numpy(zero_copy_only=False))
 
 
 def _mapped(words: Words, spec: ColumnSpec) -> tuple[Words, Bools]:

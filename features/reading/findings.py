@@ -79,8 +79,10 @@ def written(name: str, draft: Draft) -> list[str]:
 
 def _profile(values: Values, alive: Bools) -> dict[str, float]:
     missing = missing_rows(values)[alive]
-    held = values.codes if isinstance(values, Words) else values
-    distinct = len(np.unique(held[alive][~missing]))
+    if isinstance(values, Words):
+        distinct = int((values.counts(alive) > 0).sum())
+    else:
+        distinct = len(pd.unique(values[alive][~missing]))
     share = float(missing.mean()) if len(missing) else 0.0
     return {"missing": round(share, 6), "distinct": distinct}
 
@@ -89,11 +91,9 @@ def _outcomes(draft: Draft, table: TableReport) -> None:
     if draft.name not in OUTCOMES or "outcome" not in draft.columns:
         return
     words = draft.words("outcome")
-    for outcome in OUTCOMES[draft.name]:
-        code = pc.index(words.values, outcome).as_py()
-        n = int(((words.codes == code) & draft.alive).sum()) if code >= 0 else 0
-        table.outcomes[outcome] = n
-    table.outcomes[""] = int(((words.codes < 0) & draft.alive).sum())
+    counts = dict(zip(words.values.to_pylist(), words.counts(draft.alive), strict=True))
+    table.outcomes = {outcome: int(counts.get(outcome, 0)) for outcome in OUTCOMES[draft.name]}
+    table.outcomes[""] = table.rows - sum(table.outcomes.values())
 
 
 def _orphans(draft: Draft, drafts: Dict[str, Draft]) -> dict[str, Tally]:
@@ -174,8 +174,8 @@ def _currency_notices(drafts: Dict[str, Draft], mapping: Mapping) -> list[str]:
 
 def _used(draft: Draft, column: str) -> list[str]:
     words = draft.words(column)
-    codes = np.unique(words.codes[draft.alive])
-    return [words.values[int(c)].as_py() for c in codes if c >= 0]
+    codes = np.flatnonzero(words.counts(draft.alive))
+    return [words.values[int(c)].as_py() for c in codes]
 
 
 def frames_of(drafts: Dict[str, Draft], meta: Meta) -> dict[str, pd.DataFrame]:

@@ -180,10 +180,13 @@ def _leave_out_unchanged(draft: Draft) -> None:
 
 def _collapse(draft: Draft) -> None:
     """One row a key: identical rows become one; of different ones the newest, else the last."""
-    rows = np.flatnonzero(draft.alive)
-    key = draft.words(TABLES[draft.name].key).codes[rows]
-    if len(np.unique(key)) == len(key):
+    words = draft.words(TABLES[draft.name].key)
+    # only rows whose key occurs again are looked at
+    again = np.append(words.counts(draft.alive) > 1, False)[words.codes]
+    rows = np.flatnonzero(draft.alive & again)
+    if not len(rows):
         return
+    key = words.codes[rows]
     newest = np.zeros(len(rows), np.int64) if draft.newest is None else draft.newest[rows]
     order = np.lexsort((rows, newest, key))
     last_of_key = np.append(key[order][1:] != key[order][:-1], True)

@@ -207,6 +207,9 @@ def together(parts: Sequence[Words]) -> Words:
 def trimmed(words: Words) -> Words:
     """The words without outer spaces; what is then empty is missing."""
     values = pc.utf8_trim_whitespace(words.values)
+    if values.equals(words.values):  # nothing to trim: only the empty word goes
+        empty = pc.index(values, "").as_py()
+        return Words(np.where(words.codes == empty, np.int32(-1), words.codes), values)
     return words.recoded(values, pc.equal(values, "").to_numpy(zero_copy_only=False))
 
 

@@ -32,7 +32,6 @@ _SAMPLE = 1 << 17
 _BLOCK = 1 << 24
 _WHOLE = (1 << 31) - 1
 _SALVAGES = 100
-_WORD = pa.dictionary(pa.int32(), pa.string())
 
 
 def csv_header(path: Path, delimiter: str, encoding: str) -> Header:
@@ -166,7 +165,7 @@ def _parse(stream: Any, header: Header, columns: Sequence[str], block: int) -> A
         ),
         convert_options=pacsv.ConvertOptions(
             include_columns=list(columns),
-            column_types=dict.fromkeys(header.names, _WORD),
+            column_types=dict.fromkeys(header.names, pa.string()),
             strings_can_be_null=False,
         ),
     )
@@ -226,8 +225,7 @@ def _salvage(
 
 
 def _frame(table: Any, columns: Sequence[str]) -> dict[str, Words]:
-    unified = table.unify_dictionaries()
-    return {name: words_of(unified.column(name)) for name in columns}
+    return {name: words_of(table.column(name).dictionary_encode()) for name in columns}
 
 
 def words_of(column: Any) -> Words:

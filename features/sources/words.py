@@ -46,6 +46,16 @@ class Words:
         codes = [int(self.codes[r]) for r in rows]
         return [self.values[c].as_py() if c >= 0 else "" for c in codes]
 
+    def without(self, missing: Bools) -> Words:
+        """The words, those of the vocabulary that are ``missing`` no longer there."""
+        gone = np.append(missing, True)[self.codes]
+        return Words(np.where(gone, np.int32(-1), self.codes), self.values)
+
+    def counts(self, rows: Bools) -> Ints:
+        """How often each word of the vocabulary stands in ``rows``."""
+        codes = self.codes[rows]
+        return np.bincount(codes[codes >= 0], minlength=len(self.values))
+
     def recoded(self, values: Any, missing: Bools) -> Words:
         """Every word replaced by its counterpart in ``values``; equal words become one."""
         unique = values.dictionary_encode()
