@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from features.mapping import Mapping, TableSpec, load
+from features.mapping import Mapping, load
 from features.reading.block import Block, draft, read_block
 from features.reading.clean import instants
 from features.reading.columns import Defaults
@@ -20,6 +20,7 @@ from features.reading.report import IngestReport
 from features.reading.rows import Draft, check
 from features.reading.sheet import Plan, plan
 from features.reading.strict import MappingError, nearest
+from features.reading.table import TableSpec
 from features.schema import TABLES
 from features.sources.files import find, listed, read, read_header
 from features.sources.words import Header, Source
@@ -39,6 +40,8 @@ def ingest(
     """
     loaded = load(mapping)
     frames, meta, report = canonical(data, loaded, progress, now)
+    for table in TABLES:  # an earlier ingest may have had more tables
+        (out / f"{table}.parquet").unlink(missing_ok=True)
     write(out, frames, meta)
     state = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
     (out / "ingest_report.json").write_text(state + "\n", encoding="utf-8")

@@ -386,6 +386,12 @@ def test_a_second_ingest_writes_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+def test_tables_of_an_earlier_ingest_do_not_stay(tmp_path: Path) -> None:
+    ingested(tmp_path, FLAT, accounts="id,a,n\n1,x,1\n")
+    tables, _ = ingested(tmp_path, DEALS, deals=HEAD + WON)
+    assert list(tables) == ["deals"]
+
+
 def test_the_report_is_plain_json_and_readable_text(tmp_path: Path) -> None:
     ingested(tmp_path, DEALS, deals=HEAD + WON + OPEN + "x\n", notes="a\n1\n")
     out = tmp_path / "out"

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.mapping import JoinSpec, TableSpec
 from features.reading.spec import ColumnSpec, Condition, Names
 from features.reading.strict import MappingError
+from features.reading.table import JoinSpec, TableSpec
 from features.sources.words import Codes, Header, Source, Words
 from features.tables import Bools, Ints
 

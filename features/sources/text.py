@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -204,10 +205,10 @@ def _salvage(
 ) -> tuple[Any, Ints, list[Ragged]]:
     """Read again the lines that an unclosed quote swallowed; they follow at the table's end."""
     tables, row, given_up = [table], _numbers(table.num_rows, ragged), list[Ragged]()
-    pending, passes = list(ragged), 0
+    pending, passes = deque(ragged), 0
     total = len(row) + len(ragged)
     while pending:
-        bad = pending.pop(0)
+        bad = pending.popleft()
         first, newline, rest = bad.text.strip("\r\n").partition("\n")
         given_up.append(Ragged(bad.row, bad.expected, bad.found, first if newline else bad.text))
         if not newline or passes == _SALVAGES:
@@ -217,7 +218,7 @@ def _salvage(
             io.BytesIO(("header\n" + rest + "\n").encode()), header, columns, _WHOLE
         )
         numbers = total + _numbers(again.num_rows, swallowed)
-        pending += [Ragged(total + r.row, r.expected, r.found, r.text) for r in swallowed]
+        pending.extend(Ragged(total + r.row, r.expected, r.found, r.text) for r in swallowed)
         total += again.num_rows + len(swallowed)
         tables.append(again)
         row = np.concatenate([row, numbers])
