@@ -16,6 +16,8 @@ from features.reading.table import TableSpec, table_spec
 from features.schema import OUTCOMES, TABLES, Kind
 from features.tables import CustomField
 
+__all__ = ["PRESETS", "QUESTIONS", "Mapping", "TableSpec", "load", "parse", "presets"]
+
 PRESETS = Path(__file__).parent / "mappings"
 QUESTIONS = ("lead_conversion", "deal_close", "churn")
 MUST_HAVE_KEY = ("accounts", "contacts", "leads", "deals", "owners")
