@@ -39,11 +39,15 @@ MONTHS = (
     "December",
 )
 
+_QUARTER = "Days to the end of the quarter"
+
 _SHORTER = (
     (re.compile(r"\.$"), ""),
     (re.compile(r";.*$"), ""),
     (re.compile(r", (in the reporting currency|shrunk to the company's share|either way)$"), ""),
     (re.compile(r" in the reporting currency$"), ""),
+    (re.compile(r"^Calendar month of the cutoff.*"), "Calendar month"),
+    (re.compile(r"^Days from the cutoff to the end of its calendar quarter.*"), _QUARTER),
     (re.compile(r"^Activities of kind (\w+)"), lambda m: _capital(_plural(m[1]))),
     (re.compile(r"activity of kind (\w+)$"), lambda m: KINDS.get(m[1], m[1])),
     (re.compile(r"^Activities that were (\w+)"), lambda m: f"{_capital(m[1])} activities"),
