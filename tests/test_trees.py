@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from fractions import Fraction
 from itertools import combinations
 from math import factorial
 from typing import Any
@@ -13,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.models.forest import Floats, Ints
-from training.models.paths import BLOCK, TABLE_BITS
+from training.models.paths import BLOCK
+from training.models.shapley import TABLE_BITS
 from training.models.trees import Trees, leaf_covers
 
 F = 5
 CATEGORIES = (0, 1)
+Fractions = dict[int, Fraction]
 QUIET = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 3, "min_data_per_group": 2}
 
 
@@ -94,23 +98,67 @@ def test_one_bin_is_lightgbm_itself(
     np.testing.assert_allclose(trees.baseline, contributions[:1, :, -1], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("columns", [4, 14])
-def test_paths_too_long_for_a_table_are_exact_too(columns: int) -> None:
-    """Each column peels off one side, so paths ask up to 14 features."""
+def peeled(columns: int) -> tuple[Any, Floats, Trees]:
+    """Each column peels off one side, so paths ask up to all the features."""
     rng = np.random.default_rng(columns)
     X = rng.random((3000, columns))
-    y = (X > 0.15).cumprod(axis=1).sum(axis=1) + rng.normal(size=3000) * 0.01
-    params = {**QUIET, "objective": "regression", "num_leaves": 40, "cat_smooth": 1}
-    booster = lgb.train(params, lgb.Dataset(X, y), 4)
+    y = (1.5 / columns < X).cumprod(axis=1).sum(axis=1) + rng.normal(size=3000) * 0.01
+    params = {**QUIET, "objective": "regression", "num_leaves": 90}
+    booster = lgb.train(params, lgb.Dataset(X, y), 3)
     asked = np.where(rng.random((50, columns)) < 0.1, np.nan, X[:50])
-    margins, contributions = native(booster, asked, 1)
+    return booster, asked, Trees.from_text(booster.model_to_string(), columns, 1, 1)
 
-    trees = Trees.from_text(booster.model_to_string(), columns, 1, 1)
 
-    np.testing.assert_allclose(trees.margins(asked)[:, 0], margins, rtol=0, atol=1e-12)
-    mine = trees.contributions(asked)
-    np.testing.assert_allclose(mine[:, 0], contributions[..., :-1], rtol=0, atol=1e-12)
+def exact_shapley(node: dict[str, Any], x: Floats, path: tuple[Any, ...] = ()) -> Fractions:
+    """In rational numbers: a leaf's polynomial in t multiplied out and integrated over [0, 1]."""
+    if "leaf_value" in node:
+        return leaf_shapley(Fraction(node["leaf_value"]), path)
+    values: Fractions = defaultdict(Fraction)
+    taken = goes_left(node, x[node["split_feature"]])
+    for name, left in (("left_child", True), ("right_child", False)):
+        share = Fraction(below(node[name]), below(node))
+        step = (node["split_feature"], int(taken == left), share)
+        for feature, value in exact_shapley(node[name], x, (*path, step)).items():
+            values[feature] += value
+    return values
+
+
+def leaf_shapley(leaf_value: Fraction, path: tuple[Any, ...]) -> Fractions:
+    asked: dict[int, tuple[int, Fraction]] = {}
+    for feature, met, share in path:
+        others = asked.get(feature, (1, Fraction(1)))
+        asked[feature] = others[0] & met, others[1] * share
+    values: Fractions = defaultdict(Fraction)
+    for feature, (met, share) in asked.items():
+        polynomial = [Fraction(1)]
+        for other, (other_met, other_share) in asked.items():
+            if other != feature:
+                constant = [other_share * c for c in polynomial] + [Fraction(0)]
+                linear = [Fraction(0)] + [(other_met - other_share) * c for c in polynomial]
+                polynomial = [c + d for c, d in zip(constant, linear, strict=True)]
+        integral = sum((c / (i + 1) for i, c in enumerate(polynomial)), Fraction(0))
+        values[feature] = leaf_value * (met - share) * integral
+    return values
+
+
+@pytest.mark.parametrize("columns", [4, 14, 18])
+def test_long_paths_are_exact_in_rational_arithmetic(columns: int) -> None:
+    booster, asked, trees = peeled(columns)
     assert trees._paths.deep.any() == (columns > TABLE_BITS)
+    mine = trees.contributions(asked)[:, 0, 0]
+    dumped = [t["tree_structure"] for t in booster.dump_model()["tree_info"]]
+    parts = [exact_shapley(tree, asked[0]) for tree in dumped]
+    expected = [float(sum(part[f] for part in parts)) for f in range(columns)]
+    np.testing.assert_allclose(mine[0], expected, rtol=0, atol=1e-13)
+
+
+def test_the_longest_paths_still_add_up() -> None:
+    """64 features on a path: LightGBM 4.7's recursion divides its digits away (off by tens)."""
+    booster, asked, trees = peeled(70)
+    margins = booster.predict(asked)
+    mine = trees.contributions(asked)
+    whole = trees.baseline[0, 0] + mine[:, 0, 0].sum(axis=1)
+    np.testing.assert_allclose(whole, margins, rtol=0, atol=1e-11)
     for row in range(len(asked)):
         assert (trees.contributions(asked[row : row + 1])[0] == mine[row]).all()
 
@@ -187,7 +235,9 @@ def goes_left(node: dict[str, Any], x: float) -> bool:
     if node["decision_type"] == "==":
         return not np.isnan(x) and str(int(x)) in node["threshold"].split("||")
     if np.isnan(x):
-        return bool(node["default_left"]) if node["missing_type"] == "NaN" else False
+        return bool(
+            node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0
+        )
     return bool(x <= node["threshold"])
 
 

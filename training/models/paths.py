@@ -11,12 +11,8 @@ kernel's own file only (and compiles the kinds of ``forest`` in as numbers).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from training.models.forest import (
     BIN,
@@ -29,9 +25,7 @@ from training.models.forest import (
     Forest,
     Ints,
 )
-
-TABLE_BITS = 7
-"""The most conditions a table may have: 2^7 rows of 7 numbers are 7 KB a bin, well inside L1."""
+from training.models.shapley import Bits, Paths, kernel
 
 BLOCK = 256
 """Rows explained together."""
@@ -39,49 +33,10 @@ BLOCK = 256
 _ZERO = float(np.float32(1e-35))
 """LightGBM takes anything this near zero for zero (kZeroThreshold, a float)."""
 
-Bits = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int32]
 
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
-
-def _kernel(function: _Kernel) -> _Kernel:
-    """Compiled at its first call; without fast math, so a row's sums never depend on its batch."""
-    return cast(_Kernel, njit(cache=True, nogil=True)(function))
-
-
-class Paths(NamedTuple):
-    """The regions of all trees, end to end.
-
-    tree_at  (trees + 1,) first region of each tree
-    deep     (regions,) whether it is one leaf with too many conditions for a table
-    bits     (regions,) how many conditions it has
-    step_at  (regions + 1,) first step of each region; a condition holds where all its steps are
-             taken, and they stand together
-    bit, node, side (steps,) the step's condition, counted within the region: the row goes right (0)
-             or left (1) at that node, counted within the tree
-    slot_at, feature  the features of each region
-    bin_at, bin       the bins of each region
-    table_at, table   its table [condition mask][bin][feature]; of a deep leaf its terms
-                      [bin][quadrature node][feature][term if not, term if held, both divided out]
-    """
-
-    tree_at: Ints
-    deep: npt.NDArray[np.bool_]
-    bits: Ints
-    step_at: Ints
-    bit: Ints
-    node: Ints
-    side: npt.NDArray[np.uint8]
-    slot_at: Ints
-    feature: Ints
-    bin_at: Ints
-    bin: Ints
-    table_at: Ints
-    table: Floats
-
-
-@_kernel
+@kernel
 def _below(kind: int, limit: float, x: float) -> bool:
     """Whether a number goes left, as LightGBM decides. Source: include/LightGBM/tree.h."""
     missing = np.isnan(x)
@@ -92,7 +47,7 @@ def _below(kind: int, limit: float, x: float) -> bool:
     return (0.0 if abs(x) <= _ZERO else x) <= limit
 
 
-@_kernel
+@kernel
 def _code(x: float, words: int) -> int:
     """The category's place in a bitset of so many words; -1 (goes right) if it has none."""
     if not (-1.0 < x < 32.0 * words):
@@ -100,7 +55,7 @@ def _code(x: float, words: int) -> int:
     return int(x)
 
 
-@_kernel
+@kernel
 def margins(forest: Forest, X: Floats, raw: Floats) -> None:
     """Add every tree's leaf value to ``raw`` (rows, bins, classes), bin by bin.
 
@@ -139,7 +94,7 @@ def margins(forest: Forest, X: Floats, raw: Floats) -> None:
                         raw[row, k, tree % classes] += value[~node]
 
 
-@_kernel
+@kernel
 def explain(
     forest: Forest, paths: Paths, X: Floats, weights: Floats, apart: bool, out: Floats
 ) -> None:
@@ -168,7 +123,7 @@ def explain(
         _hand_out(total, start, classes if apart else 1, out)
 
 
-@_kernel
+@kernel
 def _weigh(weights: Floats, start: int, weight: Floats) -> None:
     """Outcome weights as class weights: class 0 is in every margin, with a minus."""
     bins, classes, rows = weight.shape
@@ -183,7 +138,7 @@ def _weigh(weights: Floats, start: int, weight: Floats) -> None:
                 weight[k, 0, r] -= weights[start + r, k, j]
 
 
-@_kernel
+@kernel
 def _hand_out(total: Floats, start: int, classes: int, out: Floats) -> None:
     """A block's totals (bins and classes, features, rows) as rows of ``out``, minus class 0."""
     _, bins, outcomes, features = out.shape
@@ -198,7 +153,7 @@ def _hand_out(total: Floats, start: int, classes: int, out: Floats) -> None:
                     out[start + r, k, j, f] = value
 
 
-@_kernel
+@kernel
 def _largest(sizes: Ints) -> int:
     """The largest size; 0 of none."""
     largest = 0
@@ -207,7 +162,7 @@ def _largest(sizes: Ints) -> int:
     return largest
 
 
-@_kernel
+@kernel
 def _explain_row(
     forest: Forest, paths: Paths, columns: Floats, weight: Floats, apart: bool, total: Floats
 ) -> None:
@@ -273,7 +228,7 @@ def _explain_row(
                     cell += 4 * slots
 
 
-@_kernel
+@kernel
 def _explain_block(
     forest: Forest, paths: Paths, columns: Floats, weight: Floats, apart: bool, total: Floats
 ) -> None:
@@ -305,7 +260,7 @@ def _explain_block(
                     cell += slots
 
 
-@_kernel
+@kernel
 def _decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
     """Which side every row takes at every node of the tree."""
     _, tree_node, _, feature, threshold, kinds, _, at, size, bitset, _, _, _, _ = forest
@@ -329,7 +284,7 @@ def _decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
                 side[r] = not (x[r] > limit)
 
 
-@_kernel
+@kernel
 def _hold(paths: Paths, region: int, went: Bits, held: Bits) -> None:
     """Which of the region's conditions every row meets."""
     _, _, _, step_at, bits, nodes, sides, _, _, _, _, _, _ = paths
@@ -344,7 +299,7 @@ def _hold(paths: Paths, region: int, went: Bits, held: Bits) -> None:
                 held[bit, r] &= went[node, r] ^ other
 
 
-@_kernel
+@kernel
 def _rows_of_table(held: Bits, bits: int, width: int, offset: Offsets) -> None:
     """Where the table's row for the conditions each row meets begins."""
     for r in range(len(offset)):
@@ -355,7 +310,7 @@ def _rows_of_table(held: Bits, bits: int, width: int, offset: Offsets) -> None:
             offset[r] += held[bit, r] * step
 
 
-@_kernel
+@kernel
 def _add_table(
     table: Floats, cell: int, feature: Ints, offset: Offsets, weight: Floats, total: Floats
 ) -> None:
@@ -365,7 +320,7 @@ def _add_table(
             total[f, r] += weight[r] * table[cell + i + offset[r]]
 
 
-@_kernel
+@kernel
 def _add_deep(
     terms: Floats,
     cell: int,

@@ -9,8 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from training.models.forest import BIN, Floats, Forest, Ints
-from training.models.paths import TABLE_BITS, Paths
-from training.models.shapley import Leaves, fill_tables
+from training.models.shapley import TABLE_BITS, Leaves, Paths, fill_tables
 
 Step = tuple[int, int]
 """A node, and the side taken there: 1 is left."""

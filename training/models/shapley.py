@@ -16,17 +16,53 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from training.models.forest import Floats, Ints
-from training.models.paths import Paths
+
+Bits = npt.NDArray[np.uint8]
+
+TABLE_BITS = 7
+"""The most conditions a table may have: 2^7 rows of 7 numbers are 7 KB a bin, well inside L1."""
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
 
-def _kernel(function: _Kernel) -> _Kernel:
-    """Compiled at its first call."""
+def kernel(function: _Kernel) -> _Kernel:
+    """Compiled at its first call; without fast math, so a row's sums never depend on its batch."""
     return cast(_Kernel, njit(cache=True, nogil=True)(function))
+
+
+class Paths(NamedTuple):
+    """The regions of all trees, end to end.
+
+    tree_at  (trees + 1,) first region of each tree
+    deep     (regions,) whether it is one leaf with too many conditions for a table
+    bits     (regions,) how many conditions it has
+    step_at  (regions + 1,) first step of each region; a condition holds where all its steps are
+             taken, and they stand together
+    bit, node, side (steps,) the step's condition, counted within the region: the row goes right (0)
+             or left (1) at that node, counted within the tree
+    slot_at, feature  the features of each region
+    bin_at, bin       the bins of each region
+    table_at, table   its table [condition mask][bin][feature]; of a deep leaf its terms
+                      [bin][quadrature node][feature][term if not, term if held, both divided out]
+    """
+
+    tree_at: Ints
+    deep: npt.NDArray[np.bool_]
+    bits: Ints
+    step_at: Ints
+    bit: Ints
+    node: Ints
+    side: Bits
+    slot_at: Ints
+    feature: Ints
+    bin_at: Ints
+    bin: Ints
+    table_at: Ints
+    table: Floats
 
 
 class Leaves(NamedTuple):
@@ -47,7 +83,7 @@ class Leaves(NamedTuple):
     want: Ints
 
 
-@_kernel
+@kernel
 def fill_tables(
     paths: Paths, leaves: Leaves, share: Floats, points: Floats, point_weights: Floats
 ) -> None:
@@ -78,7 +114,7 @@ def fill_tables(
                     _tabulate(terms, care, want, index * slots, bins * slots, table)
 
 
-@_kernel
+@kernel
 def _terms(value: float, met: Floats, care: Ints, points: Floats, point_weights: Floats) -> Floats:
     """Each node's and feature's factor if not met and if met, and with it divided out, times
     everything that does not depend on the row."""
@@ -100,7 +136,7 @@ def _terms(value: float, met: Floats, care: Ints, points: Floats, point_weights:
     return terms
 
 
-@_kernel
+@kernel
 def _tabulate(terms: Floats, care: Ints, want: Ints, at: int, width: int, table: Floats) -> None:
     """Add one leaf to a table, for every answer to the region's conditions."""
     nodes, slots = terms.shape[:2]

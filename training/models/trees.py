@@ -11,6 +11,7 @@ import numpy.typing as npt
 from training.models import paths
 from training.models.forest import Floats, Forest, Ints, parse
 from training.models.regions import cut, shares
+from training.models.shapley import Paths
 
 _ROWS_AT_ONCE = 65_536
 
@@ -53,7 +54,7 @@ class Trees:
     outcomes: int
     baseline: Floats
     _forest: Forest = field(repr=False)
-    _paths: paths.Paths = field(repr=False)
+    _paths: Paths = field(repr=False)
 
     @classmethod
     def from_text(
