@@ -11,8 +11,9 @@ from features.tables import Floats, Instants
 from training.config import Config
 from training.models.blend import Blend
 from training.models.curves import incidence
-from training.models.fitting import Parts, Recipe, decay, fit_fold
+from training.models.fitting import Parts, Recipe, decay, fit_both, fit_fold
 from training.models.outcome import OutcomeModel
+from training.models.trees import margins_of
 from training.questions import Labels
 from training.teaching import Teaching
 from training.tune import FoldData
@@ -70,10 +71,13 @@ class _Unseen:
 
 
 def _unseen(fold: FoldData, teaching: Teaching, recipe: Recipe, config: Config) -> _Unseen:
-    parts = fit_fold(fold.X, fold.labels, fold.cutoffs, teaching.encoding, recipe, config.threads)
+    linear, boosted = fit_both(
+        fold.X, fold.labels, fold.cutoffs, teaching.encoding, recipe, config.threads
+    )
+    sizes = fold.labels.bins, fold.labels.outcomes
     return _Unseen(
-        parts.linear.margins(fold.X_valid),
-        parts.trees.margins(fold.X_valid),
+        linear.margins(fold.X_valid),
+        margins_of(boosted.text, fold.X_valid, *sizes),
         fold.labels_valid,
         fold.cutoffs_valid,
     )

@@ -18,6 +18,9 @@ from training.models.encoding import Encoding
 from training.models.linear import LinearModel
 from training.models.trees import Trees, leaf_covers
 
+MAX_BIN = 127
+"""Histogram bins a column: half of LightGBM's default in half the time, with no loss to be seen."""
+
 DEEPEST = 6
 """Deeper trees would make reasons too dear to give with every score."""
 
@@ -37,7 +40,7 @@ class TreeParams:
     feature_fraction: float = 0.8
     lambda_l2: float = 1.0
     rounds: int = 200
-    patience: int = 30
+    patience: int = 20
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_depth <= DEEPEST:
@@ -174,6 +177,7 @@ def _settings(params: TreeParams, outcomes: int, seed: int, threads: int) -> dic
         "lambda_l2": params.lambda_l2,
         "deterministic": True,
         "force_row_wise": True,
+        "max_bin": MAX_BIN,
         "seed": seed,
         "num_threads": threads,
         "verbosity": -1,
@@ -203,6 +207,7 @@ def _dataset(
         weight=np.append(mass, np.full(len(absent), 0.5)),
         categorical_feature=encoding.categorical,
         reference=reference,
+        params={"max_bin": MAX_BIN, "verbosity": -1},
     )
 
 
@@ -220,6 +225,23 @@ def count_covers(X: Floats, labels: Labels, text: str) -> Ints:
     return covers
 
 
+def fit_both(
+    X: Floats,
+    labels: Labels,
+    cutoffs: Instants,
+    encoding: Encoding,
+    recipe: Recipe,
+    threads: int = 1,
+) -> tuple[LinearModel, Boosted]:
+    """Fit both parts on training rows X (n, F), their labels and their cutoffs (n,)."""
+    weights = decay(cutoffs, recipe.half_life_days)
+    linear = LinearModel.fit(X, labels, encoding, weights, recipe.l2)
+    boosted = fit_trees(
+        X, labels, encoding, weights, recipe.trees, seed=recipe.seed, threads=threads
+    )
+    return linear, boosted
+
+
 def fit_fold(
     X: Floats,
     labels: Labels,
@@ -228,12 +250,8 @@ def fit_fold(
     recipe: Recipe,
     threads: int = 1,
 ) -> Parts:
-    """Fit both parts on training rows X (n, F), their labels and their cutoffs (n,)."""
-    weights = decay(cutoffs, recipe.half_life_days)
-    linear = LinearModel.fit(X, labels, encoding, weights, recipe.l2)
-    boosted = fit_trees(
-        X, labels, encoding, weights, recipe.trees, seed=recipe.seed, threads=threads
-    )
+    """``fit_both``, with the trees ready to score and to explain."""
+    linear, boosted = fit_both(X, labels, cutoffs, encoding, recipe, threads)
     covers = count_covers(X, labels, boosted.text)
     sizes = X.shape[1], labels.bins, labels.outcomes
     return Parts(linear, Trees.from_text(boosted.text, *sizes, covers), boosted, covers)

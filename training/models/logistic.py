@@ -56,7 +56,8 @@ class Logistic:
 
 
 def _logistic(C: float) -> Any:
-    return LogisticRegression(C=C, max_iter=500)
+    # a Newton step solves the whole problem at once: with 100 columns far quicker than L-BFGS
+    return LogisticRegression(C=C, max_iter=500, solver="newton-cholesky")
 
 
 def _held_out(Z: Floats, hit: Bools, weights: Floats, C: float, train: Ints, valid: Ints) -> float:

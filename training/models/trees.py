@@ -41,6 +41,18 @@ def leaf_covers(booster: Any, X: Floats, bin_of_row: Ints, bins: int) -> Ints:
     return covers.reshape(trees, leaves, bins)
 
 
+def margins_of(text: str, X: Floats, bins: int, outcomes: int) -> Floats:
+    """Margins (n, K, J) of rows X (n, F) by a booster's text, without what reasons need.
+
+    The same as ``Trees.from_text(…).margins(X)``, for models that are only judged.
+    """
+    classes = outcomes + 1 if outcomes > 1 else 1
+    X = _readable(X)
+    raw = np.zeros((len(X), bins, classes))
+    paths.margins(parse(text, X.shape[1], bins, classes), X, raw)
+    return _against_open(raw)
+
+
 @dataclass(frozen=True)
 class Trees:
     """A boosted model restricted to each of its K bins; J competing outcomes, F features.
