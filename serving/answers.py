@@ -120,7 +120,7 @@ def describe(scorer: Scorer) -> dict[str, Any]:
         "version": bundle.version,
         "outcome": scorer.outcome,
         "horizon_days": None if scorer.flat else scorer.edges[-1],
-        "trained_until": bundle.meta.as_of or None,
+        "trained_until": bundle.trained_on.get("until") or bundle.meta.as_of or None,
     }
 
 

@@ -51,6 +51,7 @@ class Reader:
     def __init__(self, entity: str, meta: Meta) -> None:
         self.entity, self.meta = entity, meta
         self.key = TABLES[entity].key
+        self.unused = {t: _unused(t, entity) for t in TABLES}
         self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
 
     def read(self, index: int, raw: Any) -> Record | RecordFault:
@@ -94,7 +95,12 @@ class Reader:
         self, table: str, model: Any, place: str, spoken: str, warnings: dict[str, None]
     ) -> Row:
         """A checked row without its gaps, its custom fields beside the canonical ones."""
-        row = {k: v for k, v in vars(model).items() if v is not None}
+        facts, unused = vars(model), self.unused[table]
+        row = {
+            name: facts[name]
+            for name in model.model_fields_set
+            if name not in unused and facts[name] is not None
+        }
         kinds = self.custom[table]
         for name, value in (row.pop("custom", None) or {}).items():
             kind = kinds.get(name)
@@ -175,6 +181,17 @@ class Reader:
             for table, own in record.rows.items():
                 rows.setdefault(table, []).extend(own)
         return from_records(rows, self.meta)
+
+
+def _unused(table: str, entity: str) -> frozenset[str]:
+    """Columns of a record that no feature reads: texts for people, and keys of what happened."""
+    kept = {TABLES[t].key for t in (entity, "accounts", "contacts")}
+    return frozenset(
+        column.name
+        for column in TABLES[table].columns
+        if (column.kind == "text" and table != "changes")
+        or (column.kind == "key" and column.name not in kept)
+    )
 
 
 _TABLE_OF = {single: table for table, single in SINGULAR.items()}
