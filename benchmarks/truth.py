@@ -4,8 +4,9 @@
 
 Log loss of the model beside that of the true probabilities, on the same rows; the excess is also
 given in expectation over the outcomes (-mean p log q + (1 - p) log(1 - q)), which removes the luck
-of the draw. Planted copies of entities have no truth and are left out. Calibration slope with its interval, and the largest gap between mean prediction and what
-happened, and between mean prediction and mean truth, over the bins of the curve.
+of the draw. Planted copies of entities have no truth and are left out. Calibration slope with its
+interval, and the largest gap between mean prediction and what happened, and between mean prediction
+and mean truth, over the bins of the curve.
 """
 
 from __future__ import annotations

@@ -8,12 +8,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.catalog import build_features, supported
 from features.demo import SIZES, generate, write_export, write_truth
+from features.frame import everyone
+from features.glossary import glossary
 from features.ingest import canonical, ingest
 from features.mapping import load, presets
 from features.reading.report import IngestReport
 from features.reading.strict import MappingError
+from features.schema import OUTCOMES
 from features.sources.words import SourceError
+from features.tables import NAT, micros, read
+from features.view import Timeline
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -28,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = chosen.run
     try:
         return run(chosen)
-    except (MappingError, SourceError) as problem:
+    except (MappingError, SourceError, FileNotFoundError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
 
@@ -54,7 +60,20 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(run=_demo)
 
 
-COMMANDS = (_add_ingest, _add_check, _add_demo)
+def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("build", help="write the features of every entity at one instant")
+    parser.add_argument("--data", type=Path, required=True, help="a canonical data set (ingest)")
+    parser.add_argument("--as-of", help="ISO instant with a zone; the end of the data unless given")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.set_defaults(run=_build)
+
+
+def _add_glossary(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("glossary", help="print docs/features.md")
+    parser.set_defaults(run=_glossary)
+
+
+COMMANDS = (_add_ingest, _add_check, _add_demo, _add_build, _add_glossary)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 
@@ -91,6 +110,28 @@ def _demo(chosen: argparse.Namespace) -> int:
         f"written to {chosen.out}; read it with: python -m features ingest --data {chosen.out} "
         f"--mapping {chosen.out / 'mapping.toml'} --out …"
     )
+    return 0
+
+
+def _build(chosen: argparse.Namespace) -> int:
+    tables = read(chosen.data)
+    at = chosen.as_of or tables.meta.as_of
+    cutoff = micros(at) if at else NAT
+    timeline = Timeline(tables)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for entity in OUTCOMES:
+        spine = everyone(tables, entity, cutoff)
+        specs = supported(entity, tables)
+        if not len(spine) or not specs:
+            continue
+        path = chosen.out / f"{entity}.parquet"
+        build_features(timeline, spine, specs).frame().to_parquet(path, index=False)
+        print(f"{path}: {len(spine):,} {entity}, {len(specs)} features, as of {at or 'the export'}")
+    return 0
+
+
+def _glossary(_: argparse.Namespace) -> int:
+    print(glossary(), end="")
     return 0
 
 

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from features.tables import Coded, Floats, Instants, Ints
+from features.asof import past
+from features.schema import TABLES
+from features.tables import NAT, Coded, Floats, Instants, Ints, Tables
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class Features:
         return Features(self.spine.take(rows), self.specs, columns)
 
 
-def row_numbers(n: int) -> Ints:
-    """0 … n-1 as row positions."""
-    return np.arange(n, dtype=np.int64)
+def everyone(tables: Tables, entity: str, cutoff: int) -> Spine:
+    """Every entity of a table that was in the CRM before ``cutoff`` (NAT: every one)."""
+    table = tables[entity]
+    keys, born = table.coded(TABLES[entity].key), table.instant(TABLES[entity].born)
+    cutoffs = np.full(table.n, cutoff, np.int64)
+    rows = np.flatnonzero((cutoffs == NAT) | (born == NAT) | past(born, cutoffs))
+    return Spine(entity, [keys.values[c] for c in keys.codes[rows]], cutoffs[rows])

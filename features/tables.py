@@ -219,16 +219,24 @@ def _table(name: str, arrow: pa.Table, meta: Meta) -> Table:
     return Table(name, arrow.num_rows, columns)
 
 
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """A frame as Arrow columns, its instants as microseconds UTC."""
+    columns = {}
+    for name in frame:
+        column = frame[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            naive = column.dt.tz_convert("UTC").dt.tz_localize(None)
+            instants = pa.array(naive.to_numpy("datetime64[us]"), from_pandas=True)
+            columns[str(name)] = instants.cast(pa.timestamp("us", tz="UTC"))
+        else:
+            columns[str(name)] = pa.array(column, from_pandas=True)
+    return pa.table(columns)
+
+
 def from_frames(frames: Mapping[str, pd.DataFrame], meta: Meta | None = None) -> Tables:
     """Tables from data frames with canonical column names and types."""
     meta = meta or Meta()
-    return Tables(
-        {
-            n: _table(n, pa.Table.from_pandas(f, preserve_index=False), meta)
-            for n, f in frames.items()
-        },
-        meta,
-    )
+    return Tables({n: _table(n, to_arrow(f), meta) for n, f in frames.items()}, meta)
 
 
 def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:
@@ -258,9 +266,7 @@ def write(folder: Path, frames: Mapping[str, pd.DataFrame], meta: Meta) -> None:
     """Write one Parquet file a table, and ``dataset.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
-        pq.write_table(
-            pa.Table.from_pandas(frame, preserve_index=False), folder / f"{name}.parquet"
-        )
+        pq.write_table(to_arrow(frame), folder / f"{name}.parquet")
     text = json.dumps(meta.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
     (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
 
