@@ -13,7 +13,8 @@ from typing import Any
 class Config:
     """Settings of a training run.
 
-    folds         rolling origins to tune and blend on
+    folds         rolling origins to blend on
+    tune_folds    the newest of them, to tune on
     newest_share  share of the matured snapshots kept for the one look at the end
     trials        Optuna trials
     threads       threads LightGBM may use
@@ -23,6 +24,7 @@ class Config:
     """
 
     folds: int = 4
+    tune_folds: int = 2
     newest_share: float = 0.2
     trials: int = 20
     threads: int = 2
@@ -32,7 +34,12 @@ class Config:
     max_levels: int = 64
 
     def __post_init__(self) -> None:
-        if self.folds < 1 or self.trials < 1 or self.threads < 1 or self.max_snapshots < 1:
+        if (
+            min(self.folds, self.tune_folds) < 1
+            or self.trials < 1
+            or self.threads < 1
+            or self.max_snapshots < 1
+        ):
             raise ValueError("folds, trials, threads and max_snapshots must be at least 1")
         if not 0 < self.newest_share < 1:
             raise ValueError(f"newest_share must lie between 0 and 1, got {self.newest_share}")

@@ -76,13 +76,15 @@ def tune(
 ) -> Tuned:
     """Choose tree settings and half-life by Optuna, then the ridge's strength on a grid.
 
-    The loss is the mean validation loss of a person-period over the folds. Hopeless trials are
+    The loss is the mean validation loss of a person-period over the newest ``config.tune_folds`` of
+    the folds, which are the likest to tomorrow. Hopeless trials are
     pruned after a fold. With ``folder`` the study is kept in a journal there and a run that was
     interrupted resumes: each trial's sampler is seeded by its number, so the trials of a resumed
     run are those of an uninterrupted one.
     """
     if not folds:
         return Tuned(Recipe(seed=config.seed), [])
+    folds = folds[-config.tune_folds :]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     kept = optuna.create_study(
         study_name=study or "in memory",
@@ -127,7 +129,7 @@ def _forget_interrupted(study: optuna.Study) -> None:
 
 def _space(trial: optuna.Trial, timed: bool) -> dict[str, Any]:
     space: dict[str, Any] = {
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.05, 0.2, log=True),
         "num_leaves": trial.suggest_int("num_leaves", 4, 24),
         "max_depth": trial.suggest_int("max_depth", 2, 5),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 500, log=True),
