@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ class Judgement:
     comparisons  the paired gains of the model over each baseline
     missing      baselines that could not be made, and why
     rows         rows of the spine that were judged; scores and hit belong to them
+    others       scores of the baselines on the same rows, by name
     """
 
     verdict: Verdict
@@ -44,6 +46,7 @@ class Judgement:
     rows: Ints
     scores: Floats
     hit: Bools
+    others: Mapping[str, Floats] = field(default_factory=dict)
 
     def value(self, measure: str, model: str = MODEL) -> float:
         """One measure of one model."""
@@ -75,6 +78,7 @@ def judge(teaching: Teaching, model: OutcomeModel, config: Config) -> Judgement:
         rows,
         scores,
         hit,
+        others,
     )
 
 
