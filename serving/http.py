@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from serving.answers import Desk, describe
 from serving.contracts import SINGULAR
 from serving.faults import ContractError
+from serving.openapi import document
 from serving.problems import (
     Problem,
     failed,
@@ -43,6 +44,7 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
         description="Scores with dates and reasons for leads, deals and accounts.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        openapi_url=None,
     )
     app.state.desks = {}
 
@@ -54,6 +56,12 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
     async def models(request: Request) -> Response:
         known = [card(desk) for desk in app.state.desks.values()]
         return respond({"models": known, "request_id": request_id_of(request)})
+
+    described = document(app)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return respond(described)
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:

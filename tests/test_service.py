@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import httpx
 import orjson
 import pytest
 
+from features.schema import TABLES
 from serving import http, problems
 from serving.answers import Desk
+from serving.openapi import Answer, ProblemOut
 from serving.scoring import Scorer
 from serving.service import load_desks
 from serving.trial import running, send, told
@@ -57,6 +60,17 @@ def test_a_record_is_answered_with_everything_that_places_the_number(app: Any) -
     assert [at["day"] for at in result["curve"]] == [7, 14, 30]
     assert result["grade"] in "ABCD" and result["reasons"] and result["warnings"] == []
     assert "lead x" not in told(answer) and "x: " in told(answer)
+
+
+def test_answers_are_as_the_document_says(app: Any) -> None:
+    """Scored and unscored records, problems, and every reference of the document resolves."""
+    Answer.model_validate(_post(app, orjson.dumps({"records": [LEAD, {"lead": {}}]})).json())
+    ProblemOut.model_validate(_post(app, b"{}").json())
+    document = _call(app, "GET", "/openapi.json").json()
+    refs = set(re.findall(r'"#/components/schemas/(\w+)"', orjson.dumps(document).decode()))
+    assert refs <= set(document["components"]["schemas"])
+    lead = document["components"]["schemas"]["LeadsRow"]["properties"]
+    assert set(lead) == {c.name for c in TABLES["leads"].columns} | {"custom"}
 
 
 def test_one_bad_record_spoils_no_other(app: Any) -> None:
