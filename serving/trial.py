@@ -120,8 +120,8 @@ def told(answer: Mapping[str, Any]) -> str:
         return f"{result['id']} was not scored: {result['error']['message']}"
     horizon = f" within {model['horizon_days']:g} days" if model["horizon_days"] else ""
     head = [
-        f"{result['id']}: {result['probability']:.1%} {model['outcome']}{horizon}, "
-        f"grade {result['grade']} (starting from {result['baseline']:.1%})",
+        f"{result['id']}: {result['probability']:.1%} to be {model['outcome']}{horizon}, "
+        f"grade {result['grade']} (reasons start from {result['baseline']:.1%})",
         f"model {model['name']}, version {model['version']}",
     ]
     return "\n".join([*head, *_curve(answer["as_of"], result["curve"]), *_reasons(result)])

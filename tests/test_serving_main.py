@@ -1,0 +1,92 @@
+"""`python -m serving`: bundles are laid out whole, and a data set is scored by its champions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features import tables as data
+from features.tables import Coded, Tables
+from serving import __main__ as serving
+from serving.trial import told
+from tests.histories import META, history
+from tests.scored import bundle_of
+from training.models import bundle as bundles
+
+
+def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Tables as frames, to be written as a canonical data set."""
+    made = {}
+    for name, table in tables.tables.items():
+        columns = {}
+        for column, values in table.columns.items():
+            if isinstance(values, Coded):
+                columns[column] = pd.Series(values.words(), dtype="string")
+            elif values.dtype == np.int64:
+                at = pd.Series(values.astype("datetime64[us]"))
+                columns[column] = at.dt.tz_localize("UTC")
+            else:
+                columns[column] = pd.Series(values)
+        made[name] = pd.DataFrame(columns)
+    return made
+
+
+@pytest.fixture
+def champions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Two bundles in the registry's place."""
+    found = {}
+    for entity in ("leads", "accounts"):
+        bundle = bundle_of(entity, history(8, size=30))
+        bundles.write(bundle, tmp_path / "registry" / bundle.name)
+        found[bundle.name] = tmp_path / "registry" / bundle.name
+    monkeypatch.setattr(serving, "champions", lambda _: found)
+    return found
+
+
+def test_bundles_are_laid_out_whole_and_the_retired_go(
+    champions: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "serving"
+    serving.lay_out(champions, folder)
+    serving.lay_out(champions, folder)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(champions)
+    for name in champions:
+        assert bundles.read(folder / name).name == name
+    serving.lay_out({"churn": champions["churn"]}, folder)
+    assert [p.name for p in folder.iterdir()] == ["churn"]
+
+
+def test_score_writes_a_file_for_every_champion(
+    champions: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write(tmp_path / "data", _frames(history(8, size=30)), META)
+    asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert serving.main([*asked, "--as-of", "2023-12-24T00:00:00Z"]) == 0
+    said = capsys.readouterr().out
+    for name in champions:
+        assert pq.read_table(tmp_path / "out" / f"{name}.parquet").num_rows > 0
+        assert f"{name}.parquet" in said
+
+
+def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--root", str(tmp_path), "score", "--data", str(tmp_path), "--out", str(tmp_path)]
+    assert serving.main(asked) == 2
+    assert "not a canonical data set" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("champions")
+def test_an_instant_without_zone_is_refused(tmp_path: Path) -> None:
+    data.write(tmp_path / "data", _frames(history(8)), META)
+    asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert serving.main([*asked, "--as-of", "2023-12-24"]) == 2
+
+
+def test_an_unscored_record_is_told_with_its_reason() -> None:
+    result = {"id": "x", "error": {"message": "it was closed"}}
+    answer: dict[str, Any] = {"results": [result], "model": {}, "as_of": None}
+    assert told(answer) == "x was not scored: it was closed"
