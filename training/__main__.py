@@ -13,6 +13,7 @@ import pandas as pd
 from features.tables import Tables, read
 from training.config import Config, load_config
 from training.judge import MODEL, Judgement
+from training.models.bundle import Bundle, BundleError
 from training.teaching import askable
 from training.train import Trained, train
 
@@ -87,6 +88,7 @@ def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Names
             config,
             datetime.now(UTC),
             mapping=mapping.read_text(encoding="utf-8") if mapping.is_file() else "",
+            champion=_champion(name),
             folder=STUDIES,
             progress=not chosen.quiet,
         )
@@ -98,8 +100,21 @@ def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Names
     return True
 
 
+def _champion(name: str) -> Bundle | None:
+    """The bundle that answers now, None where nothing was promoted yet."""
+    from training import registry  # noqa: PLC0415  # mlflow takes seconds to import
+
+    try:
+        return registry.load(name, root=ROOT)
+    except registry.RegistryError:
+        return None
+    except BundleError as unreadable:
+        print(f"  note: the champion cannot be read and is not compared with: {unreadable}")
+        return None
+
+
 def _keep(trained: Trained, promote: bool) -> None:
-    from training import registry  # noqa: PLC0415  # mlflow takes seconds, and a failed run none
+    from training import registry  # noqa: PLC0415
 
     kept = registry.log_run(trained.run, ROOT)
     print(f"  registered as {kept.name} version {kept.version} (run {kept.run_id})")

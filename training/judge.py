@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from features.tables import Bools, Floats, Ints
+from training.challenge import Challenge
 from training.config import Config
 from training.evaluate import Comparison, compare, reliability, scoreboard
 from training.evaluate_curve import curve_table, person_period_nll
@@ -47,6 +48,15 @@ class Judgement:
     scores: Floats
     hit: Bools
     others: Mapping[str, Floats] = field(default_factory=dict)
+
+    def against(self, tested: Challenge) -> Judgement:
+        """This judgement with the test against the champion in its verdict."""
+        told = replace(
+            self.verdict,
+            sentence=f"{self.verdict.sentence} {tested.sentence}",
+            promotable=self.verdict.promotable and tested.passed,
+        )
+        return replace(self, verdict=told)
 
     def value(self, measure: str, model: str = MODEL) -> float:
         """One measure of one model."""

@@ -15,11 +15,14 @@ import pandas as pd
 from features.reference import reference
 from features.tables import Coded, Floats, Tables
 from training import plots
+from training.challenge import challenge
 from training.config import Config
 from training.judge import MODEL, Judgement, judge
 from training.learn import Learned, learn
 from training.models.bundle import Bundle, fit_grades
 from training.models.reasons import merge
+from training.models.receipts import Receipts
+from training.receipts import Past, base_rate, receipts
 from training.runs import Run
 from training.teaching import Teaching, question_of, teach
 from training.tune import Tuned, fold_data, tune
@@ -50,6 +53,7 @@ def train(
     at: datetime,
     *,
     mapping: str = "",
+    champion: Bundle | None = None,
     folder: Path | None = None,
     progress: bool = False,
 ) -> Trained:
@@ -57,6 +61,7 @@ def train(
 
     at      when the run is made: it names the version, and nothing else depends on it
     mapping text of the mapping the data were read with, kept with the run
+    champion the bundle that answers now: the new one must be at least as good to be promotable
     folder  where the Optuna study is kept, so that an interrupted run resumes; None: in memory
 
     ValueError (with what to do) where the data cannot answer: no outcomes, one class only, no row
@@ -78,6 +83,8 @@ def train(
     )
     learned = learn(teaching, folds, tuned.recipe, config, progress)
     judgement = judge(teaching, learned.model, config)
+    if champion is not None:
+        judgement = judgement.against(challenge(teaching, judgement, champion, fingerprint, config))
     bundle = _bundle(teaching, learned, judgement, fingerprint, at)
     return Trained(
         _run(bundle, teaching, tuned, learned, judgement, config, mapping),
@@ -142,7 +149,21 @@ def _bundle(
         },
         verdict=judgement.verdict.sentence,
         promotable=judgement.verdict.promotable,
+        receipts=_receipts(teaching, learned, judgement),
     )
+
+
+def _receipts(teaching: Teaching, learned: Learned, judgement: Judgement) -> Receipts:
+    """How past scores turned out: those of the folds, and of the newest period once judged."""
+    rows, newest = judgement.rows, teaching.split.newest
+    entities = teaching.entities(rows)
+    judged = Past(judgement.scores, judgement.hit, entities, teaching.cutoffs(rows))
+    labels = teaching.labels(newest.train_rows, newest.train_end)
+    matured = newest.train_rows[labels.matured]
+    rate = base_rate(
+        labels.hit[labels.matured], teaching.entities(matured), judgement.hit, entities
+    )
+    return receipts(Past.join([learned.past, judged]), rate, teaching.question.flat)
 
 
 def _finite(board: pd.DataFrame) -> list[dict[str, Any]]:
@@ -165,6 +186,7 @@ def _run(
     groups, merged = merge(effects, [s.group for s in specs])
     importance = np.abs(merged).mean(axis=0)
     tables = {
+        "receipts": pd.DataFrame([b.to_answer() for b in bundle.receipts.bands]),
         "curve": judgement.curve,
         "reliability": judgement.reliability,
         "comparisons": pd.DataFrame([c.to_json() for c in judgement.comparisons]),
@@ -187,11 +209,16 @@ def _run(
         params=_params(config, learned),
         tags={"question": bundle.name, "word": judgement.verdict.word},
         mapping=mapping,
-        notes=[*teaching.notes, *missing, judgement.verdict.sentence],
+        notes=[*teaching.notes, *missing, *_shift_note(bundle), judgement.verdict.sentence],
         tables=tables,
         figures=figures,
         model=MODEL,
     )
+
+
+def _shift_note(bundle: Bundle) -> list[str]:
+    rate = bundle.receipts.base_rate
+    return [] if rate is None else [rate.sentence]
 
 
 def _explained(teaching: Teaching, learned: Learned, judgement: Judgement) -> tuple[Floats, Floats]:
