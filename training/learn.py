@@ -15,17 +15,24 @@ from training.models.fitting import Parts, Recipe, decay, fit_both, fit_fold
 from training.models.outcome import OutcomeModel
 from training.models.trees import margins_of
 from training.questions import Labels
+from training.receipts import Past
 from training.teaching import Teaching
 from training.tune import FoldData
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The model, and its scores of the out-of-fold rows whose whole horizon was observed."""
+    """The model and the recipe it was fitted by.
+
+    scores  of all out-of-fold rows; without folds, of the training rows
+    past    of the out-of-fold rows whose horizon is over by the data's end, with what happened;
+            empty without folds
+    """
 
     model: OutcomeModel
     recipe: Recipe
     scores: Floats
+    past: Past
 
 
 def learn(
@@ -55,9 +62,10 @@ def learn(
     bar.update()
     bar.close()
     model = _assembled(teaching, parts, blend)
+    past = _past(teaching, scores)
     if not unseen:
         scores = model.score(teaching.X[rows])
-    return Learned(model, recipe, scores)
+    return Learned(model, recipe, scores, past)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,21 @@ def _blend(unseen: list[_Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend
     weights = decay(np.concatenate([u.cutoffs for u in unseen]), recipe.half_life_days)
     blend = Blend.fit(linear, trees, seen, weights)
     return blend, incidence(blend.margins(linear, trees))[:, -1, 0]
+
+
+def _past(teaching: Teaching, scores: Floats) -> Past:
+    """The folds' scores with their outcomes: nothing was fitted on these, so the latest word counts.
+
+    scores (n,) of all folds' validation rows, fold after fold
+    """
+    split = teaching.split
+    rows = np.concatenate([fold.valid_rows for fold in split.folds]) if split.folds else None
+    if rows is None:
+        return Past.join([])
+    labels = teaching.labels(rows, split.newest.valid_end)
+    keep = np.flatnonzero(labels.matured)
+    kept = rows[keep]
+    return Past(scores[keep], labels.hit[keep], teaching.entities(kept), teaching.cutoffs(kept))
 
 
 def _assembled(teaching: Teaching, parts: Parts, blend: Blend) -> OutcomeModel:

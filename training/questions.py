@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class Question:
     snapshots  when entities are looked at: "created" once, at birth; "regular" at birth and then
                every ``every_days`` while open
     flat       a table without dates: one snapshot, one bin, the outcome simply happened or not
+    prior      the share of snapshots that the owner of the data expects to meet the outcome now,
+               where that is known better than from history; scores are shifted to it
     """
 
     name: str
@@ -30,6 +33,7 @@ class Question:
     snapshots: Literal["created", "regular"] = "regular"
     every_days: float = 30.0
     flat: bool = False
+    prior: float | None = None
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -60,13 +64,38 @@ class Question:
                 f"question {self.name}: unknown settings {', '.join(unknown)}; "
                 f"there are {', '.join(sorted(known))}"
             )
-        changed = replace(self, **{**overrides, "edges": tuple(overrides.get("edges", self.edges))})
-        edges = changed.edges
-        if not edges or edges[0] <= 0 or any(b <= a for a, b in pairwise(edges)):
-            raise ValueError(
-                f"question {self.name}: edges must be positive and rising, got {edges}"
-            )
+        changed = replace(self, **{n: _setting(self.name, n, v) for n, v in overrides.items()})
+        if not changed.edges or any(b <= a for a, b in pairwise((0.0, *changed.edges))):
+            raise _not_rising(self.name, overrides["edges"])
         return changed
+
+
+def _setting(question: str, name: str, value: Any) -> Any:
+    """One override as its field has it, or an error that says what it may be."""
+    if name == "edges":
+        if not isinstance(value, list | tuple) or not all(_is_days(e) for e in value):
+            raise _not_rising(question, value)
+        return tuple(value)
+    if name == "every_days" and not (_is_days(value) and value > 0):
+        raise ValueError(
+            f"question {question}: every_days must be a positive number of days, got {value!r}"
+        )
+    if name == "snapshots" and value not in ("created", "regular"):
+        raise ValueError(
+            f'question {question}: snapshots must be "created" or "regular", got {value!r}'
+        )
+    return value
+
+
+def _is_days(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(cast(float, value))
+
+
+def _not_rising(question: str, edges: Any) -> ValueError:
+    return ValueError(
+        f"question {question}: edges must be positive and rising days, as [7, 30, 90]; got {edges}"
+    )
 
 
 QUESTIONS: dict[str, Question] = {

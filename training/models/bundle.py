@@ -24,8 +24,9 @@ from features.tables import Meta
 from training.models.grades import fit_grades as fit_grades
 from training.models.grades import grade as grade
 from training.models.outcome import OutcomeModel
+from training.models.receipts import Receipts
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of the old form could misread the new one."""
 
 MANIFEST = "manifest.json"
@@ -39,7 +40,7 @@ class BundleError(ValueError):
 class Bundle:
     """One trained question.
 
-    question    name, entity, edges (days), outcomes and how snapshots are taken
+    question    name, entity, edges (days), outcomes, how snapshots are taken, a stated prior
     model       the fitted learner, with its encoding
     features    what each feature is, in the order of the encoding
     meta        custom fields and currency: what is needed to read a request's records
@@ -50,6 +51,7 @@ class Bundle:
     trained_on  fingerprint of the data, rows, period
     metrics     the newest period's measures, with intervals, n and baselines
     verdict     the sentence of the evaluation; promotable whether the model may become champion
+    receipts    how past scores turned out, and the base rate then and lately
     """
 
     question: dict[str, Any]
@@ -64,11 +66,17 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
     promotable: bool = False
+    receipts: Receipts = field(default_factory=Receipts)
 
     @property
     def name(self) -> str:
         """The question's name, which is also that of the registered model."""
         return str(self.question["name"])
+
+    @property
+    def prior(self) -> float | None:
+        """The base rate that the mapping states for what is scored now; None where it does not."""
+        return self.question.get("prior")
 
 
 _SIMPLE = (
@@ -134,6 +142,7 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "features.json": _dump([spec.to_json() for spec in bundle.features]),
         "meta.json": _dump(bundle.meta.to_json()),
         "reference.json": _dump(bundle.reference),
+        "receipts.json": _dump(bundle.receipts.to_json()),
     }
 
 
@@ -146,6 +155,7 @@ def _bundle(files: Mapping[str, bytes]) -> Bundle:
         features=[FeatureSpec.from_json(spec) for spec in orjson.loads(files["features.json"])],
         meta=Meta.from_json(orjson.loads(files["meta.json"])),
         reference=orjson.loads(files["reference.json"]),
+        receipts=Receipts.from_json(orjson.loads(files["receipts.json"])),
     )
 
 
