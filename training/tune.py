@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
@@ -80,7 +82,8 @@ def tune(
     the folds, which are the likest to tomorrow. Hopeless trials are
     pruned after a fold. With ``folder`` the study is kept in a journal there and a run that was
     interrupted resumes: each trial's sampler is seeded by its number, so the trials of a resumed
-    run are those of an uninterrupted one.
+    run are those of an uninterrupted one. A journal that holds more trials than are asked for gives
+    the first of them, so what is chosen does not depend on what was asked before.
     """
     if not folds:
         return Tuned(Recipe(seed=config.seed), [])
@@ -99,22 +102,46 @@ def tune(
         range(done, config.trials), desc="  tuning", unit="trial", disable=not progress
     ):
         kept.sampler = optuna.samplers.TPESampler(seed=config.seed + number)
-        if number == 0:
+        if number == 0 and not kept.get_trials(states=(TrialState.WAITING,)):
             kept.enqueue_trial(_defaults(timed))
         kept.optimize(objective, n_trials=1)
-    best = kept.best_trial
+    tried = _finished(kept)[: config.trials]
+    best = min((t for t in tried if t.state == TrialState.COMPLETE), key=_loss)
     params, half_life = _suggested(best.params)
     trees = replace(params, rounds=best.user_attrs["rounds"])
     l2 = _best_ridge(folds, encoding, half_life, progress)
     recipe = Recipe(trees, l2, half_life, config.seed)
-    return Tuned(recipe, [_row(t) for t in _finished(kept)])
+    return Tuned(recipe, [_row(number, t) for number, t in enumerate(tried)])
+
+
+def _loss(trial: FrozenTrial) -> float:
+    return math.inf if trial.value is None else trial.value
 
 
 def _storage(folder: Path | None) -> BaseStorage:
     if folder is None:
         return InMemoryStorage()
     folder.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(folder / "studies.log")))
+    # absolute: a lock that a killed run left behind could not be looked at otherwise
+    journal = (folder / "studies.log").resolve()
+    lock = JournalFileSymlinkLock(str(journal))
+    lock.acquire()
+    try:
+        _drop_torn_line(journal)
+    finally:
+        lock.release()
+    return JournalStorage(JournalFileBackend(str(journal), lock))
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """A run killed while it wrote leaves half a line, after which nothing could be read."""
+    if not journal.is_file() or journal.stat().st_size == 0:
+        return
+    with journal.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -205,9 +232,10 @@ def _ridge_loss(fold: FoldData, encoding: Encoding, half_life: float | None, l2:
     return loss(margins, fold.labels_valid, np.ones(len(fold.X_valid)))[0]
 
 
-def _row(trial: FrozenTrial) -> dict[str, Any]:
+def _row(number: int, trial: FrozenTrial) -> dict[str, Any]:
+    """One finished trial; numbered among the finished ones, for interrupted ones left no trace."""
     return {
-        "trial": trial.number,
+        "trial": number,
         "state": trial.state.name.lower(),
         "loss": trial.value if trial.state == TrialState.COMPLETE else None,
         "rounds": trial.user_attrs.get("rounds"),
