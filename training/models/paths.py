@@ -239,7 +239,7 @@ def _explain_block(
     held = np.empty((_largest(bits), rows), np.uint8)
     offset, product = np.empty(rows, np.int32), np.empty(rows)
     for tree in range(len(tree_at) - 1):
-        _decide(forest, tree, columns, went)
+        decide(forest, tree, columns, went)
         c = tree % classes
         for region in range(tree_at[tree], tree_at[tree + 1]):
             slots = slot_at[region + 1] - slot_at[region]
@@ -261,7 +261,7 @@ def _explain_block(
 
 
 @kernel
-def _decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
+def decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
     """Which side every row takes at every node of the tree."""
     _, tree_node, _, feature, threshold, kinds, _, at, size, bitset, _, _, _, _ = forest
     first = tree_node[tree]

@@ -142,11 +142,13 @@ def merge(contributions: Floats, groups: Sequence[str]) -> tuple[list[str], Floa
     return names, contributions @ member
 
 
-def points(effects: Floats, baseline: float) -> Floats:
+def points(effects: Floats, baseline: float | Floats) -> Floats:
     """(n, F) effects in probability (0.01 = one point) from effects (n, F) in log-odds.
 
-    baseline  the log-odds the effects start from. Every effect of a record is multiplied by the
-    same number, the mean slope of the logistic function between baseline and score:
+    baseline  the log-odds the effects start from, one for all rows or (n,)
+
+    Every effect of a record is multiplied by the same number, the mean slope of the logistic
+    function between baseline and score:
     (score - baseline) / Σφ. So points keep the signs and the order of the log-odds, and they sum to
     score - baseline. (It is the Aumann-Shapley value again, of the probability as a function of
     the log-odds.)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.models import paths
+from training.models.between import trees_between
 from training.models.forest import Floats, Forest, Ints, parse
 from training.models.regions import cut, shares
 from training.models.shapley import Paths
@@ -133,6 +134,15 @@ class Trees:
         out = np.empty((len(X), 1, 1, self.features))
         paths.explain(self._forest, self._paths, X, weights, False, out)
         return out[:, 0, 0]
+
+    def between(self, before: Floats, after: Floats, weights: Floats) -> Floats:
+        """What each feature did to the margins from ``before`` to ``after``: (n, F), as weighted.
+
+        ``before`` and ``after`` are (n, F), ``weights`` (n, K, J). Exact Shapley values of the game
+        between the two records; a feature with one value in both has exactly 0.
+        """
+        before, after = self._rows(before), self._rows(after)
+        return trees_between(self._forest, before, after, _readable(weights))
 
     def _rows(self, X: Floats) -> Floats:
         X = _readable(X)
