@@ -23,8 +23,9 @@ import pandas as pd
 
 from benchmarks.frames_pipeline import FramesPipeline
 from features.demo import generate
+from features.frames import from_frames
 from features.reference import reference
-from features.tables import DAY, Coded, Tables, from_frames, micros
+from features.tables import DAY, Coded, Tables, micros
 from serving.answers import Desk, exact_text
 from serving.batch import open_ids
 from serving.scoring import Scorer

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from features.demo import Demo, generate
-from features.tables import Floats, Ints, from_frames
+from features.frames import from_frames
+from features.tables import Floats, Ints
 from training.config import Config
 from training.measures import kept_inside, log_losses, recalibrate
 from training.train import Trained, train

@@ -11,6 +11,7 @@ from pathlib import Path
 from features.catalog import build_features, supported
 from features.demo import SIZES, generate, write_export, write_truth
 from features.frame import everyone
+from features.frames import feature_frame
 from features.glossary import glossary
 from features.ingest import canonical, ingest
 from features.mapping import load, presets
@@ -125,7 +126,8 @@ def _build(chosen: argparse.Namespace) -> int:
         if not len(spine) or not specs:
             continue
         path = chosen.out / f"{entity}.parquet"
-        build_features(timeline, spine, specs).frame().to_parquet(path, index=False)
+        made = build_features(timeline, spine, specs)
+        feature_frame(made).to_parquet(path, index=False)
         print(f"{path}: {len(spine):,} {entity}, {len(specs)} features, as of {at or 'the export'}")
     return 0
 

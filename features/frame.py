@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from features.asof import past
 from features.schema import TABLES
@@ -67,20 +66,6 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.spine)
-
-    def frame(self) -> pd.DataFrame:
-        """A data frame for people: entity_id, cutoff, then one column a feature."""
-        data: dict[str, Any] = {
-            "entity_id": self.spine.ids,
-            "cutoff": pd.to_datetime(self.spine.cutoffs.astype("datetime64[us]"), utc=True),
-        }
-        for spec in self.specs:
-            column = self.columns[spec.name]
-            if isinstance(column, Coded):
-                data[spec.name] = pd.Categorical.from_codes(column.codes, pd.Index(column.values))
-            else:
-                data[spec.name] = column
-        return pd.DataFrame(data)
 
     def take(self, rows: Ints) -> Features:
         """The features at ``rows``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from features.frames import write
 from features.mapping import Mapping, load
 from features.reading.block import Block, draft, read_block
 from features.reading.clean import instants
@@ -24,7 +25,7 @@ from features.reading.table import TableSpec
 from features.schema import TABLES
 from features.sources.files import find, listed, read, read_header
 from features.sources.words import Header, Source
-from features.tables import NAT, CustomField, Meta, instant_text, micros, write
+from features.tables import NAT, CustomField, Meta, instant_text, micros
 
 _NEVER = 2**63 - 1
 

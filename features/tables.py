@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -55,14 +54,16 @@ def code(words: Iterable[str | None]) -> Coded:
     return Coded(np.array(codes, np.int32), list(seen))
 
 
-def micros(at: datetime | pd.Timestamp | str) -> int:
+def micros(at: datetime | str) -> int:
     """An instant in microseconds since 1970 UTC; a time without a zone is an error."""
     if isinstance(at, str):
         at = datetime.fromisoformat(at)
     if at.tzinfo is None:
         raise ValueError(f"an instant needs a time zone, got {at!s}; write it as {at!s}+00:00")
-    seconds = int(at.timestamp() // 1)
-    return seconds * 1_000_000 + at.microsecond
+    return (at - _EPOCH) // _MICROSECOND
+
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def instant_text(at: int) -> str:
@@ -197,7 +198,7 @@ def _numbers(values: Any) -> Floats:
 
 def _from_arrow(column: pa.ChunkedArray, kind: Kind) -> Floats | Instants | Coded:
     if storage(kind) == "number":
-        return _numbers(column.cast(pa.float64()).to_pandas())
+        return _numbers(column.cast(pa.float64()).to_numpy())
     if storage(kind) == "instant":
         raw = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         return np.asarray(raw.fill_null(NAT).to_numpy(), np.int64)
@@ -206,7 +207,8 @@ def _from_arrow(column: pa.ChunkedArray, kind: Kind) -> Floats | Instants | Code
     return Coded(codes, words.dictionary.to_pylist())
 
 
-def _table(name: str, arrow: pa.Table, meta: Meta) -> Table:
+def table_of(name: str, arrow: pa.Table, meta: Meta) -> Table:
+    """A table from Arrow columns; one that is neither canonical nor custom is an error."""
     columns: dict[str, Floats | Instants | Coded] = {}
     for column in arrow.column_names:
         kind = meta.kind(name, column)
@@ -217,26 +219,6 @@ def _table(name: str, arrow: pa.Table, meta: Meta) -> Table:
             )
         columns[column] = _from_arrow(arrow.column(column), kind)
     return Table(name, arrow.num_rows, columns)
-
-
-def to_arrow(frame: pd.DataFrame) -> pa.Table:
-    """A frame as Arrow columns, its instants as microseconds UTC."""
-    columns = {}
-    for name in frame:
-        column = frame[name]
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            naive = column.dt.tz_convert("UTC").dt.tz_localize(None)
-            instants = pa.array(naive.to_numpy("datetime64[us]"), from_pandas=True)
-            columns[str(name)] = instants.cast(pa.timestamp("us", tz="UTC"))
-        else:
-            columns[str(name)] = pa.array(column, from_pandas=True)
-    return pa.table(columns)
-
-
-def from_frames(frames: Mapping[str, pd.DataFrame], meta: Meta | None = None) -> Tables:
-    """Tables from data frames with canonical column names and types."""
-    meta = meta or Meta()
-    return Tables({n: _table(n, to_arrow(f), meta) for n, f in frames.items()}, meta)
 
 
 def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:
@@ -262,15 +244,6 @@ def from_records(records: Mapping[str, Sequence[Mapping[str, Any]]], meta: Meta)
     return Tables(tables, meta)
 
 
-def write(folder: Path, frames: Mapping[str, pd.DataFrame], meta: Meta) -> None:
-    """Write one Parquet file a table, and ``dataset.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in frames.items():
-        pq.write_table(to_arrow(frame), folder / f"{name}.parquet")
-    text = json.dumps(meta.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
-
-
 def read(folder: Path) -> Tables:
     """Read what ``write`` wrote; a folder without ``dataset.json`` is an error that says so."""
     described = folder / "dataset.json"
@@ -281,4 +254,4 @@ def read(folder: Path) -> Tables:
         )
     meta = Meta.from_json(json.loads(described.read_text(encoding="utf-8")))
     found = {n: folder / f"{n}.parquet" for n in TABLES if (folder / f"{n}.parquet").is_file()}
-    return Tables({n: _table(n, pq.read_table(p), meta) for n, p in found.items()}, meta)
+    return Tables({n: table_of(n, pq.read_table(p), meta) for n, p in found.items()}, meta)

@@ -6,19 +6,9 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from features.frames import from_frames
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, TABLES
-from features.tables import (
-    DAY,
-    Bools,
-    Coded,
-    CustomField,
-    Floats,
-    Meta,
-    Table,
-    Tables,
-    code,
-    from_frames,
-)
+from features.tables import DAY, Bools, Coded, CustomField, Floats, Meta, Table, Tables, code
 
 START = 1_700_000_000_000_000 // DAY * DAY
 META = Meta(

@@ -15,11 +15,12 @@ from features.demo import SIZES, Demo, generate, write_canonical, write_export
 from features.demo.chain import Chain, Step, incidence, simulate
 from features.demo.draw import micros_of
 from features.demo.truth import EDGES, EVERY
+from features.frames import from_frames
 from features.ingest import canonical, ingest
 from features.mapping import load
 from features.reading.report import IngestReport
 from features.schema import TABLES
-from features.tables import DAY, Floats, Instants, Ints, Meta, from_frames, micros, read
+from features.tables import DAY, Floats, Instants, Ints, Meta, micros, read
 from training.questions import QUESTIONS
 
 KEYS = {"leads": "lead_id", "deals": "deal_id", "accounts": "account_id"}

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.frame import Spine
-from features.tables import DAY, NAT, Meta, Tables, from_frames
+from features.frames import from_frames
+from features.tables import DAY, NAT, Meta, Tables
 from training.questions import QUESTIONS, Labels, Question, label, rows_of
 
 START = 1_700_000_000_000_000 // DAY * DAY

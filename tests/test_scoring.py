@@ -235,7 +235,6 @@ def test_scoring_imports_nothing_heavy(module: str) -> None:
     assert not {m for m in loaded if m.startswith("training.") and "models" not in m}
 
 
-@pytest.mark.xfail(reason="features.tables and features.frame import pandas at their top")
 def test_scoring_does_not_import_pandas() -> None:
     program = "import sys, serving.scoring; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -9,7 +9,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.tables import DAY, NAT, Meta, Tables, from_frames
+from features.frames import from_frames
+from features.tables import DAY, NAT, Meta, Tables
 from training.questions import QUESTIONS, Question, label
 from training.snapshots import open_at, snapshots
 
