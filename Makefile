@@ -18,7 +18,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train serve score ui test check bench notebooks glossary lock clean
+.PHONY: help setup demo features train report serve score ui test check bench notebooks glossary lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ features: $(READY) ## ingest DATA with MAPPING (file or preset) and write its fe
 train: $(READY) ## ingest DATA with MAPPING, train, register, promote what is better
 	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
 	@$(RUN) -m training train --data $(SET)/canonical --promote $(if $(TRIALS),--trials $(TRIALS))
+
+report: $(READY) ## write each champion's report, and with DATA and ID that record's page, to reports/
+	@$(if $(ID),$(RUN) -m serving report --data "$(DATA)" --record "$(ID)" --out $(or $(OUT),reports),$(RUN) -m training report --out $(or $(OUT),reports))
 
 serve: $(READY) ## serve the champions on PORT (3000)
 	@$(RUN) -m serving serve --port $(PORT)

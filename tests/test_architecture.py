@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = ("features", "training", "serving")
+OURS = ("features", "pages", "training", "serving")
 MAY_REACH = {
     "features": ("features",),
+    "pages": ("pages",),
     "training.models": ("features", "training.models"),
-    "training": ("features", "training"),
-    "serving": ("features", "training.models", "serving"),
+    "training": ("features", "training", "pages"),
+    "serving": ("features", "training.models", "serving", "pages"),
 }
 DOORS = {
     "mlflow": ("training/registry.py",),

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 
+REPORT = "report.html"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -26,6 +28,7 @@ class Run:
     params   the settings used, tuned or given
     mapping  text of the mapping the data were read with
     tables   further tables by name, kept as CSV; figures by name, kept as PNG
+    report   the report as one HTML file; "" where none was made
     """
 
     bundle: Bundle
@@ -38,6 +41,7 @@ class Run:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     model: str = "model"
+    report: str = ""
 
 
 def metrics(run: Run) -> dict[str, float]:
@@ -58,14 +62,16 @@ def metrics(run: Run) -> dict[str, float]:
 def write_files(run: Run, folder: Path) -> None:
     """Write the run's files into an empty folder.
 
-    bundle/ (``bundle.write``), mapping.toml, params.json, notes.txt, features.csv, and tables/ (the
-    board, the folds and the others, as CSV), figures/ (PNG).
+    bundle/ (``bundle.write``), report.html, mapping.toml, params.json, notes.txt, features.csv, and
+    tables/ (the board, the folds and the others, as CSV), figures/ (PNG).
     """
     bundles.write(run.bundle, folder / "bundle")
     option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     (folder / "params.json").write_bytes(orjson.dumps(dict(run.params), str, option))
     (folder / "mapping.toml").write_text(run.mapping, encoding="utf-8")
     (folder / "notes.txt").write_text("".join(f"{n}\n" for n in run.notes), encoding="utf-8")
+    if run.report:
+        (folder / REPORT).write_text(run.report, encoding="utf-8")
     specs = pd.DataFrame([spec.to_json() for spec in run.bundle.features])
     specs.to_csv(folder / "features.csv", index=False)
     for part in ("tables", "figures"):

@@ -1,0 +1,1 @@
+"""How a page looks: charts in SVG, tables, one HTML file that stands alone."""

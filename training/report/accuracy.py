@@ -1,0 +1,334 @@
+"""How right the scores are: verdict, order, probabilities, grades."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pages.numbers import (
+    UNKNOWN,
+    count,
+    decimal,
+    minus,
+    percent,
+    percents,
+    share_within,
+    signed,
+    span,
+    whole_percent,
+    within,
+)
+from pages.page import Figure, Section, Table
+from pages.plot import Key, Plot
+from pages.rows import Line, Row, intervals
+from pages.scales import Axis, reach
+from training.gains import gains_beside, gains_table
+from training.judge import BASE, MODEL
+from training.models.grades import grade
+from training.report.subject import Subject
+from training.slices import by_part
+
+NAME = "Embudo"
+_SHOWN = {
+    "log_loss": ("Log loss, nats", 3),
+    "auc": ("AUC", 3),
+    "pr_auc": ("PR-AUC", 3),
+    "lift_10": ("Lift, top 10 %", 2),
+    "brier": ("Brier", 4),
+    "calibration_slope": ("Calibration slope", 2),
+}
+
+
+def verdict(subject: Subject) -> Section:
+    """Is the model better than what is easier?"""
+    judgement = subject.judgement
+    rows = len(judgement.rows)
+    did = f"{count(judgement.hit.sum())} of them {subject.did}"
+    seen = f"The model was judged once, on {count(rows)} rows it had never seen; {did}"
+    seen += f" {subject.by_when}." if subject.by_when else "."
+    return Section(
+        "verdict",
+        f"Verdict: {judgement.verdict.word}",
+        "Is it worth using, compared with what is easier?",
+        paragraphs=[seen, minus(judgement.verdict.sentence), _permission(subject)],
+        figures=[_gains_over(subject)],
+        tables=[_board(judgement.board)],
+    )
+
+
+def _permission(subject: Subject) -> str:
+    if subject.judgement.verdict.promotable:
+        return "It beats the base rate beyond chance, so it may be promoted."
+    return (
+        "It may not be promoted unless a person overrules this with a reason, "
+        "which is kept with the version."
+    )
+
+
+def _gains_over(subject: Subject) -> Figure:
+    found = subject.judgement.comparisons
+    rows = [
+        Row(
+            f"over {c.against}",
+            c.log_loss.value,
+            c.log_loss.low,
+            c.log_loss.high,
+            f"{signed(c.log_loss.value, 4)} ({span(c.log_loss.low, c.log_loss.high, 4)})",
+        )
+        for c in found
+    ]
+    # a hopeless baseline would squeeze the close ones together: it goes off the paper
+    most = 2 * max((r.high for r, c in zip(rows, found, strict=True) if c.against == BASE))
+    ends = reach([0.0, *(min(v, most) for r in rows for v in (r.value, r.low, r.high))])
+    axis = Axis("gain in log loss, nats a row; right of 0 the model is better", ends.low, ends.high)
+    table = Table(
+        ["Against", "Log loss gain", "95 % interval", "AUC gain", "95 % interval", "Rows"],
+        [
+            [
+                c.against,
+                signed(c.log_loss.value, 4),
+                span(c.log_loss.low, c.log_loss.high, 4),
+                signed(c.auc.value, 3),
+                span(c.auc.low, c.auc.high, 3),
+                count(c.log_loss.n),
+            ]
+            for c in found
+        ],
+    )
+    said = "; ".join(f"{r.name}: {r.said}" for r in rows)
+    svg = intervals(
+        rows, axis, "gain", "Gain of the model over each baseline", said, [Line(0, "no gain")]
+    )
+    reading = (
+        "Paired on the same rows: a bar that does not touch the dashed line is a difference "
+        "beyond chance."
+    )
+    return Figure("How much better than each of the easier ways", svg, reading, table)
+
+
+def _board(board: pd.DataFrame) -> Table:
+    order = [MODEL, *(m for m in dict.fromkeys(board["model"]) if m != MODEL)]
+    cells = {(r["model"], r["measure"]): r for r in board.to_dict("records")}
+    rows = []
+    for model in order:
+        row = [NAME if model == MODEL else model]
+        for measure, (_, places) in _SHOWN.items():
+            found = cells.get((model, measure))
+            row.append(_stacked(found, places) if found else UNKNOWN)
+        rows.append(row)
+    head = ["Model", *(title for title, _ in _SHOWN.values())]
+    caption = "Every measure on the same rows, 95 % intervals. Log loss and Brier: less is better."
+    return Table(head, rows, caption=caption, marked=frozenset({0}))
+
+
+def _stacked(found: dict[Hashable, Any], places: int) -> str:
+    """The value, and its interval on a line of its own."""
+    return f"{decimal(found['value'], places)}\n{span(found['low'], found['high'], places)}"
+
+
+def telling_apart(subject: Subject) -> Section:
+    """Does a higher score mean a likelier outcome?"""
+    judgement = subject.judgement
+    gains = gains_table(judgement.hit, judgement.scores, subject.judged_entities, seed=subject.seed)
+    auc = subject.measured("auc")
+    said = (
+        f"Of two {subject.many}, one with and one without the outcome, the model puts the right "
+        f"one first {share_within(auc.value, auc.low, auc.high)} of the time (the AUC); "
+        f"a coin does so half the time."
+    )
+    return Section(
+        "order",
+        "Does it put the right ones first?",
+        "If a team can only work part of the list, how much does it find?",
+        paragraphs=[said],
+        figures=[_gains(subject, gains), _lift(gains)],
+    )
+
+
+def _strongest(subject: Subject) -> str | None:
+    others = [c for c in subject.judgement.comparisons if c.against != BASE]
+    best = min(others, key=lambda c: c.log_loss.value, default=None)
+    return None if best is None or best.against not in subject.judgement.others else best.against
+
+
+def _gains(subject: Subject, gains: pd.DataFrame) -> Figure:
+    judgement, rival = subject.judgement, _strongest(subject)
+    keys = [Key("model", NAME), Key("plain", "by chance")]
+    if rival:
+        keys.insert(1, Key("rival", rival))
+    share, captured = gains["share"].tolist(), gains["captured"].tolist()
+    plot = Plot(
+        Axis("share of the list worked, highest scores first", 0, 1, whole_percent),
+        Axis("share of all outcomes found", 0, 1, whole_percent),
+        keys,
+    )
+    plot.band(share, gains["low"].tolist(), gains["high"].tolist(), "model")
+    plot.line([0, 1], [0, 1], "plain")
+    if rival:
+        beside = gains_beside(judgement.hit, {rival: judgement.others[rival]})
+        plot.line(share, beside[rival].tolist(), "rival")
+    plot.line(share, captured, "model")
+    top = gains[np.isclose(gains["share"], 0.2)].iloc[0]
+    if np.isfinite(top["captured"]):
+        plot.guides(0.2, top["captured"])
+        plot.dots([0.2], [top["captured"]], "model", r=5)
+        plot.words(0.2, top["captured"] - 0.03, percent(top["captured"], 0), "model")
+    found = share_within(top["captured"], top["low"], top["high"])
+    said = f"The top fifth by score holds {found} of the {count(top['outcomes'])} outcomes."
+    table = Table(
+        ["Top of the list", "Outcomes found", "95 % interval", "By chance", "Rows"],
+        [
+            [
+                percent(r["share"], 0),
+                percent(r["captured"], 0),
+                percents(r["low"], r["high"]),
+                percent(r["share"], 0),
+                count(r["n"]),
+            ]
+            for r in gains.iloc[2::2].to_dict("records")
+        ],
+    )
+    svg = plot.done("gains", "Cumulative gains", said)
+    return Figure("Working the list from the top", svg, said, table)
+
+
+def _lift(gains: pd.DataFrame) -> Figure:
+    tops = gains[[bool(np.isclose(s, [0.05, 0.1, 0.2, 0.3, 0.5]).any()) for s in gains["share"]]]
+    rows = [
+        Row(
+            f"top {percent(r['share'], 0)}, {count(r['n'])} rows",
+            r["lift"],
+            r["lift_low"],
+            r["lift_high"],
+            f"{decimal(r['lift'], 1)} × ({span(r['lift_low'], r['lift_high'], 1)})",
+        )
+        for r in tops.to_dict("records")
+    ]
+    high = np.nanmax([1.5, *tops["lift_high"].tolist()])
+    axis = Axis("times the average", 0, float(high) * 1.05)
+    said = "; ".join(f"{r.name}: {r.said}" for r in rows)
+    svg = intervals(rows, axis, "lift", "Lift in the top of the list", said, [Line(1, "average")])
+    table = Table(["Part", "Times the average (95 % interval)"], [[r.name, r.said] for r in rows])
+    reading = "How many times more outcomes than in as many rows picked by chance."
+    return Figure("Lift", svg, reading, table)
+
+
+def probabilities(subject: Subject) -> Section:
+    """Does 30 per cent mean 30 per cent?"""
+    judgement = subject.judgement
+    table = judgement.reliability
+    return Section(
+        "calibration",
+        "Are the probabilities right?",
+        "When the score says 30 %, do 30 in 100 come true?",
+        paragraphs=[_calibrated(subject)],
+        figures=[_reliability(table), _grades(subject)],
+    )
+
+
+def _calibrated(subject: Subject) -> str:
+    judgement = subject.judgement
+    predicted, observed = float(judgement.scores.mean()), float(judgement.hit.mean())
+    slope, ece = subject.measured("calibration_slope"), subject.measured("ece")
+    said = (
+        f"On average the model said {percent(predicted, 1)}, and {percent(observed, 1)} came true. "
+    )
+    if np.isfinite(slope.value):
+        said += (
+            f"The slope of what happened against what was said is "
+            f"{within(slope.value, slope.low, slope.high)}: 1 is right, below 1 the "
+            f"scores are too extreme, above 1 too timid. "
+        )
+    return said + f"Ten bins miss by {percent(ece.value, 1)} on average."
+
+
+def _reliability(table: pd.DataFrame) -> Figure:
+    top = float(np.nanmax([0.05, *table["predicted"], *table["high"]])) * 1.04
+    top = min(top, 1.0)
+    plot = Plot(
+        Axis("what the score said (mean of the bin)", 0, top, whole_percent),
+        Axis("what came true", 0, top, whole_percent),
+        [Key("model", "bins, 95 % interval", "dot"), Key("plain", "as said")],
+        height=360,
+    )
+    plot.line([0, top], [0, top], "plain")
+    hints = [
+        f"said {percent(r['predicted'])}, n = {count(r['n'])}, came true "
+        + share_within(r["observed"], r["low"], r["high"])
+        for r in table.to_dict("records")
+    ]
+    at, observed = table["predicted"].tolist(), table["observed"].tolist()
+    plot.dots(at, observed, "model", table["low"].tolist(), table["high"].tolist(), hints)
+    missed = int(((table["predicted"] < table["low"]) | (table["predicted"] > table["high"])).sum())
+    said = (
+        f"{len(table) - missed} of {len(table)} bins hold what was said within their interval. "
+        f"Dots above the dashed line: more came true than the score said."
+    )
+    numbers = Table(
+        ["Scores", "Said", "Came true", "95 % interval", "Rows", "Entities"],
+        [
+            [
+                percents(r["score_low"], r["score_high"]),
+                percent(r["predicted"], 1),
+                percent(r["observed"], 1),
+                percents(r["low"], r["high"]),
+                count(r["n"]),
+                count(r["entities"]),
+            ]
+            for r in table.to_dict("records")
+        ],
+    )
+    svg = plot.done("reliability", "Said against came true", said)
+    return Figure("What was said, and what came true", svg, said, numbers)
+
+
+def _grades(subject: Subject) -> Figure:
+    judgement, grades = subject.judgement, subject.bundle.grades
+    letters = grade(judgement.scores, grades)
+    parts = by_part(
+        judgement.hit,
+        judgement.scores,
+        subject.judged_entities,
+        letters,
+        subject.rate,
+        1,
+        subject.seed,
+    )
+    parts = parts.sort_values("part").reset_index(drop=True)
+    rows = [
+        Row(
+            f"{r['part']} · scores from {percent(grades[r['part']], 0)} · n = {count(r['n'])}",
+            r["observed"],
+            r["low"],
+            r["high"],
+            share_within(r["observed"], r["low"], r["high"]),
+            r["predicted"],
+        )
+        for r in parts.to_dict("records")
+    ]
+    overall = float(judgement.hit.mean())
+    high = max([overall, *parts["high"], *parts["predicted"]])
+    axis = Axis("share with the outcome", 0, min(1.0, high * 1.04), whole_percent)
+    lines = [Line(overall, f"all: {percent(overall, 0)}")]
+    said = "; ".join(f"{r.name}: {r.said}" for r in rows)
+    svg = intervals(rows, axis, "grades", "Outcomes by grade", said, lines)
+    table = Table(
+        ["Grade", "Scores from", "Rows", "Outcomes", "Said", "Came true", "95 % interval"],
+        [
+            [
+                r["part"],
+                percent(grades[r["part"]], 0),
+                count(r["n"]),
+                count(r["outcomes"]),
+                percent(r["predicted"], 1),
+                percent(r["observed"], 1),
+                percents(r["low"], r["high"]),
+            ]
+            for r in parts.to_dict("records")
+        ],
+    )
+    reading = "Dot: what came true, with its interval. Tick: what the scores said on average."
+    return Figure("Outcomes by grade", svg, reading, table)

@@ -1,0 +1,227 @@
+"""Where to be careful: the leak audit, receipts, and the segments where the model is weak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.tables import Coded
+from pages.numbers import count, decimal, minus, percent, percents, points, span
+from pages.page import Figure, Section, Table
+from pages.rows import Line, Row, intervals
+from pages.scales import Axis, reach
+from pages.svg import clip
+from training.drivers import largest
+from training.report.subject import Subject, name_of
+from training.slices import FEWEST, by_part, months, quarter_of_values, weaknesses
+
+COLUMNS = 10
+"""Columns whose segments are looked at, those with the largest effects first."""
+
+SHOWN = 10
+
+_CHANCE = 0.075
+"""Share of sound segments flagged by chance: two-sided on the gap, one-sided on the AUC."""
+
+_COLOURS = ("red", "amber", "grey", "green")
+
+
+def leaks(subject: Subject) -> Section:
+    """Does a column know the answer?"""
+    title, asks = "Leak audit", "Does any column know the outcome before it happened?"
+    findings = subject.findings
+    if findings is None:
+        said = "No leak audit was made for this run: nothing here rules out a column that knows."
+        return Section("leaks", title, asks, paragraphs=[said])
+    if findings.empty:
+        return Section("leaks", title, asks, paragraphs=["No check found anything to report."])
+    accepted = set(subject.bundle.meta.acknowledged)
+    fine = [str(c) for c in findings.loc[findings["colour"] == "green", "column"]]
+    told = findings[findings["colour"] != "green"].to_dict("records")
+    rank = {colour: i for i, colour in enumerate(_COLOURS)}
+    told.sort(key=lambda f: rank.get(f["colour"], len(rank)))
+    counts = Counter(str(f["colour"]) for f in told)
+    said = ", ".join(f"{n} {colour}" for colour, n in counts.items()) or "none"
+    rows = [[_mark(f, accepted), str(f["column"]), str(f["check"]), _advice(f)] for f in told]
+    red = frozenset(i for i, f in enumerate(told) if f["colour"] == "red")
+    table = Table(["Finding", "Column", "Check", "What was seen"], rows, words=4, marked=red)
+    return Section(
+        "leaks",
+        title,
+        asks,
+        paragraphs=[f"Findings: {said}. {_MEANING}"],
+        tables=[table] if rows else [],
+        after=[f"Nothing found in {len(fine)} columns: {', '.join(fine)}."] if fine else [],
+    )
+
+
+_MEANING = (
+    "Red: a column the model reads tells the outcome. Amber: a person should look. Grey: nothing "
+    "reads it, or it cannot be told."
+)
+
+
+def _mark(finding: Mapping[Hashable, Any], accepted: set[str]) -> str:
+    known = finding["column"] in accepted
+    return f"{finding['colour']}, acknowledged" if known else str(finding["colour"])
+
+
+def _advice(finding: Mapping[Hashable, Any]) -> str:
+    what = finding.get("what_to_do") or ""
+    return minus(f"{finding['sentence']} {_capital(str(what))}".strip())
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def receipts(subject: Subject) -> Section:
+    """How scores like it turned out, over all past scores that have matured."""
+    kept = subject.bundle.receipts
+    rows = [
+        [
+            percents(b.low_score, b.high_score),
+            count(b.n),
+            count(b.happened),
+            percent(b.share, 1),
+            percents(b.low, b.high),
+            percent(b.predicted, 1),
+            "as said" if b.calibrated else "not as said",
+        ]
+        for b in kept.bands
+    ]
+    said = "Each answer carries the line of this table its score falls into. The past scores are "
+    said += "out of time: no row was scored by a model that had seen it."
+    if kept.since:
+        said += f" They were made from {kept.since[:10]} to {kept.until[:10]}."
+    off = frozenset(i for i, b in enumerate(kept.bands) if not b.calibrated)
+    head = ["Scores", "Past scores", "Happened", "Share", "95 % interval", "Said", "Calibrated"]
+    return Section(
+        "receipts",
+        "Receipts",
+        "How did scores like this one turn out before?",
+        paragraphs=[said] if rows else ["No past score has matured: answers carry no receipt yet."],
+        tables=[Table(head, rows, marked=off)] if rows else [],
+    )
+
+
+def weak(subject: Subject) -> Section:
+    """Where is it weak?"""
+    table = segments(subject)
+    whole = float((subject.judgement.scores - subject.judgement.hit).mean())
+    found = weaknesses(table, whole)
+    columns = len(set(table["column"])) if len(table) else 0
+    chance = _CHANCE * len(table)
+    said = (
+        f"{count(len(table))} segments of at least {FEWEST} {subject.many}, from {columns} "
+        f"columns, were looked at; {count(len(found))} stand{'s' if len(found) == 1 else ''} out. "
+        f"By chance alone about {decimal(chance, 0)} would. Over all rows the scores are "
+        f"{decimal(100 * abs(whole), 1)} points too {'high' if whole > 0 else 'low'}; a segment "
+        f"stands out where it is off by more than that, or sorts worse than its scores promise."
+    )
+    title, asks = "Where it is weak", "For whom should the score be taken with more care?"
+    if table.empty:
+        said = f"No segment holds {FEWEST} {subject.many}: there is too little to judge parts."
+    figures = [_weak_figure(found, table, whole)] if len(found) else []
+    return Section("weak", title, asks, paragraphs=[said], figures=figures, after=_after(found))
+
+
+def _after(found: pd.DataFrame) -> list[str]:
+    if len(found) <= SHOWN:
+        return []
+    return [f"The {SHOWN} that cost most are drawn; the table under the drawing has all."]
+
+
+def segments(subject: Subject) -> pd.DataFrame:
+    """``slices.by_part`` of every column looked at, with ``column`` first."""
+    judgement = subject.judgement
+    tables = []
+    for column, parts in _partings(subject):
+        found = by_part(
+            judgement.hit,
+            judgement.scores,
+            subject.judged_entities,
+            parts,
+            subject.rate,
+            FEWEST,
+            subject.seed,
+            draws=300,
+        )
+        if len(found) > 1:
+            tables.append(found.assign(column=column))
+    if not tables:
+        nobody = by_part(np.empty(0, np.bool_), np.empty(0), np.empty(0, np.int64), [], 0.5)
+        return nobody.assign(column=[])
+    # the same rows under several names ("no internet service" in five columns) count once
+    return pd.concat(tables, ignore_index=True).drop_duplicates(["n", "outcomes", "predicted"])
+
+
+def _partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
+    """Columns and the part of each judged row: categories, numbers by quarter, owner, month."""
+    teaching, rows = subject.teaching, subject.judgement.rows
+    specs = subject.ordered
+    always = [f for f, s in enumerate(specs) if s.name in ("owner", "owner_team")]
+    first = largest(subject.effects, len(specs))
+    chosen = list(dict.fromkeys([*first[:COLUMNS], *always]))
+    found: list[tuple[str, Sequence[str | None]]] = []
+    for f in chosen:
+        column = teaching.features.columns[specs[f].name]
+        if isinstance(column, Coded):
+            found.append((name_of(specs[f]), column.take(rows).words()))
+        elif specs[f].unit == "yes = 1":
+            words = {1.0: "yes", 0.0: "no"}
+            found.append((name_of(specs[f]), [words.get(v) for v in column[rows].tolist()]))
+        else:
+            found.append((name_of(specs[f]), quarter_of_values(column[rows])))
+    if not teaching.question.flat:
+        found.append(("Month of the look", months(teaching.spine.cutoffs[rows])))
+    return found
+
+
+def _weak_figure(found: pd.DataFrame, table: pd.DataFrame, whole: float) -> Figure:
+    drawn = found.head(SHOWN)
+    rows = [
+        Row(
+            f"{clip(r['column'], 150)}: {r['part']}",
+            r["gap"],
+            r["gap_low"],
+            r["gap_high"],
+            f"{points(r['gap'])} ({span(100 * r['gap_low'], 100 * r['gap_high'], 1)})",
+            css="weak",
+        )
+        for r in drawn.to_dict("records")
+    ]
+    ends = reach([0.0, whole, *drawn["gap_low"], *drawn["gap_high"]])
+    axis = Axis("said less what came true, points", ends.low, ends.high, lambda v: points(v, 0))
+    said = "; ".join(f"{r.name}: {r.said}" for r in rows)
+    lines = [Line(0, "right"), Line(whole, "")]
+    svg = intervals(rows, axis, "weak", "Segments where the model is off", said, lines)
+    failing = {(r["column"], r["part"]): r["how"] for r in found.to_dict("records")}
+    records = table.to_dict("records")
+    numbers = Table(
+        ["Segment", "Stands out", "Rows", "Came true", "Said", "Said − true", "AUC", "Promised"],
+        [
+            [
+                f"{r['column']}: {r['part']}",
+                failing.get((r["column"], r["part"]), ""),
+                count(r["n"]),
+                percent(r["observed"], 1),
+                percent(r["predicted"], 1),
+                f"{points(r['gap'])}\n{span(100 * r['gap_low'], 100 * r['gap_high'], 1)}",
+                f"{decimal(r['auc'])}\n{span(r['auc_low'], r['auc_high'])}",
+                decimal(r["promised"]),
+            ]
+            for r in records
+        ],
+        words=2,
+        marked=frozenset(i for i, r in enumerate(records) if (r["column"], r["part"]) in failing),
+    )
+    reading = (
+        "Right of 0 the scores were too high, left of it too low; the second dashed line is all "
+        "rows together."
+    )
+    return Figure("The segments that stand out", svg, reading, numbers)

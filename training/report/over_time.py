@@ -1,0 +1,199 @@
+"""Over time: outcomes by month, and the curve by day."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.tables import DAY, instant_text, micros
+from pages.numbers import count, minus, percent, percents, points, whole_percent
+from pages.page import Figure, Section, Table
+from pages.plot import Key, Plot
+from pages.scales import Axis
+from training.questions import label
+from training.report.subject import Subject
+from training.slices import by_part, month_middle, months, rates
+
+FEWEST = 10
+"""Entities below which a month has no dot."""
+
+
+def over_time(subject: Subject) -> Section:
+    """Does it hold, month by month and day by day?"""
+    title, asks = "Does it hold over time?", "Is it as right in each month, and about the date too?"
+    question = subject.teaching.question
+    if question.flat:
+        said = (
+            "This table has no dates, so nobody can tell: rows were divided by chance, and one "
+            "number stands for the whole time."
+        )
+        return Section("time", title, asks, paragraphs=[said])
+    figures = [_months(subject)]
+    if question.bins > 1:
+        figures.append(_curve(subject))
+    rate = subject.bundle.receipts.base_rate
+    return Section(
+        "time",
+        title,
+        asks,
+        paragraphs=[] if rate is None else [minus(rate.sentence)],
+        figures=figures,
+    )
+
+
+def _history(subject: Subject) -> pd.DataFrame:
+    """Observed share by month of all matured looks before the judged ones."""
+    teaching = subject.teaching
+    end = micros(teaching.tables.meta.as_of)
+    labels = label(teaching.tables, teaching.question, teaching.spine, end)
+    before = np.flatnonzero(labels.matured)
+    before = before[~np.isin(before, subject.judgement.rows)]
+    parts = months(teaching.spine.cutoffs[before])
+    found = rates(labels.hit[before], teaching.entities(before), parts, FEWEST)
+    return found.sort_values("part").reset_index(drop=True)
+
+
+def _months(subject: Subject) -> Figure:
+    judgement = subject.judgement
+    past = _history(subject)
+    newest = by_part(
+        judgement.hit,
+        judgement.scores,
+        subject.judged_entities,
+        months(subject.teaching.spine.cutoffs[judgement.rows]),
+        subject.rate,
+        FEWEST,
+        subject.seed,
+    )
+    newest = newest.sort_values("part").reset_index(drop=True)
+    high = float(np.nanmax([0.02, *past["high"], *newest["high"], *newest["predicted"]]))
+    axis = _month_axis([*past["part"], *newest["part"]])
+    plot = Plot(
+        axis,
+        Axis(
+            f"share of {subject.many} that {subject.did} {subject.by_when}",
+            0,
+            high * 1.05,
+            whole_percent,
+        ),
+        [
+            Key("plain", "before (taught with)", "dot"),
+            Key("seen", "newest (judged)", "dot"),
+            Key("model", "what the model said"),
+        ],
+    )
+    plot.line([axis.low, axis.high], [subject.rate] * 2, "plain")
+    for table, css in ((past, "plain"), (newest, "seen")):
+        at = [month_middle(m) for m in table["part"]]
+        hints = [_hint(r) for r in table.to_dict("records")]
+        ends = table["low"].tolist(), table["high"].tolist()
+        plot.dots(at, table["observed"].tolist(), css, *ends, hints, r=3.4)
+    plot.line([month_middle(m) for m in newest["part"]], newest["predicted"].tolist(), "model")
+    said = (
+        f"By the month of the look. Dashed: the rate known when the model was taught, "
+        f"{percent(subject.rate, 1)}. Months of fewer than {FEWEST} {subject.many} have no dot."
+    )
+    rows = [
+        [
+            r["part"],
+            "before",
+            count(r["n"]),
+            percent(r["observed"], 1),
+            percents(r["low"], r["high"]),
+            "",
+        ]
+        for r in past.to_dict("records")
+    ]
+    rows += [
+        [
+            r["part"],
+            "newest",
+            count(r["n"]),
+            percent(r["observed"], 1),
+            percents(r["low"], r["high"]),
+            percent(r["predicted"], 1),
+        ]
+        for r in newest.to_dict("records")
+    ]
+    numbers = Table(
+        ["Month", "Period", "Rows", "Came true", "95 % interval", "Said"], rows, words=2
+    )
+    return Figure(
+        "Outcomes by month", plot.done("months", "Outcomes by month", said), said, numbers
+    )
+
+
+def _hint(row: dict[Hashable, Any]) -> str:
+    return (
+        f"{row['part']}: {percent(row['observed'], 1)} ({percents(row['low'], row['high'])}), "
+        f"n = {count(row['n'])}"
+    )
+
+
+def _month_axis(names: list[str]) -> Axis:
+    """Years and, in a short history, quarters or months as ticks."""
+    found = sorted(set(names))
+    first, last = np.datetime64(found[0], "M"), np.datetime64(found[-1], "M") + 1
+    every = next(e for e in (1, 2, 3, 6, 12, 24, 60, 120) if (last - first).astype(int) / e <= 7)
+    starts = [m for m in np.arange(first, last + 1) if m.astype(int) % every == 0]
+    at = [_day(m) for m in starts]
+    return Axis("month of the look", _day(first), _day(last), month_text, at)
+
+
+def _day(month: np.datetime64) -> float:
+    return float(month.astype("datetime64[D]").astype(np.int64))
+
+
+def month_text(day: float) -> str:
+    """A day since 1970 as "Jan 24"."""
+    text = instant_text(int(day * DAY))
+    names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    return f"{names[int(text[5:7]) - 1]} {text[2:4]}"
+
+
+def _curve(subject: Subject) -> Figure:
+    table = subject.judgement.curve
+    days = [0.0, *table["day"].tolist()]
+    high = float(np.nanmax([0.01, *table["high"], *table["predicted"], *table["baseline"]]))
+    plot = Plot(
+        Axis("days after the look", 0, days[-1], at=days),
+        Axis(
+            f"share of {subject.many} that {subject.did} by that day", 0, high * 1.08, whole_percent
+        ),
+        [
+            Key("model", "what the model said"),
+            Key("seen", "came true, 95 % interval", "dot"),
+            Key("plain", "known when taught"),
+        ],
+    )
+    plot.line(days, [0.0, *table["baseline"].tolist()], "plain")
+    plot.line(days, [0.0, *table["predicted"].tolist()], "model")
+    ends = table["low"].tolist(), table["high"].tolist()
+    plot.dots(table["day"].tolist(), table["observed"].tolist(), "seen", *ends)
+    last = table.iloc[-1]
+    said = (
+        f"By day {last['day']:g} the model said {percent(last['predicted'], 1)} on average, and "
+        f"{percent(last['observed'], 1)} came true: {points(last['gap'])} points apart "
+        f"({points(last['gap_low'])} to {points(last['gap_high'])})."
+    )
+    numbers = Table(
+        ["By day", "Rows", "Said", "Came true", "95 % interval", "Known when taught", "AUC"],
+        [
+            [
+                f"{r['day']:g}",
+                count(r["n"]),
+                percent(r["predicted"], 1),
+                percent(r["observed"], 1),
+                percents(r["low"], r["high"]),
+                percent(r["baseline"], 1),
+                f"{r['auc']:.2f}",
+            ]
+            for r in table.to_dict("records")
+        ],
+        words=0,
+    )
+    svg = plot.done("curve", "The curve by day", said)
+    return Figure("By when it happens", svg, said, numbers)
