@@ -1,4 +1,4 @@
-"""`python -m training`: train the questions, promote a version, roll back, list."""
+"""`python -m training`: audit the data, train the questions, promote, roll back, list."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ import pandas as pd
 from features.tables import Tables, read
 from training.config import Config, load_config
 from training.judge import MODEL, Judgement
+from training.leaks import LeakError, audit, told, unacknowledged
 from training.models.bundle import Bundle, BundleError
-from training.teaching import askable
+from training.teaching import askable, question_of
 from training.train import Trained, train
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "mlruns" / "studies"
+LEAKS = 4
+"""Exit code of an audit or a training that a red finding stopped."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 done, 2 the input was wrong, 3 a promotion was refused."""
+    """Run one subcommand.
+
+    0 done, 2 the input was wrong, 3 a promotion was refused, 4 a leak is not acknowledged.
+    """
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_audit(commands)
     _add_train(commands)
     _add_promotion(commands)
     chosen = parser.parse_args(arguments)
@@ -34,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, LookupError, FileNotFoundError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("audit", help="which columns know the outcome beforehand")
+    parser.add_argument("--data", type=Path, required=True, help="a canonical data set (ingest)")
+    parser.add_argument("--question", action="append", help="only this question; may be repeated")
+    parser.set_defaults(run=_audit)
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,20 +79,36 @@ def _add_promotion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     models.set_defaults(run=_models)
 
 
-def _train(chosen: argparse.Namespace) -> int:
+def _audit(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
-    config = load_config(chosen.config, trials=chosen.trials, seed=chosen.seed)
-    names = chosen.question or askable(tables)
+    refused = 0
+    for name in _asked(chosen, tables):
+        findings = audit(tables, question_of(name, tables))
+        print(f"{name}:\n{told(findings, tables.meta.acknowledged)}")
+        refused += len(unacknowledged(findings, tables.meta.acknowledged))
+    return LEAKS if refused else 0
+
+
+def _asked(chosen: argparse.Namespace, tables: Tables) -> list[str]:
+    """The questions named, else every one that the data can answer; none at all is an error."""
+    names: list[str] = chosen.question or askable(tables)
     if not names:
         raise ValueError(
             f"{chosen.data} holds no outcome of leads, deals or accounts: nothing can be learned; "
             f"map an outcome column"
         )
-    failed = [n for n in names if not _train_one(n, tables, config, chosen)]
-    return 2 if len(failed) == len(names) else 0
+    return names
 
 
-def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Namespace) -> bool:
+def _train(chosen: argparse.Namespace) -> int:
+    tables = read(chosen.data)
+    config = load_config(chosen.config, trials=chosen.trials, seed=chosen.seed)
+    codes = [_train_one(n, tables, config, chosen) for n in _asked(chosen, tables)]
+    return LEAKS if LEAKS in codes else min(codes)
+
+
+def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Namespace) -> int:
+    """0 trained and registered, 2 the data could not answer, 4 a leak is not acknowledged."""
     print(f"{name}:", flush=True)
     mapping = chosen.data / "mapping.toml"
     try:
@@ -94,10 +124,10 @@ def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Names
         )
     except ValueError as problem:
         print(f"  not trained: {problem}")
-        return False
+        return LEAKS if isinstance(problem, LeakError) else 2
     _say(trained)
     _keep(trained, chosen.promote)
-    return True
+    return 0
 
 
 def _champion(name: str) -> Bundle | None:

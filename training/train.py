@@ -18,6 +18,8 @@ from training import plots
 from training.challenge import challenge
 from training.config import Config
 from training.judge import MODEL, Judgement, judge
+from training.leaks import Finding, audit, refuse
+from training.leaks import table as leak_table
 from training.learn import Learned, learn
 from training.models.bundle import Bundle, fit_grades
 from training.models.reasons import merge
@@ -65,9 +67,12 @@ def train(
     folder  where the Optuna study is kept, so that an interrupted run resumes; None: in memory
 
     ValueError (with what to do) where the data cannot answer: no outcomes, one class only, no row
-    before the newest period, nothing that could be a feature.
+    before the newest period, nothing that could be a feature. LeakError, which is one too, where a
+    column tells the outcome and the mapping does not acknowledge it by name.
     """
     question = question_of(name, tables)
+    leaks = audit(tables, question)
+    refuse(leaks, tables.meta.acknowledged)
     teaching = teach(tables, question, config)
     fingerprint = fingerprint_of(tables)
     folds = fold_data(teaching)
@@ -87,7 +92,7 @@ def train(
         judgement = judgement.against(challenge(teaching, judgement, champion, fingerprint, config))
     bundle = _bundle(teaching, learned, judgement, fingerprint, at)
     return Trained(
-        _run(bundle, teaching, tuned, learned, judgement, config, mapping),
+        _run(bundle, teaching, tuned, learned, judgement, leaks, config, mapping),
         teaching,
         learned,
         judgement,
@@ -178,6 +183,7 @@ def _run(
     tuned: Tuned,
     learned: Learned,
     judgement: Judgement,
+    leaks: list[Finding],
     config: Config,
     mapping: str,
 ) -> Run:
@@ -191,6 +197,7 @@ def _run(
         "reliability": judgement.reliability,
         "comparisons": pd.DataFrame([c.to_json() for c in judgement.comparisons]),
         "trials": pd.DataFrame(tuned.trials),
+        "leaks": leak_table(leaks),
         "importance": pd.DataFrame({"group": groups, "mean_abs_log_odds": importance}).sort_values(
             "mean_abs_log_odds", ascending=False
         ),

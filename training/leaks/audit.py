@@ -91,7 +91,9 @@ def _columns(case: Case) -> list[Finding]:
     found = [_one(case, c) for c in candidates(case.tables, case.question.entity)]
     if case.question.flat:
         _beside_the_rest(case, found)
-    return [_finding(a) for a in found]
+    # a reference that no feature reads is no field anybody would look for in the table
+    named = [a for a in found if a.suspicions or a.candidate.words or a.candidate.status == "read"]
+    return [_finding(a) for a in named]
 
 
 def _one(case: Case, candidate: Candidate) -> Audited:
