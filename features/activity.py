@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.asof import Seen
 from features.definition import Catalogue
 from features.schema import ACTIVITY_KINDS, DIRECTIONS
 from features.tables import DAY, NAT, Coded, Floats
@@ -15,10 +14,6 @@ feature = catalogue.feature
 
 EVERY = "leads deals accounts"
 WINDOWS = (7, 30, 90)
-
-
-def _of_kind(view: View, kind: str) -> Seen:
-    return view.seen("activities", where=(("kind", kind),))
 
 
 @feature(
@@ -33,7 +28,7 @@ def _of_kind(view: View, kind: str) -> Seen:
 )
 def activities(view: View, days: int) -> Floats:
     """Activities in the last {days} days."""
-    return view.seen("activities").count(days)
+    return view.tally().count(days=days)
 
 
 @feature(
@@ -41,7 +36,7 @@ def activities(view: View, days: int) -> Floats:
 )
 def activities_total(view: View) -> Floats:
     """Activities so far."""
-    return view.seen("activities").count()
+    return view.tally().count()
 
 
 @feature(
@@ -49,8 +44,8 @@ def activities_total(view: View) -> Floats:
 )
 def activity_trend(view: View) -> Floats:
     """Activities of the last 30 days less those of the 30 days before."""
-    seen = view.seen("activities")
-    return 2 * seen.count(30) - seen.count(60)
+    tally = view.tally()
+    return 2 * tally.count(days=30) - tally.count(days=60)
 
 
 @feature(
@@ -58,7 +53,7 @@ def activity_trend(view: View) -> Floats:
 )
 def days_since_activity(view: View) -> Floats:
     """Days since the last activity."""
-    return view.seen("activities").since_last()
+    return view.tally().since_last()
 
 
 @feature(EVERY, "activities", "activity_recency", unit="days", needs=["activities.occurred_at"])
@@ -106,7 +101,7 @@ def last_activity_outcome(view: View) -> Coded:
 )
 def of_kind(view: View, kind: str, days: int) -> Floats:
     """Activities of kind {kind} in the last {days} days."""
-    return _of_kind(view, kind).count(days)
+    return view.tally("kind").count(kind, days)
 
 
 @feature(
@@ -121,7 +116,7 @@ def of_kind(view: View, kind: str, days: int) -> Floats:
 )
 def of_kind_total(view: View, kind: str) -> Floats:
     """Activities of kind {kind} so far."""
-    return _of_kind(view, kind).count()
+    return view.tally("kind").count(kind)
 
 
 @feature(
@@ -136,7 +131,7 @@ def of_kind_total(view: View, kind: str) -> Floats:
 )
 def since_kind(view: View, kind: str) -> Floats:
     """Days since the last activity of kind {kind}."""
-    return _of_kind(view, kind).since_last()
+    return view.tally("kind").since_last(kind)
 
 
 @feature(
@@ -151,7 +146,7 @@ def since_kind(view: View, kind: str) -> Floats:
 )
 def in_direction(view: View, direction: str, days: int) -> Floats:
     """Activities that were {direction} in the last {days} days."""
-    return view.seen("activities", where=(("direction", direction),)).count(days)
+    return view.tally("direction").count(direction, days)
 
 
 @feature(
@@ -166,7 +161,7 @@ def in_direction(view: View, direction: str, days: int) -> Floats:
 )
 def since_direction(view: View, direction: str) -> Floats:
     """Days since the last activity that was {direction}."""
-    return view.seen("activities", where=(("direction", direction),)).since_last()
+    return view.tally("direction").since_last(direction)
 
 
 @feature(

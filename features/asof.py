@@ -13,172 +13,17 @@ entity's features do not depend, to the last bit, on who else is in the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numba import njit
+import numpy.typing as npt
 
-from features.tables import DAY, NAT, Bools, Floats, Instants, Ints
+from features import ranks
+from features.tables import DAY, NAT, Bools, Codes, Floats, Instants, Ints
 
 _NEVER = np.iinfo(np.int64).max
-_SHORT = 24  # runs this short are sorted by insertion, longer ones merged
-
-
-@njit(cache=True, nogil=True)
-def _group(codes: Any, groups: int) -> Any:
-    """Stable counting sort: the rows of each group, and where each group starts."""
-    starts = np.zeros(groups + 1, np.int64)
-    for code in codes:
-        if code >= 0:
-            starts[code + 1] += 1
-    for g in range(groups):
-        starts[g + 1] += starts[g]
-    rows = np.empty(starts[groups], np.int64)
-    place = starts[:-1].copy()
-    for row in range(len(codes)):
-        code = codes[row]
-        if code >= 0:
-            rows[place[code]] = row
-            place[code] += 1
-    return rows, starts
-
-
-@njit(cache=True, nogil=True)
-def _insert(keys: Any, order: Any, lo: int, hi: int) -> None:
-    for i in range(lo + 1, hi):
-        key, item, j = keys[i], order[i], i - 1
-        while j >= lo and keys[j] > key:
-            keys[j + 1], order[j + 1] = keys[j], order[j]
-            j -= 1
-        keys[j + 1], order[j + 1] = key, item
-
-
-@njit(cache=True, nogil=True)
-def _merge(keys: Any, order: Any, lo: int, middle: int, hi: int, key: Any, item: Any) -> None:
-    """Merge two sorted neighbours; ``key`` and ``item`` are room for the left one."""
-    if keys[middle - 1] <= keys[middle]:
-        return
-    left = middle - lo
-    key[:left], item[:left] = keys[lo:middle], order[lo:middle]
-    i, j, place = 0, middle, lo
-    while i < left:
-        if j < hi and keys[j] < key[i]:
-            keys[place], order[place] = keys[j], order[j]
-            j += 1
-        else:
-            keys[place], order[place] = key[i], item[i]
-            i += 1
-        place += 1
-
-
-@njit(cache=True, nogil=True)
-def _sort_within(keys: Any, order: Any, starts: Any) -> None:
-    """Sort ``order`` (and ``keys`` with it) within each group by key, stably and in place."""
-    largest = 0
-    for g in range(len(starts) - 1):
-        largest = max(largest, starts[g + 1] - starts[g])
-    key, item = np.empty(largest, keys.dtype), np.empty(largest, order.dtype)
-    for g in range(len(starts) - 1):
-        lo, hi = starts[g], starts[g + 1]
-        for run in range(lo, hi, _SHORT):
-            _insert(keys, order, run, min(run + _SHORT, hi))
-        width = _SHORT
-        while width < hi - lo:
-            for run in range(lo, hi - width, 2 * width):
-                _merge(keys, order, run, run + width, min(run + 2 * width, hi), key, item)
-            width *= 2
-
-
-@njit(cache=True, nogil=True)
-def _select(keep: Any, rows: Any, starts: Any) -> Any:
-    """Positions of the events whose row is kept, and where their groups start."""
-    kept = np.zeros(len(starts), np.int64)
-    for g in range(len(starts) - 1):
-        kept[g + 1] = kept[g]
-        for i in range(starts[g], starts[g + 1]):
-            kept[g + 1] += keep[rows[i]]
-    positions = np.empty(kept[-1], np.int64)
-    place = 0
-    for i in range(len(rows)):
-        if keep[rows[i]]:
-            positions[place] = i
-            place += 1
-    return positions, kept
-
-
-@njit(cache=True, nogil=True)
-def _before(sorted_keys: Any, starts: Any, groups: Any, instants: Any) -> Any:
-    """Position after the last key of each row's group that is < its instant."""
-    out = np.empty(len(groups), np.int64)
-    for i in range(len(groups)):
-        g = groups[i]
-        if g < 0:
-            out[i] = 0
-            continue
-        lo, hi = starts[g], starts[g + 1]
-        while lo < hi:
-            middle = (lo + hi) >> 1
-            if sorted_keys[middle] < instants[i]:
-                lo = middle + 1
-            else:
-                hi = middle
-        out[i] = lo
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _prefix_sums(values: Any, starts: Any) -> Any:
-    """Sums up to and with each position, restarting at every group; NaN counts as nothing."""
-    out = np.empty(len(values), np.float64)
-    for g in range(len(starts) - 1):
-        total = 0.0
-        for i in range(starts[g], starts[g + 1]):
-            if not np.isnan(values[i]):
-                total += values[i]
-            out[i] = total
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _running_extreme(occurred: Any, starts: Any, latest: bool) -> Any:
-    """Position of the latest (or earliest) occurrence among those up to each position."""
-    out = np.empty(len(occurred), np.int64)
-    for g in range(len(starts) - 1):
-        best = starts[g]
-        for i in range(starts[g], starts[g + 1]):
-            if latest:
-                if occurred[i] >= occurred[best]:
-                    best = i
-            elif occurred[i] < occurred[best]:
-                best = i
-            out[i] = best
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _superseded(codes: Any, words: int, known: Any, leave: Any, starts: Any) -> Any:
-    """When each event stops being the one that keeps its code (0 … words - 1) in sight.
-
-    The sight of a code ends at the latest leave so far, or passes on to the code's next event.
-    """
-    ends = np.empty(len(codes), np.int64)
-    keeper = np.full(words, -1, np.int64)  # the event that keeps each code in sight
-    latest = np.empty(words, np.int64)
-    for g in range(len(starts) - 1):
-        for i in range(starts[g], starts[g + 1]):
-            word, before = codes[i], keeper[codes[i]]
-            if before >= starts[g]:
-                ends[before] = min(latest[word], known[i])
-                latest[word] = max(latest[word], leave[i])
-            else:
-                latest[word] = leave[i]
-            keeper[word] = i
-        for i in range(starts[g], starts[g + 1]):
-            if keeper[codes[i]] == i:
-                ends[i] = latest[codes[i]]
-    return ends
 
 
 def _dense(codes: Ints) -> Ints:
@@ -224,9 +69,9 @@ class Events:
         if (occurred == NAT).any():
             codes = np.where(occurred == NAT, np.int64(-1), codes)
         known = occurred if available is None else np.maximum(occurred, available)
-        rows, starts = _group(codes, groups)
+        rows, starts = ranks.grouped(codes, groups)
         keys = known[rows]
-        _sort_within(keys, rows, starts)
+        ranks.sort_within(keys, rows, starts)
         return Events(rows, keys, keys if available is None else occurred[rows], starts)
 
     def __len__(self) -> int:
@@ -234,7 +79,7 @@ class Events:
 
     def select(self, keep: Bools) -> Events:
         """Only the events whose original row is marked in ``keep``."""
-        positions, starts = _select(keep, self.rows, self.starts)
+        positions, starts = ranks.kept_positions(keep, self.rows, self.starts)
         known = self.known[positions]
         occurred = known if self.known is self.occurred else self.occurred[positions]
         return Events(self.rows[positions], known, occurred, starts)
@@ -242,7 +87,7 @@ class Events:
     def sums(self, values: Floats) -> Floats:
         """Prefix sums of ``values`` (one a table row), kept while the same values are asked for."""
         if not self._sums or self._sums[0][0] is not values:
-            self._sums[:] = [(values, _prefix_sums(values[self.rows], self.starts))]
+            self._sums[:] = [(values, ranks.prefix_sums(values[self.rows], self.starts))]
         return self._sums[0][1]
 
     @cached_property
@@ -253,13 +98,13 @@ class Events:
     @cached_property
     def latest(self) -> Ints:
         """Position of the latest occurrence among those known up to each position."""
-        found: Ints = _running_extreme(self.occurred, self.starts, True)
+        found: Ints = ranks.running_extreme(self.occurred, self.starts, True)
         return found
 
     @cached_property
     def earliest(self) -> Ints:
         """Position of the earliest occurrence among those known up to each position."""
-        found: Ints = _running_extreme(self.occurred, self.starts, False)
+        found: Ints = ranks.running_extreme(self.occurred, self.starts, False)
         return found
 
     def leaving(self, days: float) -> Leaving:
@@ -269,12 +114,12 @@ class Events:
             return Leaving(leave, None)
         leave = np.maximum(self.known, leave)
         order = np.arange(len(leave), dtype=np.int64)
-        _sort_within(leave, order, self.starts)
+        ranks.sort_within(leave, order, self.starts)
         return Leaving(leave, order)
 
     def at(self, groups: Ints, cutoffs: Instants) -> Seen:
         """What each (group, cutoff) sees; a negative group sees nothing."""
-        hi: Ints = _before(self.known, self.starts, groups, cutoffs)
+        hi: Ints = ranks.before(self.known, self.starts, groups, cutoffs)
         return Seen(self, groups, cutoffs, np.where(groups >= 0, self.starts[groups], 0), hi)
 
 
@@ -298,13 +143,33 @@ class Seen:
 
     def _left(self, leaving: Leaving) -> Ints:
         """Position after the last event that has left the window."""
-        left: Ints = _before(leaving.instants, self.events.starts, self.groups, self.cutoffs)
+        left: Ints = ranks.before(leaving.instants, self.events.starts, self.groups, self.cutoffs)
         return left
 
     def count(self, days: float | None = None) -> Floats:
         """(n,) number of events, in the last ``days`` if given."""
         start = self.lo if days is None else self._left(self.events.leaving(days))
         return (self.hi - start).astype(np.float64)
+
+    def tally(self, codes: Codes, words: Sequence[str], windows: Sequence[float]) -> Tally:
+        """Counts by word (``codes``, one a table row, index ``words``) in every window at once.
+
+        It looks at every event in sight instead of searching: an entity has few snapshots, so that
+        a pass over its events for each is cheaper than a sorted copy for every word and window.
+        """
+        widths = np.array([round(d * DAY) for d in windows], np.int64)
+        counts, last = ranks.tally(
+            codes,
+            self.events.rows,
+            self.events.occurred,
+            self.lo,
+            self.hi,
+            self.cutoffs,
+            widths,
+            len(words),
+        )
+        places = {w: i for i, w in enumerate(words)}
+        return Tally(counts, last, self.cutoffs, places, {d: i for i, d in enumerate(windows)})
 
     def total(self, values: Floats, days: float | None = None) -> Floats:
         """(n,) sum of the known ``values`` (one a table row); 0 where there are none."""
@@ -317,7 +182,7 @@ class Seen:
         if leaving.order is None:
             gone = events.sums(values)
         else:
-            gone = _prefix_sums(values[events.rows[leaving.order]], events.starts)
+            gone = ranks.prefix_sums(values[events.rows[leaving.order]], events.starts)
         total = total - self._prefix(gone, left)
         # an empty window is exactly 0, not the rounding of a difference of sums
         return np.where(self.hi > left, total, 0.0)
@@ -380,11 +245,39 @@ class Seen:
         leave = np.full(len(events), _NEVER, np.int64)
         if days is not None:
             leave = np.maximum(events.known, events.occurred + round(days * DAY))
-        ends = _superseded(here, int(here.max()) + 1, events.known, leave, events.starts)
-        _sort_within(ends, np.zeros(len(ends), np.int8), events.starts)
-        gone = _before(ends, events.starts, self.groups, self.cutoffs)
+        ends = ranks.superseded(here, int(here.max()) + 1, events.known, leave, events.starts)
+        ranks.sort_within(ends, np.zeros(len(ends), np.int8), events.starts)
+        gone = ranks.before(ends, events.starts, self.groups, self.cutoffs)
         left: Floats = (seen.hi - gone).astype(np.float64)
         return left
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often each word was seen by each spine row, and when last.
+
+    counts (n, words, windows + 1), the last place being all time; last (n, words), NAT for never.
+    A word that no event has was never seen.
+    """
+
+    counts: npt.NDArray[np.int32]
+    last: Instants
+    cutoffs: Instants
+    words: dict[str, int]
+    windows: dict[float, int]
+
+    def count(self, word: str = "", days: float | None = None) -> Floats:
+        """(n,) events of the word, in the last ``days`` if given."""
+        if word not in self.words:
+            return np.zeros(len(self.cutoffs))
+        window = -1 if days is None else self.windows[days]
+        return self.counts[:, self.words[word], window].astype(np.float64)
+
+    def since_last(self, word: str = "") -> Floats:
+        """(n,) days since the word's last event; NaN where there is none."""
+        if word not in self.words:
+            return np.full(len(self.cutoffs), np.nan)
+        return days_since(self.last[:, self.words[word]], self.cutoffs)
 
 
 def past(instants: Instants, cutoffs: Instants) -> Bools:

@@ -42,6 +42,12 @@ def glossary() -> str:
     return _HEAD + "".join(_line(same) for same in rows.values())
 
 
+def meanings() -> list[str]:
+    """Every meaning that a feature of the catalogue can have, once; {kind} is a custom field's."""
+    every = [d.spec.meaning for entity in OUTCOMES for d in definitions(entity, _META).values()]
+    return list(dict.fromkeys(every))
+
+
 def _line(same: list[Definition]) -> str:
     first = same[0]
     meaning = first.says + "".join(

@@ -8,13 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
-from features.asof import Events, Seen, later, past
+from features.asof import Events, Seen, Tally, later, past
 from features.frame import Spine
 from features.schema import TABLES
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, micros
 
 Where = tuple[tuple[str, str], ...]
 """Conditions (column, word) that all must hold."""
+
+
+WINDOWS = (7.0, 30.0, 60.0, 90.0)
+"""The windows, in days, that activities are tallied in."""
 
 
 class Timeline:
@@ -122,6 +126,7 @@ class View:
         self._peers: dict[tuple[str, str, Where, str], Seen] = {}
         self._groups: dict[tuple[str, str, str], Ints] = {}
         self._words: dict[str, Coded] = {}
+        self._tallies: dict[str, Tally] = {}
         self._rows: dict[tuple[str, str], Ints] = {}
         self.kept: dict[str, Floats] = {}  # results that several features share, by name
 
@@ -177,12 +182,29 @@ class View:
             self._peers[key] = self.history.events(key[3], by, at, where).at(groups, self.cutoffs)
         return self._peers[key]
 
+    def tally(self, column: str = "") -> Tally:
+        """The entity's activities counted by a word of theirs ("": all together)."""
+        if column not in self._tallies:
+            activities = self.tables["activities"]
+            words = (
+                activities.coded(column)
+                if column
+                else Coded(np.zeros(activities.n, np.int32), [""])
+            )
+            self._tallies[column] = self.seen("activities").tally(
+                words.codes, words.values, WINDOWS
+            )
+        return self._tallies[column]
+
     def settled_late(self) -> Seen:
         """The entity's invoices that were due and then paid, at the later of the two instants."""
         table, key = self.tables["invoices"], TABLES[self.entity].key
         groups = table.coded(key)
         settled = later(table.instant("due_at"), table.instant("paid_at"))
-        events = Events.of(groups.codes.astype(np.int64), len(groups.values), settled)
+        # an invoice that is not in the system yet is neither due there nor settled
+        available = later(settled, table.instant("available_at"))
+        available = np.where(available == NAT, settled, available)
+        events = Events.of(groups.codes.astype(np.int64), len(groups.values), settled, available)
         return events.at(self.timeline.places("invoices", key, self.ids()), self.cutoffs)
 
     def changes(self, column: str) -> Seen:

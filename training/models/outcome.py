@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class OutcomeModel:
     booster: str = ""
     covers: Ints | None = None
 
-    @property
+    @cached_property
     def baseline_margins(self) -> Floats:
         """(K, J) margins the contributions start from: the average training row's."""
         trees = None if self.trees is None else self.trees.baseline
