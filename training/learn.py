@@ -45,7 +45,7 @@ def learn(
     """Fit the blend on margins no part had seen, then the parts on all rows before the newest.
 
     What is returned is what the newest period judges and what ships: nothing is refitted after the
-    look. Without folds the linear part stands alone.
+    look. Without folds nothing is known of the parts, and everyone gets the base curve.
     """
     encoding = teaching.encoding
     rows = teaching.split.newest.train_rows
@@ -93,7 +93,9 @@ def _unseen(fold: FoldData, teaching: Teaching, recipe: Recipe, config: Config) 
 
 def _blend(unseen: list[_Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend, Floats]:
     if not unseen:
-        return Blend(1.0, 0.0, np.zeros((labels.bins, labels.outcomes))), np.empty(0)
+        # no part has shown on unseen rows that it knows anything: the base rate answers
+        nothing = np.zeros((len(labels), labels.bins, labels.outcomes))
+        return Blend.fit(nothing, None, labels), np.empty(0)
     linear = np.concatenate([u.linear for u in unseen])
     trees = np.concatenate([u.trees for u in unseen])
     seen = Labels.join([u.labels for u in unseen])

@@ -78,7 +78,7 @@ def rolling_origins(
     folds: int = 4,
     newest_share: float = 0.2,
     newest_days: float | None = None,
-    first_share: float = 0.4,
+    first_share: float = 0.55,
     hit_at: Instants | None = None,
     min_rows: int = 30,
     min_hits: int = 2,
@@ -89,7 +89,9 @@ def rolling_origins(
     data_end      microseconds, exclusive: nothing is known from there on
     newest_share  share of the matured rows kept unseen as the newest period …
     newest_days   … or its length in days, ending at data_end - horizon
-    first_share   share of the tuning rows before the first origin
+    first_share   share of the tuning rows before the first origin: parts that learned from much
+                  less than the last fit will are less sure than it, and a blend fitted on them
+                  would hold the last fit back
     hit_at        (n,) instant of the scored outcome of each row's entity, NAT without one; with it
                   a fold that would have fewer than ``min_hits`` to learn from or to test on is
                   dropped, with a note
