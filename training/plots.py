@@ -40,7 +40,9 @@ def beeswarm(effects: Floats, values: Floats, names: Sequence[str], most: int = 
     """
     _require(effects, names)
     figure, axes = _figure(8, 1.5 + 0.35 * min(most, max(len(names), 1)))
-    explained = shap.Explanation(values=effects, data=values, feature_names=list(names))
+    # shap takes the quantiles of every column for its colours, and there are none of nothing
+    known = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    explained = shap.Explanation(values=effects, data=known, feature_names=list(names))
     shap.plots.beeswarm(
         explained, max_display=most, ax=axes, show=False, plot_size=None, color="cividis"
     )
