@@ -18,7 +18,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score ui test check bench notebooks glossary lock clean
+.PHONY: help setup demo features train report serve score ui test check bench notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ notebooks: $(READY) ## run the notebooks from top to bottom
 
 glossary: $(READY) ## write docs/features.md from the definitions
 	@$(RUN) -m features glossary > docs/features.md
+
+messages: $(READY) ## bring serving/locale in step with the definitions; fails where words are missing
+	@$(RUN) -m serving messages
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \

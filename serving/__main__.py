@@ -14,6 +14,8 @@ from typing import Any
 from features.tables import NAT, Tables, micros, read
 from serving.answers import exact_text
 from serving.batch import open_ids, score_all
+from serving.languages import LANGUAGES, place
+from serving.messages import update_all
 from serving.scoring import Scorer
 from serving.sender import record_of
 from serving.trial import TrialError, command, environment, liveliest, running, send, told
@@ -89,6 +91,7 @@ def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--data", type=Path, required=True, help="canonical data set")
     parser.add_argument("--out", type=Path, required=True, help="folder for <model>.parquet")
     parser.add_argument("--as-of", default="", help="ISO instant with a zone; default: the data's")
+    parser.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0], help="of the sentences")
     parser.set_defaults(run=_score)
 
 
@@ -98,7 +101,7 @@ def _score(chosen: argparse.Namespace) -> int:
     for name, folder in champions(chosen.root).items():
         bundle = bundles.read(folder)
         out = chosen.out / f"{name}.parquet"
-        n = score_all(bundle, tables, _cutoff(stated), out, progress=True)
+        n = score_all(bundle, tables, _cutoff(stated), out, progress=True, lang=chosen.lang)
         print(f"{name}: {n} {bundle.question['entity']} as of {stated or 'no date'} -> {out}")
     return 0
 
@@ -146,7 +149,19 @@ def _open_one(bundle: Bundle, tables: Tables, cutoff: int) -> str:
     return liveliest(tables, scorer.entity, ids)
 
 
-COMMANDS = (_add_serve, _add_score, _add_request)
+def _add_messages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("messages", help="bring the languages' catalogues in step")
+    parser.set_defaults(run=_messages)
+
+
+def _messages(_: argparse.Namespace) -> int:
+    gaps = update_all()
+    for lang, ids in gaps.items():
+        print(f"{place(lang)} has no words for: {'; '.join(ids)}", file=sys.stderr)
+    return 2 if gaps else 0
+
+
+COMMANDS = (_add_serve, _add_score, _add_request, _add_messages)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 

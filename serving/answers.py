@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from features.schema import TABLES
-from features.tables import DAY, Table, instant_text, micros
-from serving.contracts import SINGULAR, read_envelope
-from serving.faults import Fault, RecordFault
+from features.tables import DAY, Table, Tables, instant_text, micros
+from serving.contracts import SINGULAR, Envelope, read_envelope
+from serving.faults import ContractError, Fault, RecordFault
+from serving.languages import LANGUAGES
+from serving.moves import Told, moved_since
 from serving.records import Reader, Record, rounds
 from serving.scoring import Scored, Scorer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks of each of its records; instants in microseconds."""
+
+    cutoff: int
+    lang: str
+    prior: float | None
+    since: int | None
 
 
 class Desk:
@@ -21,13 +34,15 @@ class Desk:
         self.scorer = scorer
         self.reader = Reader(scorer.entity, scorer.bundle.meta)
 
-    def answer(self, body: Any, now: int, request_id: str) -> dict[str, Any]:
+    def answer(
+        self, body: Any, now: int, request_id: str, lang: str = LANGUAGES[0]
+    ) -> dict[str, Any]:
         """The answer to a parsed JSON body; ContractError where it is no request at all.
 
-        now: microseconds, the ``as_of`` of a request that names none.
+        now: microseconds, the ``as_of`` of a request that names none; lang: likewise the language.
         """
         envelope = read_envelope(body)
-        cutoff = now if envelope.as_of is None else micros(envelope.as_of)
+        asked = self._asked(envelope, now, lang)
         results: list[dict[str, Any]] = [{}] * len(envelope.records)
         readable: list[Record] = []
         for index, raw in enumerate(envelope.records):
@@ -37,11 +52,11 @@ class Desk:
             else:
                 results[index] = read.to_json()
         for turn in rounds(readable):
-            for index, result in self._scored(turn, cutoff):
+            for index, result in self._scored(turn, asked):
                 results[index] = result
         return {
             "model": describe(self.scorer),
-            "as_of": None if self.scorer.flat else exact_text(cutoff),
+            "as_of": None if self.scorer.flat else exact_text(asked.cutoff),
             "request_id": request_id,
             "results": results,
         }
@@ -53,19 +68,64 @@ class Desk:
         record = {SINGULAR[self.scorer.entity]: row, "activities": [activity] * 2}
         self.answer({"records": [record]}, micros(_LONG_AGO) + DAY, "warm-up")
 
-    def _scored(self, turn: list[Record], cutoff: int) -> list[tuple[int, dict[str, Any]]]:
+    def _asked(self, envelope: Envelope, now: int, lang: str) -> Asked:
+        """What is asked of every record; ContractError where it cannot be asked of this model."""
+        cutoff = now if envelope.as_of is None else micros(envelope.as_of)
+        since = None if envelope.compare_to is None else micros(envelope.compare_to.as_of)
+        if since is not None and self.scorer.flat:
+            said = "this model knows no dates: a score cannot be compared with an earlier one"
+            raise ContractError(Fault("no_dates", "compare_to", said))
+        if since is not None and since >= cutoff:
+            said = "compare_to.as_of must lie before as_of"
+            raise ContractError(Fault("not_earlier", "compare_to.as_of", said))
+        try:
+            self.scorer.prior(envelope.prior)
+        except ValueError as wrong:
+            raise ContractError(Fault("prior_not_possible", "prior", str(wrong))) from None
+        return Asked(cutoff, envelope.lang or lang, envelope.prior, since)
+
+    def _scored(self, turn: list[Record], asked: Asked) -> list[tuple[int, dict[str, Any]]]:
         tables = self.reader.tables(turn)
-        faults = self._not_open(tables[self.scorer.entity], turn, cutoff)
+        faults = self._not_open(tables[self.scorer.entity], turn, asked.cutoff)
         results = [(fault.index, fault.to_json()) for fault in faults.values()]
         left = [record for record in turn if record.index not in faults]
-        if left:
-            timeline = self.scorer.timeline(tables)
-            ids = [record.id for record in left]
-            scored = self.scorer.score(timeline, ids, cutoff, self.scorer.history)
-            results += [
-                (record.index, self._result(record, scored, row)) for row, record in enumerate(left)
-            ]
-        return results
+        if not left:
+            return results
+        scored = self.scorer.score(
+            self.scorer.timeline(tables),
+            [record.id for record in left],
+            asked.cutoff,
+            self.scorer.history,
+            lang=asked.lang,
+            prior=asked.prior,
+        )
+        made = [self._result(record, scored, row) for row, record in enumerate(left)]
+        if asked.since is not None:
+            self._compare(tables, left, made, asked, asked.since)
+        return results + [(record.index, one) for record, one in zip(left, made, strict=True)]
+
+    def _compare(
+        self,
+        tables: Tables,
+        records: list[Record],
+        results: list[dict[str, Any]],
+        asked: Asked,
+        since: int,
+    ) -> None:
+        """Add to every result why its score moved: null, with a warning, where none was then."""
+        scorer = self.scorer
+        absent = self._not_open(tables[scorer.entity], records, since)
+        there = [record for record in records if record.index not in absent]
+        rows = {record.index: row for row, record in enumerate(there)}
+        ids = [record.id for record in there]
+        change = moved_since(scorer, tables, ids, since, asked.cutoff, scorer.history, asked.prior)
+        told = Told(scorer, asked.lang)
+        for record, result in zip(records, results, strict=True):
+            row = rows.get(record.index)
+            result["moved"] = None if row is None else told.record(change, row)
+            if row is None:
+                said = absent[record.index].fault.message.replace("as_of", "compare_to.as_of")
+                result["warnings"] = [*result["warnings"], f"no comparison: {said}"]
 
     def _not_open(self, table: Table, turn: list[Record], cutoff: int) -> dict[int, RecordFault]:
         """The records that cannot be asked about at the cutoff, by index."""
@@ -89,7 +149,7 @@ class Desk:
 
     def _result(self, record: Record, scored: Scored, row: int) -> dict[str, Any]:
         days = [] if self.scorer.flat else list(self.scorer.edges)
-        curve = scored.curve[row].tolist()
+        curve, receipt = scored.curve[row].tolist(), scored.receipts[row]
         return {
             "index": record.index,
             "id": record.id,
@@ -99,6 +159,7 @@ class Desk:
             "baseline": scored.baseline,
             "reasons": [vars(reason) for reason in scored.reasons[row]],
             "others": float(scored.others[row]),
+            "receipt": None if receipt is None else receipt.to_answer(),
             "warnings": record.warnings,
         }
 
@@ -114,13 +175,14 @@ _NOT_OPEN = {
 
 def describe(scorer: Scorer) -> dict[str, Any]:
     """Which model answers: what a reader needs to place the number."""
-    bundle = scorer.bundle
+    bundle, rate = scorer.bundle, scorer.bundle.receipts.base_rate
     return {
         "name": bundle.name,
         "version": bundle.version,
         "outcome": scorer.outcome,
         "horizon_days": None if scorer.flat else scorer.edges[-1],
         "trained_until": bundle.trained_on.get("until") or bundle.meta.as_of or None,
+        "base_rate": None if rate is None else rate.to_answer(),
     }
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from features.schema import TABLES
 from features.tables import Tables
 from features.view import Timeline
+from serving.languages import LANGUAGES
 from serving.scoring import Scored, Scorer
 from training.models.bundle import Bundle
 
@@ -39,11 +41,15 @@ def score_all(
     out: Path,
     block: int = BLOCK,
     progress: bool = False,
+    lang: str = LANGUAGES[0],
+    prior: float | None = None,
 ) -> int:
     """Score every open entity of ``tables`` into the file ``out`` and return how many.
 
     Columns: id, cutoff (UTC; null for a flat question), probability, grade, day_<d> (probability by
-    each bin's end), baseline, reasons (JSON, largest first), others, model, model_version. The file
+    each bin's end), baseline, reasons (JSON, largest first), others, receipt (JSON: how past scores
+    like this turned out), model, model_version; sentences in ``lang``. A ``prior`` is the stated
+    base rate, by default the bundle's. The file
     is written beside its place and renamed: a reader sees the old one or the new one.
     """
     scorer = Scorer(bundle)
@@ -53,7 +59,7 @@ def score_all(
     os.close(handle)
     try:
         with pq.ParquetWriter(name, _schema(scorer)) as writer:
-            for scored in _blocks(scorer, tables, ids, cutoff, block, progress):
+            for scored in _blocks(scorer, tables, ids, cutoff, block, progress, lang, prior):
                 writer.write_table(_table(scorer, scored))
         Path(name).chmod(0o644)
         Path(name).replace(out)
@@ -64,14 +70,21 @@ def score_all(
 
 
 def _blocks(
-    scorer: Scorer, tables: Tables, ids: list[str], cutoff: int, block: int, progress: bool
+    scorer: Scorer,
+    tables: Tables,
+    ids: list[str],
+    cutoff: int,
+    block: int,
+    progress: bool,
+    lang: str,
+    prior: float | None,
 ) -> Iterator[Scored]:
     timeline = Timeline(tables)
     said = f"scoring {scorer.entity}"
     with tqdm(total=len(ids), desc=said, unit="row", disable=not progress) as bar:
         for start in range(0, len(ids), block):
             some = ids[start : start + block]
-            yield scorer.score(timeline, some, cutoff)
+            yield scorer.score(timeline, some, cutoff, lang=lang, prior=prior)
             bar.update(len(some))
 
 
@@ -91,17 +104,22 @@ def _schema(scorer: Scorer) -> pa.Schema:
             ("baseline", pa.float64()),
             ("reasons", pa.string()),
             ("others", pa.float64()),
+            ("receipt", pa.string()),
             ("model", pa.string()),
             ("model_version", pa.string()),
         ]
     )
 
 
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
 def _table(scorer: Scorer, scored: Scored) -> pa.Table:
     n = len(scored.ids)
     cutoff = [None if scorer.flat else scored.cutoff] * n
     curve = {name: scored.curve[:, k] for k, name in enumerate(_days(scorer))}
-    reasons = [orjson.dumps([r.to_json() for r in some]).decode() for some in scored.reasons]
+    reasons = [_json([r.to_json() for r in some]) for some in scored.reasons]
     columns = {
         "id": scored.ids,
         "cutoff": pa.array(cutoff, pa.timestamp("us", tz="UTC")),
@@ -111,6 +129,7 @@ def _table(scorer: Scorer, scored: Scored) -> pa.Table:
         "baseline": np.full(n, scored.baseline),
         "reasons": reasons,
         "others": scored.others,
+        "receipt": [_json(None if b is None else b.to_answer()) for b in scored.receipts],
         "model": [scorer.bundle.name] * n,
         "model_version": [scorer.bundle.version] * n,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -93,6 +93,7 @@ Instant = Annotated[
     PlainValidator(read_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": [_EXAMPLE]}),
 ]
+Lang = Literal["en", "es", "it"]
 CustomName = Annotated[str, _ID]
 CustomValue = Annotated[
     Any, PlainValidator(_custom), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
@@ -158,10 +159,21 @@ def record_model(entity: str) -> type[Strict]:
     return create_model(f"{SINGULAR[entity].title()}Record", __base__=Strict, **fields)
 
 
+class Earlier(Strict):
+    """The date that scores are compared with."""
+
+    as_of: Instant = Field(description="before the request's own as_of")
+
+
 class Envelope(Strict):
-    """A request: records and, optionally, the instant before which everything is known."""
+    """A request: records, and optionally when, in which language, and against what."""
 
     as_of: Instant | None = Field(None, description="facts count if known before; default: now")
+    lang: Lang | None = Field(None, description="of the sentences; default: Accept-Language, or en")
+    prior: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="the base rate that is expected now; default: the one in training"
+    )
+    compare_to: Earlier | None = Field(None, description="tell why each score moved since then")
     records: list[Any] = Field(min_length=1, max_length=MOST_RECORDS)
 
 

@@ -57,6 +57,9 @@ _CODES = {
     "greater_than_equal": "number_too_large",
     "less_than_equal": "number_too_large",
     "finite_number": "number_too_large",
+    "greater_than": "not_a_share",
+    "less_than": "not_a_share",
+    "literal_error": "unknown_language",
     "bad_instant": "bad_instant",
     "instant_without_zone": "instant_without_zone",
     "number_too_large": "number_too_large",
@@ -74,6 +77,8 @@ _SAID = {
     "greater_than_equal": TOO_LARGE,
     "less_than_equal": TOO_LARGE,
     "finite_number": TOO_LARGE,
+    "greater_than": "must lie strictly between 0 and 1",
+    "less_than": "must lie strictly between 0 and 1",
 }
 
 

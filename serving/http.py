@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from serving.answers import Desk, describe
 from serving.contracts import SINGULAR
 from serving.faults import ContractError
+from serving.languages import negotiate
 from serving.openapi import document
 from serving.problems import (
     Problem,
@@ -92,10 +93,11 @@ async def _answer(
     if desk is None:
         raise no_model(entity)
     body, size = await read_json(request)
+    lang = negotiate(request.headers.get("accept-language", ""))
     try:
         if size <= INLINE_BODY:
-            return desk.answer(body, clock(), request_id)
-        return await run_in_threadpool(desk.answer, body, clock(), request_id)
+            return desk.answer(body, clock(), request_id, lang)
+        return await run_in_threadpool(desk.answer, body, clock(), request_id, lang)
     except ContractError as wrong:
         fault = wrong.fault
         raise Problem(422, fault.code, "Not a request", fault.message, fault.path) from None

@@ -16,6 +16,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class BaseRateOut(_Part):
+    """Share of snapshots with the outcome by the horizon."""
+
+    training: float
+    newest: float = Field(description="in the newest period whose outcomes are known")
+    differs: bool = Field(description="whether the two differ beyond chance")
+
+
 class ModelCard(_Part):
     """Which model answered."""
 
@@ -24,6 +32,7 @@ class ModelCard(_Part):
     outcome: str
     horizon_days: float | None = Field(description="null for a flat question")
     trained_until: str | None = Field(description="the end of what it learned from")
+    base_rate: BaseRateOut | None = Field(description="null: nothing had matured")
 
 
 class CurvePoint(_Part):
@@ -47,6 +56,44 @@ class ReasonOut(_Part):
     own: bool = Field(description="whether a seller can influence it")
 
 
+class ReceiptOut(_Part):
+    """How past scores like this one turned out, before any stated prior."""
+
+    n: int = Field(description="past scores in the band")
+    happened: int
+    share: float
+    low: float = Field(description="95 % interval of the share, by entities")
+    high: float
+    from_: float = Field(alias="from", description="the band's lowest score")
+    to: float = Field(description="the band's highest score")
+    predicted: float = Field(description="mean score in the band")
+    calibrated: bool = Field(description="whether the interval holds the mean score")
+
+
+class MovedPart(_Part):
+    """One part of a score's change; of a fact also what it was and became."""
+
+    part: Literal["facts", "time", "model", "calibration", "prior"]
+    code: str = Field(description="the reason's code for a fact, else the part")
+    effect: float = Field(description="log-odds")
+    points: float = Field(description="probability")
+    sentence: str
+    feature: str = ""
+    before: float | str | None = None
+    after: float | str | None = None
+    unit: str = ""
+
+
+class MovedOut(_Part):
+    """Why the score moved since compare_to.as_of; the parts sum to effect and to points."""
+
+    probability: float = Field(description="the score then")
+    effect: float = Field(description="logit(probability) now, less that then")
+    points: float
+    sentence: str
+    parts: list[MovedPart]
+
+
 class ScoredRecord(_Part):
     """A record and its score; effects and others sum to logit(probability) - logit(baseline)."""
 
@@ -58,6 +105,8 @@ class ScoredRecord(_Part):
     baseline: float
     reasons: list[ReasonOut]
     others: float = Field(description="log-odds of all that is not among the reasons")
+    receipt: ReceiptOut | None = Field(description="null: the model has no past")
+    moved: MovedOut | None = Field(None, description="where compare_to was asked for")
     warnings: list[str]
 
 

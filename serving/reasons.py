@@ -10,11 +10,16 @@ import numpy as np
 
 from features.frame import Features, FeatureSpec
 from features.tables import Coded, Floats, Ints
-from serving.sentences import absence, sentence
+from serving.languages import LANGUAGES
+from serving.sentences import prior_sentence, sentence
+from serving.titles import absence
 from training.models.reasons import points
 
 FAINT = 0.01
 """An effect below this (log-odds) is no reason to tell anyone; it goes to the others."""
+
+STATED_PRIOR = "stated_prior"
+"""The code of the reason that a stated base rate is."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,21 @@ class Reason:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Prior:
+    """A stated base rate and the one in training, as shares; their log-odds differ by ``shift``."""
+
+    stated: float
+    training: float
+    shift: float
+
+
 class Teller:
     """Tells the reasons of scores from the effects of the matrix's columns.
 
-    specs: of the columns, in order; log_odds of the baseline; outcome and currency for the words
+    specs: of the columns, in order; log_odds of the baseline; outcome and currency for the words.
+    Groups and their features stand in the order of their names: neither what is told nor its last
+    bit depends on the order of the columns.
     """
 
     def __init__(
@@ -54,37 +70,63 @@ class Teller:
     ) -> None:
         self.specs, self.log_odds = list(specs), log_odds
         self.outcome, self.currency = outcome, currency
-        self.groups = list(dict.fromkeys(spec.group for spec in specs))
-        self.members = [[f for f, s in enumerate(specs) if s.group == g] for g in self.groups]
+        self.groups = sorted({spec.group for spec in specs})
+        by_name = sorted(range(len(specs)), key=lambda f: specs[f].name)
+        self.members = [[f for f in by_name if specs[f].group == g] for g in self.groups]
         sizes = np.array([len(group) for group in self.members], np.int64)
         self._order: Ints = np.array([f for group in self.members for f in group], np.int64)
         self._starts: Ints = np.cumsum(sizes) - sizes
         self._states_absence = np.array([bool(absence(spec)) for spec in specs])
 
     def tell(
-        self, features: Features, X: Floats, effects: Floats, top: int
+        self,
+        features: Features,
+        X: Floats,
+        effects: Floats,
+        top: int,
+        lang: str = LANGUAGES[0],
+        prior: Prior | None = None,
     ) -> tuple[list[list[Reason]], Floats]:
         """The ``top`` reasons of each row, largest first, and (n,) the effect of all else.
 
         features and matrix X (n, F) of the rows; effects (n, F) in log-odds. What is not known (a
-        missing value that states no fact) is no reason: its effect is among all else.
+        missing value that states no fact) is no reason: its effect is among all else. A stated
+        prior is a further reason, the last, beyond ``top``.
         """
         stated = ~np.isnan(X) | self._states_absence
         told = np.where(stated, effects, 0.0)
         # not a matrix product: its rounding depends on how many rows there are
-        grouped = np.add.reduceat(told[:, self._order], self._starts, axis=1)
-        untold = effects.sum(axis=1) - grouped.sum(axis=1)
-        moved = points(np.column_stack([grouped, untold]), self.log_odds)
+        grouped = np.add.reduceat(np.take(told, self._order, axis=1), self._starts, axis=1)
+        total = np.take(effects, self._order, axis=1).sum(axis=1)
+        untold = total - grouped.sum(axis=1)
+        shift = np.full(len(X), 0.0 if prior is None else prior.shift)
+        moved = points(np.column_stack([grouped, untold, shift]), self.log_odds)
         ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :top]
-        reasons, others = [], effects.sum(axis=1)
+        reasons, others = [], total
         for i, groups in enumerate(ranked.tolist()):
             row = told[i].tolist()
             clear = [g for g in groups if abs(grouped[i, g]) >= FAINT]
             reasons.append(
-                [self._reason(features, i, g, grouped[i, g], moved[i, g], row) for g in clear]
+                [self._reason(features, i, g, grouped[i, g], moved[i, g], row, lang) for g in clear]
             )
             others[i] -= sum(r.effect for r in reasons[i])
+            if prior is not None and prior.shift != 0:
+                reasons[i].append(self._prior_reason(prior, float(moved[i, -1]), lang))
         return reasons, others
+
+    def _prior_reason(self, prior: Prior, moved: float, lang: str) -> Reason:
+        said = prior_sentence(prior.stated, prior.training, moved, self.outcome, lang)
+        return Reason(
+            code=STATED_PRIOR,
+            feature=STATED_PRIOR,
+            value=prior.stated,
+            unit="share",
+            effect=prior.shift,
+            points=moved,
+            direction="up" if prior.shift > 0 else "down",
+            sentence=said,
+            own=False,
+        )
 
     def _reason(
         self,
@@ -94,6 +136,7 @@ class Teller:
         effect: float,
         moved: float,
         told: list[float],
+        lang: str,
     ) -> Reason:
         way = 1.0 if effect > 0 else -1.0
         spec = self.specs[max(self.members[group], key=lambda f: way * told[f])]
@@ -106,7 +149,7 @@ class Teller:
             effect=float(effect),
             points=float(moved),
             direction="up" if effect > 0 else "down",
-            sentence=sentence(spec, value, moved, self.outcome, self.currency),
+            sentence=sentence(spec, value, moved, self.outcome, self.currency, lang),
             own=any(self.specs[f].own for f in self.members[group]),
         )
 

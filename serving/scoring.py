@@ -19,9 +19,13 @@ from features.reference import CARRIED, tables_of
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
 from features.view import Timeline, View, Where
-from serving.reasons import Reason, Teller
+from serving.languages import LANGUAGES
+from serving.reasons import Prior, Reason, Teller
 from training.models.bundle import Bundle
+from training.models.curves import incidence as incidence_of
 from training.models.grades import grade
+from training.models.prior import log_odds_shift, shifted
+from training.models.receipts import Band
 
 TOP = 5
 """Reasons given unless asked otherwise."""
@@ -33,7 +37,8 @@ class Scored:
 
     probability (n,) of the first outcome by the horizon; incidence (n, K, J) of each outcome by the
     end of each bin; reasons, largest first, and others (n,) the effect of all else in log-odds: the
-    two sum to logit(probability) - logit(baseline)
+    two sum to logit(probability) - logit(baseline). receipts (n,) are of the model's own scores,
+    before any stated prior: the past knew none.
     """
 
     ids: list[str]
@@ -44,6 +49,7 @@ class Scored:
     reasons: list[list[Reason]]
     others: Floats
     baseline: float
+    receipts: Sequence[Band | None]
 
     @property
     def curve(self) -> Floats:
@@ -94,10 +100,14 @@ class Scorer:
         known = {spec.name: spec for spec in self.bundle.features}
         return [known[name] for name in self.bundle.model.encoding.names]
 
-    def timeline(self, tables: Tables) -> Timeline:
-        """The timeline of a request, whose tables bring no sellers and rates of their own."""
-        carried = {t: self.history.tables[t] for t in CARRIED}
-        return RequestTimeline(Tables({**tables.tables, **carried}, tables.meta), self.history)
+    def timeline(self, tables: Tables, history: Timeline | None = None) -> Timeline:
+        """The timeline of a request, whose tables bring no sellers and rates of their own.
+
+        They are the bundle's, or those of another ``history``.
+        """
+        history = history or self.history
+        carried = {t: history.tables[t] for t in CARRIED}
+        return RequestTimeline(Tables({**tables.tables, **carried}, tables.meta), history)
 
     def features(
         self, timeline: Timeline, ids: list[str], cutoff: int, history: Timeline | None = None
@@ -114,19 +124,23 @@ class Scorer:
         cutoff: int,
         history: Timeline | None = None,
         top: int = TOP,
+        lang: str = LANGUAGES[0],
+        prior: float | None = None,
     ) -> Scored:
         """Score the entities as they were just before ``cutoff`` (microseconds).
 
         ``history`` are the company's closed cases where ``timeline`` does not hold them: a
         request's come from the bundle (``Scorer.history``). An id without a row has every fact
-        missing; ``standing`` tells who can be asked about.
+        missing; ``standing`` tells who can be asked about. ``lang`` is the language of the
+        sentences; ``prior`` a stated base rate, by default the bundle's (ValueError: ``prior``).
         """
         features = self.features(timeline, ids, cutoff, history)
-        model = self.bundle.model
+        model, stated = self.bundle.model, self.prior(prior)
         X = model.encoding.matrix(features)
-        probability, baseline, effects = model.explain(X)
-        incidence = model.curve(X)
-        reasons, others = self.teller.tell(features, X, effects, top)
+        own, baseline, effects = model.explain(X)
+        incidence = model.curve(X) if stated is None else self._shifted(X, stated.shift)
+        probability = incidence[:, -1, 0]
+        reasons, others = self.teller.tell(features, X, effects, top, lang, stated)
         return Scored(
             ids,
             cutoff,
@@ -136,7 +150,29 @@ class Scorer:
             reasons,
             others,
             baseline,
+            self.bundle.receipts.of(own),
         )
+
+    def prior(self, stated: float | None = None) -> Prior | None:
+        """The stated base rate, or the bundle's; None where nobody states one.
+
+        ValueError where it is no share, or the bundle does not know the base rate in training.
+        """
+        stated = self.bundle.prior if stated is None else stated
+        if stated is None:
+            return None
+        known = self.bundle.receipts.base_rate
+        if known is None:
+            raise ValueError(
+                "a prior cannot be stated: no snapshot had matured in training, so its base rate "
+                "is not known; train on a longer history"
+            )
+        shift = log_odds_shift(stated, known.training)
+        return Prior(stated, known.training, shift)
+
+    def _shifted(self, X: Floats, shift: float) -> Floats:
+        """(n, K, J) incidence under a stated prior."""
+        return incidence_of(shifted(self.bundle.model.margins(X), shift))
 
     @property
     def born_column(self) -> str:

@@ -1,28 +1,16 @@
-"""Reasons in plain English; every word that a person reads of a score stands in this file."""
+"""Reasons in plain words of a language; ``serving.titles`` names the features."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
+from collections.abc import Mapping
 
 from features.frame import FeatureSpec
+from features.schema import ACTIVITY_KINDS
+from serving.languages import fixed, number, translations
+from serving.titles import KIND, absence, title
 
 CHANCE = {"churned": "risk"}
 """What a probability of the outcome is called; any other outcome has a chance."""
-
-KINDS = {
-    "call": "call",
-    "email": "e-mail",
-    "meeting": "meeting",
-    "web": "web visit",
-    "form": "form",
-    "task": "task",
-    "note": "note",
-    "usage": "use of the product",
-    "support": "support case",
-    "other": "other activity",
-}
-PLURALS = {"web": "web visits", "usage": "uses of the product", "other": "other activities"}
 
 MONTHS = (
     "January",
@@ -39,104 +27,39 @@ MONTHS = (
     "December",
 )
 
-_QUARTER = "Days to the end of the quarter"
-
-_SHORTER = (
-    (re.compile(r"\.$"), ""),
-    (re.compile(r";.*$"), ""),
-    (re.compile(r", (in the reporting currency|shrunk to the company's share|either way)$"), ""),
-    (re.compile(r" in the reporting currency$"), ""),
-    (re.compile(r"^Calendar month of the cutoff.*"), "Calendar month"),
-    (re.compile(r"^Days from the cutoff to the end of its calendar quarter.*"), _QUARTER),
-    (re.compile(r"^Activities of kind (\w+)"), lambda m: _capital(_plural(m[1]))),
-    (re.compile(r"activity of kind (\w+)$"), lambda m: KINDS.get(m[1], m[1])),
-    (re.compile(r"^Activities that were (\w+)"), lambda m: f"{_capital(m[1])} activities"),
-    (re.compile(r"activity that was (\w+)$"), lambda m: f"{m[1]} activity"),
-    (re.compile(r"^Times the amount was changed by a (\w+)$"), lambda m: f"Amount {m[1]}s"),
-    (re.compile(r"^Where the (\w+) came from"), lambda m: f"Source of the {m[1]}"),
-)
-
-_SINCE = re.compile(r"^Days since the (?:last|first|latest) (.+?)(?: began)?$")
-_ABSENT = {
-    "days_in_stage": "The stage never changed",
-    "days_in_status": "The status never changed",
+SLIGHTLY = {
+    ("raises", "chance"): "raises the chance slightly",
+    ("lowers", "chance"): "lowers the chance slightly",
+    ("raises", "risk"): "raises the risk slightly",
+    ("lowers", "risk"): "lowers the risk slightly",
 }
+BY_POINTS = {
+    (way, what): (f"{way} the {what} by {{n}} point", f"{way} the {what} by {{n}} points")
+    for way, what in SLIGHTLY
+}
+UNITS = {
+    "people": ("{n} person", "{n} people"),
+    "days": ("{n} day", "{n} days"),
+    "hours": ("{n} hour", "{n} hours"),
+    "minutes": ("{n} minute", "{n} minutes"),
+    "months": ("{n} month", "{n} months"),
+    "years": ("{n} year", "{n} years"),
+    "seats": ("{n} seat", "{n} seats"),
+}
+"""Units that we have a word for; a company's own are shown as they are."""
 
+SHARE, PER_MONTH = "{n} %", "{n} {currency} per month"
+YES, NO, UNKNOWN = "yes", "no", "not known"
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _plural(kind: str) -> str:
-    return PLURALS.get(kind, KINDS.get(kind, kind) + "s")
-
-
-@lru_cache(maxsize=4096)
-def title(meaning: str) -> str:
-    """A feature's meaning, short enough to stand before its value."""
-    for pattern, shorter in _SHORTER:
-        meaning = pattern.sub(shorter, meaning)
-    return _capital(meaning)
-
-
-def absence(spec: FeatureSpec) -> str:
-    """What a missing value states as a fact ("No call yet"); "" where it only means not known.
-
-    Days since the last of an entity's own events are missing exactly when there was none. An event
-    at the account is another matter: the account itself may not be known.
-    """
-    if spec.name in _ABSENT:
-        return _ABSENT[spec.name]
-    own = spec.source in ("activities", "invoices", "subscriptions") and "account" not in spec.name
-    since = _SINCE.match(title(spec.meaning)) if own and spec.kind == "number" else None
-    return f"No {since[1]} yet" if since else ""
-
-
-def sentence(
-    spec: FeatureSpec, value: float | str | None, points: float, outcome: str, currency: str
-) -> str:
-    """One reason in words.
-
-    points: the effect in probability (0.06 reads "by 6 points"). ``value`` None: the feature's
-    ``absence``.
-    """
-    if value is None:
-        fact = absence(spec)
-    else:
-        fact = f"{title(spec.meaning)}: {shown(spec, value, currency)}"
-    return f"{fact} ({effect(points, outcome)})"
-
-
-def effect(points: float, outcome: str) -> str:
-    """What an effect does to the chance of the outcome."""
-    way = "raises" if points > 0 else "lowers"
-    return f"{way} the {CHANCE.get(outcome, 'chance')} {_by(abs(points) * 100)}"
-
-
-def _by(size: float) -> str:
-    if size < 0.05:
-        return "slightly"
-    rounded = f"{size:.0f}" if size >= 0.95 else f"{size:.1f}"
-    return f"by {rounded} point{'' if rounded == '1' else 's'}"
-
-
-def shown(spec: FeatureSpec, value: float | str, currency: str = "") -> str:
-    """A value in the field's own unit."""
-    if isinstance(value, str):
-        return MONTHS[int(value) - 1] if spec.name == "month" else value
-    if spec.unit == "yes = 1":
-        return "yes" if value == 1 else "no" if value == 0 else number(value)
-    if spec.unit == "share":
-        return f"{number(value * 100)} %"
-    unit = spec.unit.replace("money", currency).strip()
-    said = number(value)
-    return f"{said} {unit}" if _needs_unit(spec, unit) else said
-
-
-def _needs_unit(spec: FeatureSpec, unit: str) -> bool:
-    """Whether the title leaves the unit open: "Days since …: 3", but "Size …: 12 people"."""
-    return bool(unit) and unit.lower() not in title(spec.meaning).lower() and unit not in _COUNTS
-
+PRIOR = "A base rate of {stated} was stated, against {training} in training"
+SUMMARY = "From {before} on {start} to {after} on {end}"
+PARTS: Mapping[str, str] = {
+    "time": "Time passed with nothing new",
+    "model": "The model learned anew",
+    "calibration": "The model was calibrated anew",
+    "prior": "Another base rate was stated",
+}
+"""What moved a score, but for facts: by ``training.models.moved.PARTS``."""
 
 _COUNTS = frozenset(
     {
@@ -147,10 +70,112 @@ _COUNTS = frozenset(
 """Units that a count's own title says already."""
 
 
-def number(value: float) -> str:
-    """A number as people write it: thousands apart, three digits where it is not whole."""
-    if value == 0:
-        return "0"
-    if value == round(value) or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 10 else f"{value:.3g}"
+def sentence(
+    spec: FeatureSpec,
+    value: float | str | None,
+    points: float,
+    outcome: str,
+    currency: str,
+    lang: str = "en",
+) -> str:
+    """One reason in words.
+
+    points: the effect in probability (0.06 reads "by 6 points"). ``value`` None: the feature's
+    ``absence``.
+    """
+    return f"{fact(spec, value, currency, lang)} ({effect(points, outcome, lang)})"
+
+
+def fact(spec: FeatureSpec, value: float | str | None, currency: str, lang: str = "en") -> str:
+    """What is so: "Calls in the last 30 days: 2", "No call yet", "Country: not known"."""
+    if value is not None:
+        return f"{title(spec.meaning, lang)}: {shown(spec, value, currency, lang)}"
+    unknown = f"{title(spec.meaning, lang)}: {translations(lang).gettext(UNKNOWN)}"
+    return absence(spec, lang) or unknown
+
+
+def change(
+    spec: FeatureSpec,
+    before: float | str | None,
+    after: float | str | None,
+    currency: str,
+    lang: str = "en",
+) -> str:
+    """What became different: "Calls in the last 30 days: 2 → 5", "No call yet → Days since …"."""
+    if before is None and absence(spec, lang):
+        return f"{absence(spec, lang)} → {fact(spec, after, currency, lang)}"
+    if after is None and absence(spec, lang):
+        return f"{fact(spec, before, currency, lang)} → {absence(spec, lang)}"
+    said = [
+        translations(lang).gettext(UNKNOWN) if v is None else shown(spec, v, currency, lang)
+        for v in (before, after)
+    ]
+    return f"{title(spec.meaning, lang)}: {' → '.join(said)}"
+
+
+def prior_sentence(
+    stated: float, training: float, points: float, outcome: str, lang: str = "en"
+) -> str:
+    """What a stated base rate did."""
+    rates = {"stated": share(stated, lang), "training": share(training, lang)}
+    said = translations(lang).gettext(PRIOR).format(**rates)
+    return f"{said} ({effect(points, outcome, lang)})"
+
+
+def part_sentence(part: str, points: float, outcome: str, lang: str = "en") -> str:
+    """What one part of a score's move did, but for facts."""
+    return f"{translations(lang).gettext(PARTS[part])} ({effect(points, outcome, lang)})"
+
+
+def effect(points: float, outcome: str, lang: str = "en") -> str:
+    """What an effect does to the chance of the outcome."""
+    known = translations(lang)
+    kind = "raises" if points > 0 else "lowers", CHANCE.get(outcome, "chance")
+    size = abs(points) * 100
+    if size < 0.05:
+        return known.gettext(SLIGHTLY[kind])
+    rounded = fixed(size, 0 if size >= 0.95 else 1, lang)
+    return known.ngettext(*BY_POINTS[kind], 1 if rounded == "1" else 2).format(n=rounded)
+
+
+def share(value: float, lang: str = "en") -> str:
+    """A share as a percentage."""
+    return translations(lang).gettext(SHARE).format(n=number(value * 100, lang))
+
+
+def shown(spec: FeatureSpec, value: float | str, currency: str = "", lang: str = "en") -> str:
+    """A value in the field's own unit."""
+    known = translations(lang)
+    if isinstance(value, str):
+        return _word(spec, value, lang)
+    if spec.unit == "yes = 1" and value in (0, 1):
+        return known.gettext(YES if value == 1 else NO)
+    if spec.unit == "share":
+        return share(value, lang)
+    said = number(value, lang)
+    if spec.unit == "money per month":
+        return known.gettext(PER_MONTH).format(n=said, currency=currency)
+    unit = spec.unit.replace("money", currency).strip()
+    if not _needs_unit(spec, unit):
+        return said
+    if unit in UNITS:
+        return known.ngettext(*UNITS[unit], 1 if value == 1 else 2).format(n=said)
+    return f"{said} {unit}"
+
+
+def _word(spec: FeatureSpec, value: str, lang: str) -> str:
+    if spec.name == "month":
+        return translations(lang).gettext(MONTHS[int(value) - 1])
+    if spec.name == "last_activity_kind" and value in ACTIVITY_KINDS:
+        return translations(lang).pgettext(KIND, value)
+    return value
+
+
+def _needs_unit(spec: FeatureSpec, unit: str) -> bool:
+    """Whether the title leaves the unit open: "Days since …: 3", but "Size …: 12 people"."""
+    return (
+        bool(unit)
+        and unit.lower() not in title(spec.meaning).lower()
+        and unit not in _COUNTS
+        and unit != "yes = 1"
+    )

@@ -18,7 +18,9 @@ from training.models.bundle import Bundle, fit_grades
 from training.models.encoding import Encoding
 from training.models.fitting import Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
+from training.models.receipts import Receipts
 from training.questions import Labels
+from training.receipts import Past, base_rate, receipts
 
 EDGES = (7.0, 14.0, 30.0)
 NAMES = {"leads": "lead_conversion", "deals": "deal_close", "accounts": "churn"}
@@ -45,13 +47,19 @@ def _joined(parts: list[Features]) -> Features:
 
 
 @cache
-def _model(entity: str) -> tuple[OutcomeModel, dict[str, float]]:
+def training(entity: str) -> Features:
+    """Every feature of the catalogue along twelve random histories."""
     specs = [d.spec for d in definitions(entity, META).values()]
     parts = []
     for seed in range(12):
         tables = history(seed)
         parts.append(build_features(Timeline(tables), spine_of(entity, tables), specs))
-    features = _joined(parts)
+    return _joined(parts)
+
+
+@cache
+def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], Receipts]:
+    features = training(entity)
     encoding = Encoding.fit(features, min_count=3)
     X, n, K, J = encoding.matrix(features), len(features), len(EDGES), len(OUTCOMES[entity])
     rng = np.random.default_rng(3)
@@ -63,12 +71,17 @@ def _model(entity: str) -> tuple[OutcomeModel, dict[str, float]]:
     blend = Blend(0.7, 0.6, np.full((K, J), 0.1))
     text, covers = fitted.boosted.text, fitted.covers
     model = OutcomeModel(encoding, fitted.linear, fitted.trees, blend, EDGES, text, covers)
-    return model, fit_grades(model.score(X))
+    scores, hit = model.score(X), event == 1
+    past = Past(scores, hit, features.spine.ids, features.spine.cutoffs)
+    ids = features.spine.ids
+    half = n // 2
+    rate = base_rate(hit[:half], ids[:half], hit[half:], ids[half:])
+    return model, fit_grades(scores), receipts(past, rate, flat=False)
 
 
 def bundle_of(entity: str, tables: Tables) -> Bundle:
     """A bundle whose reference is ``tables``; what it learned is noise, but it is all there."""
-    model, grades = _model(entity)
+    model, grades, past = _model(entity)
     question = {"name": NAMES[entity], "entity": entity, "edges": list(EDGES), "flat": False}
     return Bundle(
         question=question,
@@ -81,4 +94,5 @@ def bundle_of(entity: str, tables: Tables) -> Bundle:
         version="v-test",
         trained_on={"fingerprint": "f" * 64, "rows": 180},
         verdict="noise",
+        receipts=past,
     )

@@ -18,10 +18,12 @@ from features.schema import TABLES
 from features.tables import DAY, Tables
 from features.view import Timeline
 from serving.answers import Desk, exact_text
+from serving.languages import number
 from serving.reasons import FAINT, Teller
 from serving.scoring import Scored, Scorer, score
 from serving.sender import record_of
-from serving.sentences import absence, effect, number, sentence, title
+from serving.sentences import effect, sentence
+from serving.titles import absence, title
 from tests.histories import START, history, seeds
 from tests.scored import NAMES, bundle_of
 from training.questions import QUESTIONS
