@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-WIDTH = 420
+WIDTH = 400
 """View-box width of a chart."""
 
 LETTER = 6.9

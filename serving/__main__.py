@@ -16,6 +16,7 @@ from serving.answers import exact_text
 from serving.batch import open_ids, score_all
 from serving.languages import LANGUAGES, place
 from serving.messages import update_all
+from serving.report.record_page import page_of_any
 from serving.scoring import Scorer
 from serving.sender import record_of
 from serving.trial import TrialError, command, environment, liveliest, running, send, told
@@ -161,7 +162,27 @@ def _messages(_: argparse.Namespace) -> int:
     return 2 if gaps else 0
 
 
-COMMANDS = (_add_serve, _add_score, _add_request, _add_messages)
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("report", help="write the page of one record as one HTML file")
+    parser.add_argument("--data", type=Path, required=True, help="canonical data set")
+    parser.add_argument("--record", required=True, help="key of the lead, deal or account")
+    parser.add_argument("--as-of", default="", help="ISO instant with a zone; default: the data's")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder to write")
+    parser.set_defaults(run=_report)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    tables = read(chosen.data)
+    stated = chosen.as_of or tables.meta.as_of
+    name, page = page_of_any(champions(chosen.root), tables, chosen.record, _cutoff(stated))
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / name
+    path.write_text(page, encoding="utf-8")
+    print(f"{chosen.record}: {path}")
+    return 0
+
+
+COMMANDS = (_add_serve, _add_score, _add_request, _add_report, _add_messages)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 

@@ -1,4 +1,4 @@
-"""`python -m training`: audit the data, train the questions, promote, roll back, list."""
+"""`python -m training`: audit the data, train the questions, promote, roll back, list, report."""
 
 from __future__ import annotations
 
@@ -77,6 +77,10 @@ def _add_promotion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     rollback.set_defaults(run=_rollback)
     models = commands.add_parser("models", help="list every version")
     models.set_defaults(run=_models)
+    report = commands.add_parser("report", help="write the report of each model as one HTML file")
+    report.add_argument("--name", action="append", help="only this model; may be repeated")
+    report.add_argument("--out", type=Path, default=Path("reports"), help="folder to write")
+    report.set_defaults(run=_report)
 
 
 def _audit(chosen: argparse.Namespace) -> int:
@@ -208,6 +212,20 @@ def _models(_: argparse.Namespace) -> int:
     listed = registry.list_models(ROOT)
     columns = ["name", "version", "aliases", "promotable", "created", "verdict"]
     print(listed[columns].to_string(index=False) if len(listed) else "no model is registered yet")
+    return 0
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from training import registry  # noqa: PLC0415
+
+    names = chosen.name or sorted(set(registry.list_models(ROOT)["name"]))
+    if not names:
+        raise registry.RegistryError("no model is registered yet: train one first")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        page = chosen.out / f"{name}.html"
+        page.write_text(registry.report_of(name, ROOT), encoding="utf-8")
+        print(f"{name}: {page}")
     return 0
 
 

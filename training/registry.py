@@ -9,6 +9,7 @@ answers, *challenger* is the newest, *previous* is what ``rollback`` returns to.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -25,7 +26,7 @@ from mlflow.telemetry import set_telemetry_client
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 from training.places import local_bundle
-from training.runs import Run, metrics, write_files
+from training.runs import REPORT, Run, metrics, write_files
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -130,6 +131,28 @@ def load(name: str, alias: str = CHAMPION, root: Path = Path()) -> Bundle:
 def champion_folder(name: str, root: Path = Path()) -> Path:
     """The champion's bundle as a local folder that stays: where it is kept, or fetched once."""
     return _folder(_behind(_client(root), name, CHAMPION), root)
+
+
+def report_of(name: str, root: Path = Path()) -> str:
+    """The report of the version that answers, or, before any promotion, of the newest: HTML.
+
+    RegistryError where the model is unknown or its run was logged without a report.
+    """
+    client = _client(root)
+    alias = CHAMPION if CHAMPION in _aliases(client, name) else CHALLENGER
+    found = _behind(client, name, alias)
+    beside = _folder(found, root).parent / REPORT
+    if not beside.is_file():
+        with contextlib.suppress(MlflowException, OSError), tempfile.TemporaryDirectory() as into:
+            source = f"{str(found.source).removesuffix('/bundle')}/{REPORT}"
+            got = artifacts.download_artifacts(
+                source, dst_path=into, tracking_uri=tracking_uri(root)
+            )
+            return Path(got).read_text(encoding="utf-8")
+        raise RegistryError(
+            f"{name} version {found.version} was logged without a report; train it again"
+        )
+    return beside.read_text(encoding="utf-8")
 
 
 def list_models(root: Path = Path()) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.reference import reference
-from features.tables import Coded, Floats, Tables
+from features.tables import Coded, Floats, Ints, Tables
 from training import plots
 from training.challenge import challenge
 from training.config import Config
@@ -25,12 +25,15 @@ from training.models.bundle import Bundle, fit_grades
 from training.models.reasons import merge
 from training.models.receipts import Receipts
 from training.receipts import Past, base_rate, receipts
+from training.report.model_page import model_page
+from training.report.subject import Subject
 from training.runs import Run
 from training.teaching import Teaching, question_of, teach
+from training.threads import one_blas_thread
 from training.tune import Tuned, fold_data, tune
 
 EXPLAINED = 2000
-"""Rows of the newest period that the importance plots are drawn from."""
+"""Rows of the newest period that the effects are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Trained:
         return self.run.bundle
 
 
+@one_blas_thread
 def train(
     tables: Tables,
     name: str,
@@ -187,7 +191,7 @@ def _run(
     config: Config,
     mapping: str,
 ) -> Run:
-    effects, values = _explained(teaching, learned, judgement)
+    rows, effects, values = _explained(teaching, learned, judgement)
     specs = teaching.features.specs
     groups, merged = merge(effects, [s.group for s in specs])
     importance = np.abs(merged).mean(axis=0)
@@ -209,6 +213,10 @@ def _run(
         "curve": plots.curve(judgement.curve),
     }
     missing = [f"baseline left out: {k}: {why}" for k, why in judgement.missing.items()]
+    notes = [*teaching.notes, *missing, *_shift_note(bundle), judgement.verdict.sentence]
+    subject = Subject(
+        bundle, teaching, judgement, rows, values, effects, notes, tables["leaks"], config.seed
+    )
     return Run(
         bundle,
         judgement.board,
@@ -216,10 +224,11 @@ def _run(
         params=_params(config, learned),
         tags={"question": bundle.name, "word": judgement.verdict.word},
         mapping=mapping,
-        notes=[*teaching.notes, *missing, *_shift_note(bundle), judgement.verdict.sentence],
+        notes=notes,
         tables=tables,
         figures=figures,
         model=MODEL,
+        report=model_page(subject),
     )
 
 
@@ -228,13 +237,15 @@ def _shift_note(bundle: Bundle) -> list[str]:
     return [] if rate is None else [rate.sentence]
 
 
-def _explained(teaching: Teaching, learned: Learned, judgement: Judgement) -> tuple[Floats, Floats]:
-    """Effects and values (m, F) of at most EXPLAINED rows of the newest period."""
+def _explained(
+    teaching: Teaching, learned: Learned, judgement: Judgement
+) -> tuple[Ints, Floats, Floats]:
+    """At most EXPLAINED rows (m,) of the newest period, their effects and their values (m, F)."""
     rows = judgement.rows
     if len(rows) > EXPLAINED:
         rows = np.sort(np.random.default_rng(0).choice(rows, EXPLAINED, replace=False))
     values = teaching.X[rows]
-    return learned.model.explain(values)[2], values
+    return rows, learned.model.explain(values)[2], values
 
 
 def _params(config: Config, learned: Learned) -> Mapping[str, Any]:

@@ -103,7 +103,14 @@ def _keys(subject: Subject) -> list[tuple[str, str, str]]:
         ),
         (
             f"{decimal(abs(gap), 1)} points",
-            f"too {'high' if gap > 0 else 'low'} on average",
+            _direction(gap),
             f"said {percent(said, 1)}, came true {percent(true, 1)}",
         ),
     ]
+
+
+def _direction(gap: float) -> str:
+    """Which way the average score is off; ``gap`` in points."""
+    if abs(gap) < 0.05:
+        return "off on average"
+    return f"too {'high' if gap > 0 else 'low'} on average"

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.tables import DAY, instant_text, micros
+from features.tables import micros
+from pages.dates import date_axis
 from pages.numbers import count, minus, percent, percents, points, whole_percent
 from pages.page import Figure, Section, Table
 from pages.plot import Key, Plot
@@ -134,24 +135,10 @@ def _hint(row: dict[Hashable, Any]) -> str:
 
 
 def _month_axis(names: list[str]) -> Axis:
-    """Years and, in a short history, quarters or months as ticks."""
     found = sorted(set(names))
-    first, last = np.datetime64(found[0], "M"), np.datetime64(found[-1], "M") + 1
-    every = next(e for e in (1, 2, 3, 6, 12, 24, 60, 120) if (last - first).astype(int) / e <= 7)
-    starts = [m for m in np.arange(first, last + 1) if m.astype(int) % every == 0]
-    at = [_day(m) for m in starts]
-    return Axis("month of the look", _day(first), _day(last), month_text, at)
-
-
-def _day(month: np.datetime64) -> float:
-    return float(month.astype("datetime64[D]").astype(np.int64))
-
-
-def month_text(day: float) -> str:
-    """A day since 1970 as "Jan 24"."""
-    text = instant_text(int(day * DAY))
-    names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    return f"{names[int(text[5:7]) - 1]} {text[2:4]}"
+    ends = np.datetime64(found[0], "M"), np.datetime64(found[-1], "M") + 1
+    low, high = (float(m.astype("datetime64[D]").astype(np.int64)) for m in ends)
+    return date_axis("month of the look", low, high)
 
 
 def _curve(subject: Subject) -> Figure:

@@ -1,0 +1,1 @@
+"""The page of one record: its score, curve, reasons, receipt and history."""
