@@ -6,15 +6,15 @@ leaves at max(u, t + w), so a window count is a difference of two ranks:
 
     #{seen in the window at c} = #{u < c} - #{max(u, t + w) < c}
 
-Both ranks are binary searches in arrays sorted once, for late-arriving events as for punctual ones,
-and sums are the same difference of prefix sums. Prefix sums restart at every entity, so an
-entity's features do not depend, to the last bit, on who else is in the table.
+Both ranks are binary searches in arrays sorted once, for late-arriving events as for punctual ones.
+Sums add the events of a window one by one, in their order within the entity, so an entity's features
+do not depend, to the last bit, on who else is in the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from features import ranks
 from features.tables import DAY, NAT, Bools, Codes, Floats, Instants, Ints
 
-_NEVER = np.iinfo(np.int64).max
+_NEVER = int(np.iinfo(np.int64).max)
 
 
 def _dense(codes: Ints) -> Ints:
@@ -32,14 +32,6 @@ def _dense(codes: Ints) -> Ints:
     if high - low > 4 * len(codes) + 100_000:
         return np.unique(codes, return_inverse=True)[1].astype(np.int64)
     return codes - low
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """Events by the instant they leave a window: instants, prefix order (None: unchanged)."""
-
-    instants: Instants
-    order: Ints | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,6 @@ class Events:
     known: Instants
     occurred: Instants
     starts: Ints
-    _sums: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)
 
     @staticmethod
     def of(
@@ -84,12 +75,6 @@ class Events:
         occurred = known if self.known is self.occurred else self.occurred[positions]
         return Events(self.rows[positions], known, occurred, starts)
 
-    def sums(self, values: Floats) -> Floats:
-        """Prefix sums of ``values`` (one a table row), kept while the same values are asked for."""
-        if not self._sums or self._sums[0][0] is not values:
-            self._sums[:] = [(values, ranks.prefix_sums(values[self.rows], self.starts))]
-        return self._sums[0][1]
-
     @cached_property
     def late(self) -> bool:
         """Whether any event became known after it occurred."""
@@ -107,15 +92,13 @@ class Events:
         found: Ints = ranks.running_extreme(self.occurred, self.starts, False)
         return found
 
-    def leaving(self, days: float) -> Leaving:
-        """The events by the instant at which they leave a window of ``days``."""
+    def leaving(self, days: float) -> Instants:
+        """The instants at which the events leave a window of ``days``, rising in each group."""
         leave = self.occurred + round(days * DAY)
-        if not self.late:
-            return Leaving(leave, None)
-        leave = np.maximum(self.known, leave)
-        order = np.arange(len(leave), dtype=np.int64)
-        ranks.sort_within(leave, order, self.starts)
-        return Leaving(leave, order)
+        if self.late:
+            leave = np.maximum(self.known, leave)
+            ranks.sort_within(leave, np.zeros(len(leave), np.int8), self.starts)
+        return leave
 
     def at(self, groups: Ints, cutoffs: Instants) -> Seen:
         """What each (group, cutoff) sees; a negative group sees nothing."""
@@ -141,14 +124,15 @@ class Seen:
         """Rows that see at least one event."""
         return self.hi > self.lo
 
-    def _left(self, leaving: Leaving) -> Ints:
+    def _left(self, days: float) -> Ints:
         """Position after the last event that has left the window."""
-        left: Ints = ranks.before(leaving.instants, self.events.starts, self.groups, self.cutoffs)
+        leaving = self.events.leaving(days)
+        left: Ints = ranks.before(leaving, self.events.starts, self.groups, self.cutoffs)
         return left
 
     def count(self, days: float | None = None) -> Floats:
         """(n,) number of events, in the last ``days`` if given."""
-        start = self.lo if days is None else self._left(self.events.leaving(days))
+        start = self.lo if days is None else self._left(days)
         return (self.hi - start).astype(np.float64)
 
     def tally(self, codes: Codes, words: Sequence[str], windows: Sequence[float]) -> Tally:
@@ -173,30 +157,24 @@ class Seen:
 
     def total(self, values: Floats, days: float | None = None) -> Floats:
         """(n,) sum of the known ``values`` (one a table row); 0 where there are none."""
-        events = self.events
-        total = self._prefix(events.sums(values), self.hi)
-        if days is None:
-            return total
-        leaving = events.leaving(days)
-        left = self._left(leaving)
-        if leaving.order is None:
-            gone = events.sums(values)
-        else:
-            gone = ranks.prefix_sums(values[events.rows[leaving.order]], events.starts)
-        total = total - self._prefix(gone, left)
-        # an empty window is exactly 0, not the rounding of a difference of sums
-        return np.where(self.hi > left, total, 0.0)
-
-    def _prefix(self, sums: Floats, upto: Ints) -> Floats:
-        if len(sums) == 0:
-            return np.zeros(len(self))
-        return np.where(upto > self.lo, sums[upto - 1], 0.0)
+        return self._summed(values, days)[:, 0]
 
     def mean(self, values: Floats, days: float | None = None) -> Floats:
         """(n,) mean of the known ``values``; NaN where there are none."""
-        known = (~np.isnan(values)).astype(np.float64)
-        n = self.total(known, days)
-        return np.where(n > 0, self.total(values, days) / np.maximum(n, 1.0), np.nan)
+        total, n = self._summed(values, days).T
+        return np.where(n > 0, total / np.maximum(n, 1.0), np.nan)
+
+    def _summed(self, values: Floats, days: float | None) -> Floats:
+        """(n, 2) sums and numbers, event by event: a difference of running sums would round."""
+        events, start, width = self.events, self.lo, _NEVER
+        if days is not None:
+            width = round(days * DAY)
+            if not events.late:
+                start = self._left(days)
+        found: Floats = ranks.summed(
+            values, events.rows, events.occurred, start, self.hi, self.cutoffs, width
+        )
+        return found
 
     def last(self) -> Ints:
         """(n,) table row of the event that occurred last; -1 where none is seen."""

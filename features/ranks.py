@@ -139,15 +139,17 @@ def tally(
 
 
 @njit(cache=True, nogil=True)
-def prefix_sums(values: Any, starts: Any) -> Any:
-    """Sums up to and with each position, restarting at every group; NaN counts as nothing."""
-    out = np.empty(len(values), np.float64)
-    for g in range(len(starts) - 1):
-        total = 0.0
-        for i in range(starts[g], starts[g + 1]):
-            if not np.isnan(values[i]):
-                total += values[i]
-            out[i] = total
+def summed(
+    values: Any, rows: Any, occurred: Any, lo: Any, hi: Any, cutoffs: Any, width: int
+) -> Any:
+    """(n, 2): sum and number of the known values at positions lo … hi - 1 no older than width."""
+    out = np.zeros((len(lo), 2), np.float64)
+    for i in range(len(lo)):
+        for place in range(lo[i], hi[i]):
+            value = values[rows[place]]
+            if cutoffs[i] - occurred[place] <= width and not np.isnan(value):
+                out[i, 0] += value
+                out[i, 1] += 1.0
     return out
 
 
