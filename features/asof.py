@@ -7,8 +7,8 @@ leaves at max(u, t + w), so a window count is a difference of two ranks:
     #{seen in the window at c} = #{u < c} - #{max(u, t + w) < c}
 
 Both ranks are binary searches in arrays sorted once, for late-arriving events as for punctual ones.
-Sums add the events of a window one by one, in their order within the entity, so an entity's features
-do not depend, to the last bit, on who else is in the table.
+Sums add the events of a window one by one, in their order within the entity, so that an entity's
+features do not depend, to the last bit, on who else is in the table.
 """
 
 from __future__ import annotations
