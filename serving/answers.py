@@ -62,11 +62,19 @@ class Desk:
         }
 
     def warm_up(self) -> None:
-        """Answer once, about nobody: compiles, and sorts the reference's events."""
+        """Answer about nobody: compiles, sorts the reference's events, reads the languages."""
         row = {TABLES[self.scorer.entity].key: "warm-up", self.scorer.born_column: _LONG_AGO}
         activity = {"kind": "call", "direction": "inbound", "occurred_at": _LONG_AGO}
         record = {SINGULAR[self.scorer.entity]: row, "activities": [activity] * 2}
-        self.answer({"records": [record]}, micros(_LONG_AGO) + DAY, "warm-up")
+        born = micros(_LONG_AGO)
+        body: dict[str, Any] = {"records": [record]}
+        if not self.scorer.flat:
+            body["compare_to"] = {"as_of": exact_text(born + DAY)}
+        rate = self.scorer.bundle.receipts.base_rate
+        if rate is not None and 0 < rate.training < 1:
+            body["prior"] = 0.5
+        for lang in LANGUAGES:
+            self.answer({**body, "lang": lang}, born + 2 * DAY, "warm-up")
 
     def _asked(self, envelope: Envelope, now: int, lang: str) -> Asked:
         """What is asked of every record; ContractError where it cannot be asked of this model."""
