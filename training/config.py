@@ -52,13 +52,33 @@ class Config:
                 near = get_close_matches(name, known, 1)
                 hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
                 raise ValueError(f"unknown training setting {name!r}{hint}")
+            _require_number(name, changes[name], whole=isinstance(getattr(self, name), int))
         return replace(self, **changes)
+
+
+def _require_number(name: str, value: Any, whole: bool) -> None:
+    wanted = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        raise ValueError(
+            f"training setting {name} must be {'a whole number' if whole else 'a number'}, "
+            f"got {value!r}"
+        )
 
 
 def load_config(path: Path | None, **overrides: Any) -> Config:
     """Defaults, then the TOML file's ``[training]`` table, then overrides that are not None."""
     stated: dict[str, Any] = {}
     if path is not None:
-        stated = tomllib.loads(path.read_text(encoding="utf-8")).get("training", {})
+        stated = _stated(path)
     given = {k: v for k, v in overrides.items() if v is not None}
     return Config().overridden({**stated, **given})
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    try:
+        stated = tomllib.loads(path.read_text(encoding="utf-8")).get("training", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise ValueError(f"{path} is not TOML: {wrong}") from wrong
+    if not isinstance(stated, dict):
+        raise ValueError(f"{path}: [training] must be a table of settings, got {stated!r}")
+    return stated

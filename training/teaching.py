@@ -103,6 +103,11 @@ def _sampled(spine: Spine, config: Config, notes: list[str]) -> Spine:
 
 
 def _require_outcomes(tables: Tables, question: Question, spine: Spine) -> None:
+    if tables[question.entity].n == 0:
+        raise ValueError(
+            f"{question.name}: the data hold no {question.entity}; check that the mapping's file "
+            f"has rows and that none of them was rejected (ingest_report.md)"
+        )
     if len(spine) == 0:
         raise ValueError(
             f"{question.name}: no row of {question.entity} was ever open at a midnight before the "
