@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from features.tables import Floats
 from training.models.curves import curve, log_odds
 from training.models.prior import log_odds_shift, shifted
+from training.questions import QUESTIONS
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 3))
 several = shapes.flatmap(lambda s: arrays(np.float64, s, elements=st.floats(-30, 30)))
@@ -75,3 +76,10 @@ def test_a_prior_is_a_probability(stated: float, training: float) -> None:
     with pytest.raises(ValueError, match="must lie strictly between 0 and 1"):
         log_odds_shift(stated, training)
     assert log_odds_shift(0.3, 0.3) == 0.0
+
+
+def test_a_mapping_may_state_the_prior_of_a_question() -> None:
+    asked = QUESTIONS["churn"].with_overrides({"prior": 0.04})
+    assert asked.prior == 0.04 and QUESTIONS["churn"].prior is None
+    with pytest.raises(ValueError, match="prior is a share strictly between 0 and 1, got 4"):
+        QUESTIONS["churn"].with_overrides({"prior": 4})

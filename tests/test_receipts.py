@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from features.tables import DAY, Bools, Floats
+from features.tables import DAY, Bools, Floats, instant_text
+from tests.trained import once
 from training.measures import wilson
 from training.models.receipts import Receipts
 from training.receipts import FEWEST, MOST, Past, base_rate, effective, receipts
@@ -144,3 +145,28 @@ def test_an_empty_side_has_no_base_rate() -> None:
 def test_no_outcome_at_all_is_a_rate_too() -> None:
     found = base_rate(*_rates(0.0, 0.3))
     assert found is not None and found.training == 0.0 and found.differs
+
+
+def test_a_training_keeps_what_became_of_every_unseen_score() -> None:
+    """Of the folds' rows that matured by the data's end, and of the newest period's."""
+    trained = once()
+    teaching, told = trained.teaching, trained.bundle.receipts
+    end = teaching.split.newest.valid_end
+    rows = np.concatenate([f.valid_rows for f in teaching.split.folds])
+    known = teaching.labels(rows, end)
+    newest = teaching.labels(trained.judgement.rows, end)
+    assert sum(band.n for band in told.bands) == known.matured.sum() + len(newest)
+    assert sum(band.happened for band in told.bands) == (
+        known.hit[known.matured].sum() + newest.hit.sum()
+    )
+    cutoffs = teaching.cutoffs(np.concatenate([rows[known.matured], trained.judgement.rows]))
+    assert told.since == instant_text(int(cutoffs.min()))
+    assert told.until == instant_text(int(cutoffs.max()))
+
+
+def test_a_training_says_whether_the_base_rate_holds() -> None:
+    trained = once()
+    rate = trained.bundle.receipts.base_rate
+    assert rate is not None and rate.newest == trained.judgement.hit.mean()
+    assert rate.sentence in trained.run.notes
+    assert len(trained.run.tables["receipts"]) == len(trained.bundle.receipts.bands)

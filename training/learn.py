@@ -106,14 +106,15 @@ def _blend(unseen: list[_Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend
 
 
 def _past(teaching: Teaching, scores: Floats) -> Past:
-    """The folds' scores with their outcomes: nothing was fitted on these, so the latest word counts.
+    """The folds' scores with their outcomes, as far as these are known by the data's end.
 
-    scores (n,) of all folds' validation rows, fold after fold
+    scores (n,) of all folds' validation rows, fold after fold. No part had seen the rows; the
+    blend's few constants had, as the folds' labels stood before the newest period.
     """
     split = teaching.split
-    rows = np.concatenate([fold.valid_rows for fold in split.folds]) if split.folds else None
-    if rows is None:
+    if not split.folds:
         return Past.join([])
+    rows = np.concatenate([fold.valid_rows for fold in split.folds])
     labels = teaching.labels(rows, split.newest.valid_end)
     keep = np.flatnonzero(labels.matured)
     kept = rows[keep]
