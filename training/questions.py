@@ -73,10 +73,10 @@ class Question:
 def _setting(question: str, name: str, value: Any) -> Any:
     """One override as its field has it, or an error that says what it may be."""
     if name == "edges":
-        if not isinstance(value, list | tuple) or not all(_is_days(e) for e in value):
+        if not isinstance(value, list | tuple) or not all(_is_number(e) for e in value):
             raise _not_rising(question, value)
         return tuple(value)
-    if name == "every_days" and not (_is_days(value) and value > 0):
+    if name == "every_days" and not (_is_number(value) and value > 0):
         raise ValueError(
             f"question {question}: every_days must be a positive number of days, got {value!r}"
         )
@@ -84,10 +84,14 @@ def _setting(question: str, name: str, value: Any) -> Any:
         raise ValueError(
             f'question {question}: snapshots must be "created" or "regular", got {value!r}'
         )
+    if name == "prior" and not (_is_number(value) and 0 < value < 1):
+        raise ValueError(
+            f"question {question}: prior is a share strictly between 0 and 1, got {value!r}"
+        )
     return value
 
 
-def _is_days(value: object) -> bool:
+def _is_number(value: object) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(cast(float, value))
 
