@@ -25,6 +25,19 @@ def count(value: float) -> str:
     return decimal(value, 0)
 
 
+def many(n: float, word: str) -> str:
+    """A count and what is counted, in the plural where it is not one."""
+    return f"{count(n)} {word}{'' if n == 1 else 's'}"
+
+
+def rough(value: float) -> str:
+    """A number to three significant digits, never with an exponent."""
+    if not math.isfinite(value) or value == 0:
+        return decimal(value, 0)
+    text = decimal(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def percent(share: float, places: int | None = None) -> str:
     """A share as per cent; below ten per cent with one decimal unless ``places`` says otherwise."""
     if not math.isfinite(share):
@@ -58,16 +71,16 @@ def span(low: float, high: float, places: int = 2) -> str:
 
 
 def percents(low: float, high: float) -> str:
-    """An interval of shares, "24 to 29 %": one decimal where it is narrower than two points."""
+    """An interval of shares, "24 to 29 %": one decimal where it is narrow but no point."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNKNOWN
-    places = 1 if abs(high - low) < 0.02 else 0
+    places = 1 if 0 < abs(high - low) < 0.02 else 0
     return f"{decimal(100 * low, places)} to {decimal(100 * high, places)}{SPACE}%"
 
 
 def share_within(value: float, low: float, high: float) -> str:
     """A share with its interval, at digits the interval supports: "26 % (24 to 29 %)"."""
-    narrow = math.isfinite(low) and math.isfinite(high) and abs(high - low) < 0.02
+    narrow = math.isfinite(low) and math.isfinite(high) and 0 < abs(high - low) < 0.02
     said = percent(value, 1 if narrow else 0)
     ends = percents(low, high)
     return said if ends == UNKNOWN else f"{said} ({ends})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.tables import Ints, instant_text, micros
-from pages.numbers import count, minus, percent
+from pages.numbers import count, many, minus, percent
 from pages.page import Section, Table
 from training.questions import label
 from training.report.subject import Subject, column_name
@@ -83,7 +83,7 @@ def _rows(subject: Subject, rows: Ints) -> str:
 def _columns(subject: Subject) -> str:
     names, useless = subject.bundle.model.encoding.names, subject.bundle.model.encoding.useless
     left = sum(len(columns) for columns in subject.teaching.tables.meta.left_out.values())
-    said = f"{len(names)} facts known before each look"
+    said = f"{many(len(names), 'fact')} known before each look"
     if useless:
         said += f", of which {len(useless)} held one value only"
     return said + (f"; {left} left out by the mapping" if left else "")

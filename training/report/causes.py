@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.frame import FeatureSpec
 from features.tables import Floats
-from pages.numbers import compact, count, decimal, percent, signed, span, whole_percent
+from pages.numbers import compact, count, decimal, percent, rough, signed, span, whole_percent
 from pages.page import Figure, Section, Table
 from pages.rows import Line, Row, bars, intervals
 from pages.scales import Axis, reach
@@ -175,13 +175,14 @@ def _numbers(subject: Subject, spec: FeatureSpec, values: Floats, effects: Float
     low, high = np.quantile(values[inside], [0.01, 0.99]) if inside.any() else (0.0, 1.0)
     drawn = [i for i in _sample(len(values), 2 * DOTS) if inside[i] and low <= values[i] <= high]
     text = whole_percent if unit == "share" else compact
+    say = percent if unit == "share" else rough
     ends = reach([0.0, *effects[drawn].tolist(), *known["effect"]])
     middle = [
         (v, e) for v, e in zip(known["value"], known["effect"], strict=True) if low <= v <= high
     ]
     title = name_of(spec)
     said = "; ".join(
-        f"around {text(r['value'])}: {signed(r['effect'])}" for r in known.to_dict("records")
+        f"around {say(r['value'])}: {signed(r['effect'])}" for r in known.to_dict("records")
     )
     svg = dependence(
         values[drawn].tolist(),
@@ -198,5 +199,5 @@ def _numbers(subject: Subject, spec: FeatureSpec, values: Floats, effects: Float
     if len(gone):
         row = gone.iloc[0]
         reading += f" Missing in {count(row['n'])} rows: {signed(row['effect'])} on average."
-    named = [text(v) if np.isfinite(v) else "missing" for v in table["value"]]
+    named = [say(v) if np.isfinite(v) else "missing" for v in table["value"]]
     return Figure(title, svg, reading, _effect_table(f"Around ({unit or 'value'})", table, named))

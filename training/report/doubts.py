@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Coded
-from pages.numbers import count, decimal, minus, percent, percents, points, span
+from pages.numbers import count, decimal, many, minus, percent, percents, points, span
 from pages.page import Figure, Section, Table
 from pages.rows import Line, Row, intervals
 from pages.scales import Axis, reach
@@ -55,7 +55,7 @@ def leaks(subject: Subject) -> Section:
         asks,
         paragraphs=[f"Findings: {said}. {_MEANING}"],
         tables=[table] if rows else [],
-        after=[f"Nothing found in {len(fine)} columns: {', '.join(fine)}."] if fine else [],
+        after=[f"Nothing found in {many(len(fine), 'column')}: {', '.join(fine)}."] if fine else [],
     )
 
 
@@ -115,19 +115,28 @@ def weak(subject: Subject) -> Section:
     whole = float((subject.judgement.scores - subject.judgement.hit).mean())
     found = weaknesses(table, whole)
     columns = len(set(table["column"])) if len(table) else 0
-    chance = _CHANCE * len(table)
+    by_chance = _CHANCE * len(table)
+    chance = f"about {count(by_chance)}" if by_chance >= 0.75 else "less than one"
     said = (
-        f"{count(len(table))} segments of at least {FEWEST} {subject.many}, from {columns} "
-        f"columns, were looked at; {count(len(found))} stand{'s' if len(found) == 1 else ''} out. "
-        f"By chance alone about {decimal(chance, 0)} would. Over all rows the scores are "
+        f"{many(len(table), 'segment')} of at least {FEWEST} {subject.many}, from "
+        f"{many(columns, 'column')}, were looked at; {count(len(found))} "
+        f"stand{'s' if len(found) == 1 else ''} out. By chance alone {chance} would. Over all rows the scores are "
         f"{decimal(100 * abs(whole), 1)} points too {'high' if whole > 0 else 'low'}; a segment "
         f"stands out where it is off by more than that, or sorts worse than its scores promise."
     )
     title, asks = "Where it is weak", "For whom should the score be taken with more care?"
     if table.empty:
         said = f"No segment holds {FEWEST} {subject.many}: there is too little to judge parts."
-    figures = [_weak_figure(found, table, whole)] if len(found) else []
-    return Section("weak", title, asks, paragraphs=[said], figures=figures, after=_after(found))
+    numbers = _numbers(found, table)
+    return Section(
+        "weak",
+        title,
+        asks,
+        paragraphs=[said],
+        figures=[_weak_figure(found, numbers, whole)] if len(found) else [],
+        tables=[] if len(found) or table.empty else [numbers],
+        after=_after(found),
+    )
 
 
 def _after(found: pd.DataFrame) -> list[str]:
@@ -182,7 +191,7 @@ def _partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
     return found
 
 
-def _weak_figure(found: pd.DataFrame, table: pd.DataFrame, whole: float) -> Figure:
+def _weak_figure(found: pd.DataFrame, numbers: Table, whole: float) -> Figure:
     drawn = found.head(SHOWN)
     rows = [
         Row(
@@ -200,9 +209,18 @@ def _weak_figure(found: pd.DataFrame, table: pd.DataFrame, whole: float) -> Figu
     said = "; ".join(f"{r.name}: {r.said}" for r in rows)
     lines = [Line(0, "right"), Line(whole, "")]
     svg = intervals(rows, axis, "weak", "Segments where the model is off", said, lines)
+    reading = (
+        "Right of 0 the scores were too high, left of it too low; the second dashed line is all "
+        "rows together."
+    )
+    return Figure("The segments that stand out", svg, reading, numbers)
+
+
+def _numbers(found: pd.DataFrame, table: pd.DataFrame) -> Table:
+    """Every segment, the ones that stand out marked."""
     failing = {(r["column"], r["part"]): r["how"] for r in found.to_dict("records")}
     records = table.to_dict("records")
-    numbers = Table(
+    return Table(
         ["Segment", "Stands out", "Rows", "Came true", "Said", "Said − true", "AUC", "Promised"],
         [
             [
@@ -220,8 +238,3 @@ def _weak_figure(found: pd.DataFrame, table: pd.DataFrame, whole: float) -> Figu
         words=2,
         marked=frozenset(i for i, r in enumerate(records) if (r["column"], r["part"]) in failing),
     )
-    reading = (
-        "Right of 0 the scores were too high, left of it too low; the second dashed line is all "
-        "rows together."
-    )
-    return Figure("The segments that stand out", svg, reading, numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pages.numbers import count, decimal, percent, percents, span
 from pages.page import Page, render
+from training.judge import BASE
 from training.report.accuracy import probabilities, telling_apart, verdict
 from training.report.asked import asked, unknown
 from training.report.causes import drivers
@@ -67,7 +68,10 @@ def _standfirst(subject: Subject) -> str:
 
 
 def _against(subject: Subject) -> str:
-    rest = [c for c in subject.judgement.comparisons if c.against != "base rate"]
+    base = next(c for c in subject.judgement.comparisons if c.against == BASE)
+    if not base.log_loss.low > 0:
+        return "It cannot be told from saying the same share of everybody."
+    rest = [c for c in subject.judgement.comparisons if c.against != BASE]
     if not rest:
         return "There was no other baseline to compare with."
     best = min(rest, key=lambda c: c.log_loss.value)
