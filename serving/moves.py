@@ -24,9 +24,10 @@ from training.models.moved import Explained, Moved, moved
 
 @dataclass(frozen=True)
 class Since:
-    """The change of n scores between two dates, under one model.
+    """The change of n scores between two dates, two versions of a model, or both.
 
-    still, now  features at the later date: of what was known at the earlier one, and of all
+    still, now  features of the earlier version at the later date: of what was known at the earlier
+                one, and of all
     """
 
     moved: Moved
@@ -44,22 +45,41 @@ def moved_since(
     cutoff: int,
     history: Timeline | None = None,
     prior: float | None = None,
+    successor: Scorer | None = None,
 ) -> Since:
     """Split the change of the scores of ``ids`` from ``since`` to ``cutoff`` (microseconds).
 
-    tables   those of a data set, or of a request (then ``history`` is the scorer's own)
-    history  as for ``Scorer.score``; what the company learned since from other cases are facts too
+    tables     those of a data set, or of a request (then ``history`` is the scorer's own)
+    history    as for ``Scorer.score``; what the company learned since from others are facts too
+    successor  another version, which gives the later score; ``since`` may then be ``cutoff``.
+               ValueError where it answers about others.
     """
+    later = successor or scorer
+    if later.entity != scorer.entity:
+        said = f"a score of {scorer.entity} cannot move to one of {later.entity}"
+        raise ValueError(f"{said}: compare versions of one question")
     then = None if history is None else _history_at(scorer, since)
     was, now = _timeline(scorer, tables, history), _timeline(scorer, frozen(tables, since), then)
-    model, stated = scorer.bundle.model, scorer.prior(prior)
-    shift = 0.0 if stated is None else stated.shift
     before = scorer.features(was, ids, since, history)
     still = scorer.features(now, ids, cutoff, then)
-    after = scorer.features(was, ids, cutoff, history)
-    X = [model.encoding.matrix(features) for features in (before, still, after)]
-    found = moved(Explained(model, X[0], shift), Explained(model, X[2], shift), aged=X[1])
-    return Since(found, still, after, since, cutoff)
+    known = scorer.features(was, ids, cutoff, history)
+    own = later.history if history is not None else None
+    after = known if successor is None else later.features(was, ids, cutoff, own)
+    matrix = scorer.bundle.model.encoding.matrix
+    found = moved(
+        Explained(scorer.bundle.model, matrix(before), _shift(scorer, prior)),
+        Explained(
+            later.bundle.model, later.bundle.model.encoding.matrix(after), _shift(later, prior)
+        ),
+        aged=matrix(still),
+        known=matrix(known),
+    )
+    return Since(found, still, known, since, cutoff)
+
+
+def _shift(scorer: Scorer, prior: float | None) -> float:
+    stated = scorer.prior(prior)
+    return 0.0 if stated is None else stated.shift
 
 
 def _timeline(scorer: Scorer, tables: Tables, history: Timeline | None) -> Timeline:

@@ -30,7 +30,7 @@ class Reason:
     feature    the feature of the group that pushed most in the group's direction
     value      its value in its own unit, a word for a category; None where there was no event yet
     effect     of the whole group in log-odds; points the same in probability (0.06: 6 points)
-    own        whether a seller can influence it
+    own        whether a seller can influence what the sentence states (the feature's own word)
     """
 
     code: str
@@ -150,7 +150,7 @@ class Teller:
             points=float(moved),
             direction="up" if effect > 0 else "down",
             sentence=sentence(spec, value, moved, self.outcome, self.currency, lang),
-            own=any(self.specs[f].own for f in self.members[group]),
+            own=spec.own,
         )
 
 

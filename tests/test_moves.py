@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import numpy as np
 import orjson
 import pytest
@@ -12,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.schema import TABLES
-from features.tables import DAY, Tables
+from features.tables import DAY, Tables, micros
 from features.view import Timeline
 from serving.answers import Desk, exact_text
 from serving.faults import ContractError
+from serving.http import make_app
 from serving.moves import Told, moved_since
+from serving.openapi import Answer
 from serving.scoring import Scorer
 from serving.sender import record_of
 from tests.histories import START, history, seeds
@@ -75,6 +79,29 @@ def test_where_nothing_happened_only_time_passed(entity: str) -> None:
     assert (found.moved.facts == 0).all() and (found.moved.time != 0).any()
     for row in range(len(found.still)):
         assert [p["part"] for p in Told(scorer).rows(found, row)] == ["time"]
+
+
+@pytest.mark.parametrize("days", [0, 12])
+def test_a_new_version_tells_what_it_and_its_calibration_did(days: int) -> None:
+    """At one date nothing but the model can have moved the score."""
+    tables, ids = history(4), ids_of("deals", history(4))
+    bundle = bundle_of("deals", tables)
+    blend = replace(bundle.model.blend, a=0.5, c=bundle.model.blend.c - 0.1)
+    newer = replace(bundle, model=replace(bundle.model, blend=blend))
+    old, new = Scorer(bundle), Scorer(newer)
+    cutoff = START + 40 * DAY
+    found = moved_since(old, tables, ids, cutoff - days * DAY, cutoff, successor=new)
+    change = found.moved.after - found.moved.before
+    np.testing.assert_allclose(found.moved.parts.sum(axis=1), change, atol=1e-9)
+    now = new.score(Timeline(tables), ids, cutoff).probability
+    np.testing.assert_allclose(1 / (1 + np.exp(-found.moved.after)), now, rtol=1e-12)
+    assert (found.moved.calibration != 0).all() and (found.moved.model == 0).all()
+    assert ((found.moved.time == 0).all() and (found.moved.facts == 0).all()) == (days == 0)
+    told = {part["part"] for part in Told(old).rows(found, 0)}
+    assert "calibration" in told and "model" not in told
+    with pytest.raises(ValueError, match="a score of deals cannot move to one of leads"):
+        leads = Scorer(bundle_of("leads", tables))
+        moved_since(old, tables, ids, cutoff, cutoff, successor=leads)
 
 
 def test_a_data_set_and_a_request_tell_the_same() -> None:
@@ -226,3 +253,29 @@ def test_the_order_of_the_columns_changes_no_reason(entity: str) -> None:
     again, rest = teller.tell(features, X[:, order], effects[:, order], 8)
     assert again == reasons
     np.testing.assert_array_equal(rest, others)
+
+
+def test_http_speaks_the_caller_s_language_and_keeps_to_its_document() -> None:
+    app = make_app(lambda: micros("2024-01-01T00:00:00+00:00"))
+    app.state.desks = {"leads": Desk(Scorer(bundle_of("leads", history(3))))}
+    body = {
+        "records": [{"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}}],
+        "compare_to": {"as_of": "2023-12-15T00:00:00Z"},
+        "prior": 0.2,
+    }
+
+    async def call(lang: str) -> Json:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            headers = {"accept-language": lang}
+            answer = await client.post("/v1/leads/score", json=body, headers=headers)
+            assert answer.status_code == 200
+            Answer.model_validate_json(answer.content)
+            found: Json = answer.json()["results"][0]
+            return found
+
+    said = [asyncio.run(call(lang)) for lang in ("de, it;q=0.5", "es-MX", "")]
+    words = [r["moved"]["parts"][-1]["sentence"].split(" (")[0] for r in said]
+    assert words == ["È passato il tempo senza novità", "Ha pasado el tiempo sin novedades",
+                     "Time passed with nothing new"]  # fmt: skip
+    assert len({r["probability"] for r in said}) == 1
