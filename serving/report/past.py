@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from features.tables import DAY, NAT, Tables
 from features.view import Timeline
 from pages.dates import date_axis
 from pages.lanes import Event, Lane, timeline
-from pages.numbers import count, decimal, percent, whole_percent
+from pages.numbers import count, decimal, percent, points, signed, whole_percent
 from pages.page import Figure, Section, Table
 from pages.plot import Plot
 from pages.scales import Axis
+from serving.moves import Told, moved_since
 from serving.report.history import Happened, born, date
+from serving.report.score import fact
 from serving.scoring import Scorer
 
 LOOKS = 16
 """Earlier instants at which the score is computed again, at most."""
+
+MONTH = 28 * DAY
+"""What moved the score is told since the newest look that is at least as old."""
+
+PARTS = 8
+"""Facts that moved the score, told one by one; the rest are one row."""
 
 NEWEST = 20
 """Events listed under the time line, the newest first."""
@@ -50,7 +59,28 @@ def before(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) ->
     rows = [[date(c), percent(s, 1)] for c, s in zip(cutoffs, scores, strict=True)]
     svg = plot.done("moved", "Score by date", said)
     figure = Figure("The score since it began", svg, said, Table(["Date", "Score"], rows))
-    return Section("moved", title_, asks, figures=[figure])
+    since = max((c for c in cutoffs if c <= at - MONTH), default=cutoffs[0])
+    table = _parts(scorer, tables, key, since, at)
+    return Section("moved", title_, asks, figures=[figure], tables=[table])
+
+
+def _parts(scorer: Scorer, tables: Tables, key: str, since: int, at: int) -> Table:
+    """What moved the score since then: facts, largest first, then time; they add up."""
+    change, told = moved_since(scorer, tables, [key], since, at), Told(scorer)
+    parts = told.rows(change, 0)
+    facts = [p for p in parts if p["part"] == "facts"]
+    smaller, others = facts[PARTS:], [p for p in parts if p["part"] != "facts"]
+    rows = [_row(fact(p["sentence"]), [p]) for p in facts[:PARTS]]
+    if smaller:
+        rows.append(_row(f"{count(len(smaller))} smaller facts", smaller))
+    rows += [_row(fact(p["sentence"]), [p]) for p in others]
+    caption = f"{told.record(change, 0)['sentence']}: what moved it"
+    return Table(["What changed", "Points", "Log-odds"], rows, caption=caption)
+
+
+def _row(said: str, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    effect, moved = (sum(p[name] for p in parts) for name in ("effect", "points"))
+    return [said, points(moved), signed(effect)]
 
 
 def story(
