@@ -141,7 +141,8 @@ def test_a_cut_tree_text_never_reaches_lightgbm(written: Path, tmp_path: Path) -
 def test_another_format_is_refused_with_what_to_do(written: Path, tmp_path: Path) -> None:
     folder = _copy(written, tmp_path / "copy")
     manifest = orjson.loads((folder / bundles.MANIFEST).read_bytes())
-    (folder / bundles.MANIFEST).write_bytes(orjson.dumps({**manifest, "format": bundles.FORMAT + 1}))
+    newer = {**manifest, "format": bundles.FORMAT + 1}
+    (folder / bundles.MANIFEST).write_bytes(orjson.dumps(newer))
     with pytest.raises(BundleError, match="format 3, this version reads 2; install the version"):
         read(folder)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features import tables as data
+from features import frames as data
 from features.tables import Coded, Tables
 from serving import __main__ as serving
 from serving.trial import told
