@@ -27,7 +27,6 @@ from training.models import bundle as bundles
 from training.models.curves import loss
 from training.models.fitting import TreeParams, decay, fit_trees
 from training.models.trees import margins_of
-from training.registry import PromotionRefused
 from training.train import Trained, fingerprint_of, train
 
 OTHERS = (BASE, "recency sort", "naive Bayes", "logistic", "plain LightGBM")
@@ -180,17 +179,11 @@ def _shuffled(seed: int) -> Tables:
     return from_frames(demo.frames, demo.meta)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_noise_is_not_promoted(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_is_not_promotable() -> None:
     """With the fates shuffled there is nothing to learn, and the run says so."""
-    trained = made(of=_shuffled(seed))
+    trained = made(of=_shuffled(1))
     assert trained.judgement.verdict.word in ("no skill", "too little data")
     assert not trained.bundle.promotable
-    if seed == 1:
-        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        kept = registry.log_run(trained.run, tmp_path)
-        with pytest.raises(PromotionRefused, match="may not be promoted"):
-            registry.promote(kept.name, kept.version, root=tmp_path)
 
 
 def test_maven_says_no_skill_at_engagement(tmp_path: Path) -> None:
