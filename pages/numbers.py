@@ -93,8 +93,12 @@ def within(value: float, low: float, high: float, places: int = 2) -> str:
     return said if ends == UNKNOWN else f"{said} ({ends})"
 
 
-def minus(words: str) -> str:
-    """Words whose negative numbers have a real minus sign; hyphens in dates and names stay."""
+def typeset(words: str) -> str:
+    """Words as they are set: a real minus before a number, space before the per cent sign.
+
+    Hyphens in dates and names stay.
+    """
+    words = re.sub(r"(?<=\d)%", f"{SPACE}%", words)
     return re.sub(r"(?<![\w-])-(?=\d)", "−", words)
 
 

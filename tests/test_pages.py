@@ -41,7 +41,7 @@ NAN = math.nan
         (numbers.percents(0.241, 0.255), "24.1 to 25.5\u00a0%"),
         (numbers.share_within(0.26, 0.2, 0.3), "26\u00a0% (20 to 30\u00a0%)"),
         (numbers.within(0.82, 0.8, 0.84), "0.82 (0.80 to 0.84)"),
-        (numbers.minus("gain (-0.1 to 0.2) on 2024-01-02"), "gain (−0.1 to 0.2) on 2024-01-02"),
+        (numbers.typeset("gain (-0.1 to 0.2) on 2024-01-02"), "gain (−0.1 to 0.2) on 2024-01-02"),
         (numbers.compact(3_400_000), "3.4M"),
         (numbers.compact(20_000), "20k"),
         (numbers.compact(1500), "1,500"),

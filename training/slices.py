@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NAT, Bools, Floats, Instants, Ints
+from pages.numbers import rough
 from training import measures
 from training.measures import DRAWS, Ranked
 
@@ -122,7 +123,7 @@ def quarter_of_values(values: Floats) -> list[str | None]:
     if len(edges) < 3:
         return [None] * len(values)
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    names = [f"{a:,.3g} to {b:,.3g}" for a, b in pairwise(edges)]
+    names = [f"{rough(a)} to {rough(b)}" for a, b in pairwise(edges)]
     return [names[i] if np.isfinite(v) else None for i, v in zip(place, values, strict=True)]
 
 

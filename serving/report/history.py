@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,9 +89,23 @@ def _changes(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happene
     fields, old, new = (table.coded(c).take(rows).words() for c in ("field", "old_value", "value"))
     at = table.instant("changed_at")[rows].tolist()
     return [
-        Happened(when, "change", f"{field}: {before or 'empty'} → {after or 'empty'}")
+        Happened(when, "change", f"{_words(field)}: {_stated(before)} → {_stated(after)}")
         for when, field, before, after in zip(at, fields, old, new, strict=True)
     ]
+
+
+def _words(field: str | None) -> str:
+    return (field or "a field").replace("_", " ")
+
+
+def _stated(value: str | None) -> str:
+    """What a change states; an instant as its day."""
+    if not value:
+        return "empty"
+    return value[:10] if _INSTANT.match(value) else value
+
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 def _contracts(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happened]:

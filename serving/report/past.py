@@ -10,7 +10,7 @@ from features.tables import DAY, NAT, Tables
 from features.view import Timeline
 from pages.dates import date_axis
 from pages.lanes import Event, Lane, timeline
-from pages.numbers import count, decimal, percent, points, signed, whole_percent
+from pages.numbers import count, decimal, percent, points, signed, typeset, whole_percent
 from pages.page import Figure, Section, Table
 from pages.plot import Plot
 from pages.scales import Axis
@@ -27,6 +27,9 @@ MONTH = 28 * DAY
 
 PARTS = 8
 """Facts that moved the score, told one by one; the rest are one row."""
+
+LATELY = 6
+"""Events told in the text."""
 
 NEWEST = 20
 """Events listed under the time line, the newest first."""
@@ -80,7 +83,7 @@ def _parts(scorer: Scorer, tables: Tables, key: str, since: int, at: int) -> Tab
 
 def _row(said: str, parts: Sequence[Mapping[str, Any]]) -> list[str]:
     effect, moved = (sum(p[name] for p in parts) for name in ("effect", "points"))
-    return [said, points(moved), signed(effect)]
+    return [typeset(said), points(moved), signed(effect)]
 
 
 def story(
@@ -108,6 +111,12 @@ def story(
     table = Table(["Date", "What", ""], [[date(h.at), h.kind, h.said] for h in newest], words=3)
     months = decimal((at / DAY - low) / 30.44, 1)
     reading = f"{count(len(happened))} events in {months} months; the newest are under the drawing."
+    lately = [f"{date(h.at)}: {h.kind}{', ' if h.said else ''}{h.said}" for h in newest[:LATELY]]
     return Section(
-        "history", title_, asks, figures=[Figure("What happened, by date", svg, reading, table)]
+        "history",
+        title_,
+        asks,
+        paragraphs=["Lately:"],
+        points=lately,
+        figures=[Figure("What happened, by date", svg, reading, table)],
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from features.schema import TABLES
 from features.tables import DAY, NAT, Tables
 from features.view import Timeline
-from pages.numbers import count, minus, percent, percents
+from pages.numbers import count, percent, percents, typeset
 from pages.page import Page, render
 from serving.report.history import date, history, title
 from serving.report.past import before, story
@@ -62,7 +62,7 @@ def page_of(scorer: Scorer, tables: Tables, key: str, cutoff: int) -> Page:
     probability = float(scored.probability[0])
     when = "" if scorer.flat else f" by {date(at + round(scorer.edges[-1] * DAY))}"
     name = title(tables, scorer.entity, key)
-    sections = [why(scored), receipt(scored)]
+    sections = [why(scored, thing), receipt(scored)]
     if not scorer.flat:
         happened = history(tables, scorer.entity, key, at)
         sections.insert(0, curve(scorer, scored))
@@ -72,11 +72,11 @@ def page_of(scorer: Scorer, tables: Tables, key: str, cutoff: int) -> Page:
     return Page(
         kicker=f"{thing.capitalize()} {key} · {as_of}",
         title=f"{name or f'This {thing}'}: {percent(probability, 0)} likely to {does}{when}",
-        standfirst=_standfirst(scored),
+        standfirst=_standfirst(scored, thing),
         keys=_keys(scorer, scored),
         sections=sections,
         footer=[
-            f"Scored by {scorer.bundle.version}. {minus(scorer.bundle.verdict)}",
+            f"Scored by {scorer.bundle.version}. {typeset(scorer.bundle.verdict)}",
             "Effects say what the model uses, not what causes the outcome.",
         ],
     )
@@ -95,11 +95,11 @@ def _require(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) 
         )
 
 
-def _standfirst(scored: Scored) -> str:
+def _standfirst(scored: Scored, thing: str) -> str:
     score, start = float(scored.probability[0]), scored.baseline
     told = scored.reasons[0]
     way = "above" if score > start else "below"
-    said = f"That is {way} the {percent(start, 0)} of an average row"
+    said = f"That is {way} the {percent(start, 0)} of the average {thing}"
     largest = [r for r in told if (r.points > 0) == (score > start)][:2]
     facts = " and ".join(f"“{fact(r.sentence)}”" for r in largest)
     return f"{said}, most of all for {facts}." if facts else f"{said}."

@@ -63,8 +63,8 @@ def _spread(days: Sequence[float]) -> list[float]:
     return kept[::-1]
 
 
-def why(scored: Scored) -> Section:
-    """From an average row to this score, reason by reason; the steps add up."""
+def why(scored: Scored, thing: str) -> Section:
+    """From the average ``thing`` to this score, reason by reason; the steps add up."""
     told, score = scored.reasons[0], float(scored.probability[0])
     rest = score - scored.baseline - sum(r.points for r in told)
     steps = [
@@ -72,13 +72,13 @@ def why(scored: Scored) -> Section:
         for r in told
     ]
     steps.append(Row("everything else", rest, said=points(rest), css="plain"))
-    start = ("an average row", scored.baseline, percent(scored.baseline, 1))
+    start = (f"the average {thing}", scored.baseline, percent(scored.baseline, 1))
     end = ("this score", score, percent(score, 1))
     passed = np.cumsum([scored.baseline, *(s.value for s in steps)]).tolist()
     ends = reach(passed)
     axis = Axis("probability", max(0.0, ends.low), min(1.0, ends.high), whole_percent)
     said = "; ".join(f"{s.name}: {s.said} points" for s in steps)
-    svg = waterfall(start, steps, end, axis, "why", "From an average row to this score", said)
+    svg = waterfall(start, steps, end, axis, "why", f"From the average {thing} to this score", said)
     table = Table(
         ["Reason", "Can be influenced", "Points", "Log-odds"],
         [[r.sentence, "yes" if r.own else "no", points(r.points), signed(r.effect)] for r in told]
@@ -97,7 +97,7 @@ def why(scored: Scored) -> Section:
             else "Nothing among the largest reasons can be influenced by a seller."
         ],
         points=mine,
-        figures=[Figure("From an average row to this score", svg, reading, table)],
+        figures=[Figure(f"From the average {thing} to this score", svg, reading, table)],
     )
 
 

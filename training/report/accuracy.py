@@ -12,12 +12,12 @@ from pages.numbers import (
     UNKNOWN,
     count,
     decimal,
-    minus,
     percent,
     percents,
     share_within,
     signed,
     span,
+    typeset,
     whole_percent,
     within,
 )
@@ -53,7 +53,7 @@ def verdict(subject: Subject) -> Section:
         "verdict",
         f"Verdict: {judgement.verdict.word}",
         "Is it worth using, compared with what is easier?",
-        paragraphs=[seen, minus(judgement.verdict.sentence), _permission(subject)],
+        paragraphs=[seen, typeset(judgement.verdict.sentence), _permission(subject)],
         figures=[_gains_over(subject)],
         tables=[_board(judgement.board)],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.tables import Ints, instant_text, micros
-from pages.numbers import count, many, minus, percent
+from pages.numbers import count, many, percent, typeset
 from pages.page import Section, Table
 from training.questions import label
 from training.report.subject import Subject, column_name
@@ -124,7 +124,7 @@ def _notes(subject: Subject) -> list[str]:
     if rate is not None:
         told.add(rate.sentence)
     notes = [n for n in dict.fromkeys(subject.notes) if n not in told]
-    notes = [minus(n) for n in notes]
+    notes = [typeset(n) for n in notes]
     return [n[:1].upper() + n[1:].rstrip(".") + "." for n in notes]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Coded
-from pages.numbers import count, decimal, many, minus, percent, percents, points, span
+from pages.numbers import count, decimal, many, percent, percents, points, span, typeset
 from pages.page import Figure, Section, Table
 from pages.rows import Line, Row, intervals
 from pages.scales import Axis, reach
@@ -72,7 +72,7 @@ def _mark(finding: Mapping[Hashable, Any], accepted: set[str]) -> str:
 
 def _advice(finding: Mapping[Hashable, Any]) -> str:
     what = finding.get("what_to_do") or ""
-    return minus(f"{finding['sentence']} {_capital(str(what))}".strip())
+    return typeset(f"{finding['sentence']} {_capital(str(what))}".strip())
 
 
 def _capital(words: str) -> str:
@@ -120,9 +120,10 @@ def weak(subject: Subject) -> Section:
     said = (
         f"{many(len(table), 'segment')} of at least {FEWEST} {subject.many}, from "
         f"{many(columns, 'column')}, were looked at; {count(len(found))} "
-        f"stand{'s' if len(found) == 1 else ''} out. By chance alone {chance} would. Over all rows the scores are "
-        f"{decimal(100 * abs(whole), 1)} points too {'high' if whole > 0 else 'low'}; a segment "
-        f"stands out where it is off by more than that, or sorts worse than its scores promise."
+        f"stand{'s' if len(found) == 1 else ''} out. By chance alone {chance} would. "
+        f"Over all rows the scores are {decimal(100 * abs(whole), 1)} points too "
+        f"{'high' if whole > 0 else 'low'}; a segment stands out where it is off by more than "
+        f"that, or sorts worse than its scores promise."
     )
     title, asks = "Where it is weak", "For whom should the score be taken with more care?"
     if table.empty:
@@ -161,7 +162,8 @@ def segments(subject: Subject) -> pd.DataFrame:
             draws=300,
         )
         if len(found) > 1:
-            tables.append(found.assign(column=column))
+            ordered = found.sort_values("observed", ascending=False, kind="stable")
+            tables.append(ordered.assign(column=column))
     if not tables:
         nobody = by_part(np.empty(0, np.bool_), np.empty(0), np.empty(0, np.int64), [], 0.5)
         return nobody.assign(column=[])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.tables import micros
 from pages.dates import date_axis
-from pages.numbers import count, minus, percent, percents, points, whole_percent
+from pages.numbers import count, percent, percents, points, typeset, whole_percent
 from pages.page import Figure, Section, Table
 from pages.plot import Key, Plot
 from pages.scales import Axis
@@ -40,7 +40,7 @@ def over_time(subject: Subject) -> Section:
         "time",
         title,
         asks,
-        paragraphs=[] if rate is None else [minus(rate.sentence)],
+        paragraphs=[] if rate is None else [typeset(rate.sentence)],
         figures=figures,
     )
 
