@@ -238,3 +238,13 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     write_files(_run(), tmp_path)
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "2 of 4 folds asked for\n"
     assert bundles.read(tmp_path / "bundle").name == NAME
+
+
+def test_the_report_is_that_of_the_version_that_answers(root: Path) -> None:
+    """Before any promotion it is the newest's; a run without one says so."""
+    first = registry.log_run(replace(_run(), report="<p>é</p>"), root)
+    registry.log_run(_run(), root)
+    with pytest.raises(RegistryError, match="version 2 was logged without a report"):
+        registry.report_of(NAME, root)
+    registry.promote(NAME, first.version, root=root)
+    assert registry.report_of(NAME, root) == "<p>é</p>"

@@ -21,7 +21,7 @@ from features.frozen import frozen
 from features.tables import DAY, Tables
 from serving.report.history import history as happened
 from serving.report.record_page import page_of as record_of
-from serving.report.record_page import record_page
+from serving.report.record_page import page_of_any, record_page
 from serving.scoring import Scorer
 from tests.histories import START, history, seeds
 from tests.reported import subject
@@ -30,6 +30,7 @@ from training import drivers, slices
 from training.evaluate import measure
 from training.gains import gains_beside, gains_table
 from training.measures import kept_inside
+from training.models import bundle as bundles
 from training.report.model_page import model_page, page_of
 
 GOLDEN = Path(__file__).parent / "golden" / "report.txt"
@@ -249,3 +250,13 @@ def test_a_record_that_cannot_be_asked_about_says_why() -> None:
         record_page(scorer, tables, "nobody", cutoff)
     with pytest.raises(ValueError, match="choose --as-of while it"):
         record_page(scorer, tables, key, START - 400 * DAY)
+
+
+def test_a_record_finds_the_bundle_that_knows_its_table(tmp_path: Path) -> None:
+    scorer, tables, key, cutoff = next(o for o in map(_open, range(20)) if o[2])
+    bundles.write(scorer.bundle, tmp_path / "deals")
+    name, page = page_of_any({"deal_close": tmp_path / "deals"}, tables, key, cutoff)
+    assert name == f"deal_close-{key}.html"
+    assert page == record_page(scorer, tables, key, cutoff)
+    with pytest.raises(ValueError, match="no table that deal_close"):
+        page_of_any({"deal_close": tmp_path / "deals"}, tables, "no/body", cutoff)
