@@ -58,13 +58,13 @@ ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db
 
 test: $(READY) ## run the tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## ruff, mypy --strict, the tests, the docs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n 2 --dist loadfile
 
 bench: $(READY) ## run the benchmarks and print their tables
 	@$(RUN) -m benchmarks
