@@ -71,7 +71,7 @@ class Desk:
         if not self.scorer.flat:
             body["compare_to"] = {"as_of": exact_text(born + DAY)}
         rate = self.scorer.bundle.receipts.base_rate
-        if rate is not None and 0 < rate.training < 1:
+        if rate is not None and 0 < rate.expected < 1:
             body["prior"] = 0.5
         for lang in LANGUAGES:
             self.answer({**body, "lang": lang}, born + 2 * DAY, "warm-up")

@@ -171,7 +171,7 @@ class Envelope(Strict):
     as_of: Instant | None = Field(None, description="facts count if known before; default: now")
     lang: Lang | None = Field(None, description="of the sentences; default: Accept-Language, or en")
     prior: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="the base rate that is expected now; default: the one in training"
+        None, description="the base rate that is known to hold now, instead of the model's own"
     )
     compare_to: Earlier | None = Field(None, description="tell why each score moved since then")
     records: list[Any] = Field(min_length=1, max_length=MOST_RECORDS)

@@ -21,7 +21,8 @@ class BaseRateOut(_Part):
 
     training: float
     newest: float = Field(description="in the newest period whose outcomes are known")
-    differs: bool = Field(description="whether the two differ beyond chance")
+    expected: float = Field(description="what the model expected of that period, on average")
+    differs: bool = Field(description="whether newest and training differ beyond chance")
 
 
 class ModelCard(_Part):

@@ -50,10 +50,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Prior:
-    """A stated base rate and the one in training, as shares; their log-odds differ by ``shift``."""
+    """A stated base rate and the one the model expects; their log-odds differ by ``shift``."""
 
     stated: float
-    training: float
+    expected: float
     shift: float
 
 
@@ -115,7 +115,7 @@ class Teller:
         return reasons, others
 
     def _prior_reason(self, prior: Prior, moved: float, lang: str) -> Reason:
-        said = prior_sentence(prior.stated, prior.training, moved, self.outcome, lang)
+        said = prior_sentence(prior.stated, prior.expected, moved, self.outcome, lang)
         return Reason(
             code=STATED_PRIOR,
             feature=STATED_PRIOR,

@@ -164,11 +164,11 @@ class Scorer:
         known = self.bundle.receipts.base_rate
         if known is None:
             raise ValueError(
-                "a prior cannot be stated: no snapshot had matured in training, so its base rate "
-                "is not known; train on a longer history"
+                "a prior cannot be stated: nothing was observed in training, so its base rate is "
+                "not known; train on a longer history"
             )
-        shift = log_odds_shift(stated, known.training)
-        return Prior(stated, known.training, shift)
+        shift = log_odds_shift(stated, known.expected)
+        return Prior(stated, known.expected, shift)
 
     def _shifted(self, X: Floats, shift: float) -> Floats:
         """(n, K, J) incidence under a stated prior."""

@@ -51,7 +51,7 @@ UNITS = {
 SHARE, PER_MONTH = "{n} %", "{n} {currency} per month"
 YES, NO, UNKNOWN = "yes", "no", "not known"
 
-PRIOR = "A base rate of {stated} was stated, against {training} in training"
+PRIOR = "A base rate of {stated} was stated; the model expected {expected}"
 SUMMARY = "From {before} on {start} to {after} on {end}"
 PARTS: Mapping[str, str] = {
     "time": "Time passed with nothing new",
@@ -114,10 +114,10 @@ def change(
 
 
 def prior_sentence(
-    stated: float, training: float, points: float, outcome: str, lang: str = "en"
+    stated: float, expected: float, points: float, outcome: str, lang: str = "en"
 ) -> str:
     """What a stated base rate did."""
-    rates = {"stated": share(stated, lang), "training": share(training, lang)}
+    rates = {"stated": share(stated, lang), "expected": share(expected, lang)}
     said = translations(lang).gettext(PRIOR).format(**rates)
     return f"{said} ({effect(points, outcome, lang)})"
 

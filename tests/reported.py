@@ -103,7 +103,7 @@ def subject(dated: bool = False) -> Subject:
         baseline=0.1,
         version="churn-20240101-000000-small",
         trained_on={"fingerprint": "f" * 64, "made_at": "2024-01-01T00:00:00+00:00"},
-        receipts=Receipts([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120)),
+        receipts=Receipts([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120, 0.12)),
     )
     findings = pd.DataFrame(
         [

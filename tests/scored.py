@@ -75,7 +75,8 @@ def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], Receipts]:
     past = Past(scores, hit, features.spine.ids, features.spine.cutoffs)
     ids = features.spine.ids
     half = n // 2
-    rate = base_rate(hit[:half], ids[:half], hit[half:], ids[half:])
+    early = labels.take(np.arange(half))
+    rate = base_rate(early, ids[:half], hit[half:], ids[half:], scores[half:])
     return model, fit_grades(scores), receipts(past, rate, flat=False)
 
 

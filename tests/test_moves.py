@@ -170,7 +170,7 @@ def test_a_stated_prior_moves_every_score_and_is_a_reason(prior: float) -> None:
     plain, told = ask(desk, tables, END - 30 * DAY), ask(desk, tables, END - 30 * DAY, prior=prior)
     rate = desk.scorer.bundle.receipts.base_rate
     assert rate is not None and plain
-    shift = logit(prior) - logit(rate.training)
+    shift = logit(prior) - logit(rate.expected)
     for before, after in zip(plain, told, strict=True):
         moved = logit(after["probability"]) - logit(before["probability"])
         assert moved == pytest.approx(shift, abs=1e-9)
@@ -208,7 +208,7 @@ def test_every_score_has_its_receipt() -> None:
         {"as_of": exact_text(END - 30 * DAY),
          "records": [record_of(tables, "leads", i) for i in ids_of("leads", tables)]}, 0, "r"
     )  # fmt: skip
-    assert set(answer["model"]["base_rate"]) == {"training", "newest", "differs"}
+    assert set(answer["model"]["base_rate"]) == {"training", "newest", "expected", "differs"}
     scored = [r for r in answer["results"] if "error" not in r]
     bands = desk.scorer.bundle.receipts.bands
     for result in scored:

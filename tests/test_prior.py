@@ -71,10 +71,10 @@ def test_bayes_corrects_the_rate_of_a_resampled_world() -> None:
     assert p.mean() == pytest.approx(hit.mean(), abs=0.002)
 
 
-@pytest.mark.parametrize(("stated", "training"), [(0.0, 0.3), (1.0, 0.3), (0.2, 0.0), (1.2, 0.3)])
-def test_a_prior_is_a_probability(stated: float, training: float) -> None:
+@pytest.mark.parametrize(("stated", "expected"), [(0.0, 0.3), (1.0, 0.3), (0.2, 0.0), (1.2, 0.3)])
+def test_a_prior_is_a_probability(stated: float, expected: float) -> None:
     with pytest.raises(ValueError, match="must lie strictly between 0 and 1"):
-        log_odds_shift(stated, training)
+        log_odds_shift(stated, expected)
     assert log_odds_shift(0.3, 0.3) == 0.0
 
 

@@ -157,7 +157,7 @@ def test_what_became_different() -> None:
         "Ha pasado el tiempo sin novedades (reduce la probabilidad en 2 puntos)"
     )
     assert prior_sentence(0.125, 0.25, -0.1, "churned", "it") == (
-        "È stato indicato un tasso di base del 12,5%, contro il 25% dell'addestramento "
+        "È stato indicato un tasso di base del 12,5%; il modello si aspettava il 25% "
         "(riduce il rischio di 10 punti)"
     )
 

@@ -1,9 +1,11 @@
 """Receipts and the base rate, made from matured predictions of rows the model had not seen.
 
-The rule of the base-rate shift: rates of matured snapshots before the newest period and in it, the
-difference with Newcombe's interval (1998, method 10: from the two Wilson intervals). Each rate's n
-is divided by its design effect, the variance by entities over that by rows (Kish 1965), because
-snapshots of one entity share its fate. The rate has shifted when the interval leaves zero out.
+The rule of the base-rate shift. In training: the incidence of the outcome by the horizon among all
+snapshots, those still open included (Aalen & Johansen 1978). In the newest period: the share of its
+snapshots, all of them matured. Either gets a Wilson interval at its effective n (as many
+independent rows as would vary as much, entity by entity, because snapshots of one entity share its
+fate), and their difference Newcombe's interval (1998, method 10). The rate has shifted when that
+leaves zero out.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Bools, Floats, Instants, Ints, instant_text
-from training.measures import bins_of, numbered, wilson
+from training.measures import bins_of, draws, numbered, summed, wilson
+from training.models.curves import entered
 from training.models.receipts import Band, BaseRate, Receipts
+from training.questions import Labels
 
 MOST = 10
 """Bands at most."""
+
+DRAWS = 200
+"""Bootstrap draws of a variance."""
 
 FEWEST = 30
 """Entities a band needs; with fewer than twice as many there is one band."""
@@ -83,27 +90,61 @@ def _band(past: Past, numbers: Ints, at: Bools) -> Band:
 
 
 def base_rate(
-    training: Bools, of_training: Sequence[str], newest: Bools, of_newest: Sequence[str]
+    training: Labels,
+    of_training: Sequence[str],
+    newest: Bools,
+    of_newest: Sequence[str],
+    scores: Floats,
 ) -> BaseRate | None:
-    """Compare the outcomes (n,) of matured snapshots and their entities; None where one is empty.
+    """Compare what became of training snapshots with the outcomes (n,) of the newest period's.
 
-    The rule is in the module's docstring.
+    scores (n,) are what the model said of the newest. None where nothing was observed of one of
+    them. The rule is in the module's docstring.
     """
-    if not len(training) or not len(newest):
+    if not len(newest) or not training.observed.any():
         return None
-    p, p_low, p_high = _interval(np.asarray(training, bool), of_training)
-    q, q_low, q_high = _interval(np.asarray(newest, bool), of_newest)
+    p, size = _incidence(training, of_training)
+    p_low, p_high = _interval(p, size)
+    q = float(np.mean(newest))
+    q_low, q_high = _interval(q, effective(np.asarray(newest, bool), of_newest))
     low = q - p - float(np.hypot(q - q_low, p_high - p))
     high = q - p + float(np.hypot(q_high - q, p - p_low))
-    return BaseRate(p, q, low, high, len(training), len(newest))
+    return BaseRate(p, q, low, high, len(training), len(newest), float(np.mean(scores)))
 
 
-def _interval(hit: Bools, entities: Sequence[str]) -> tuple[float, float, float]:
-    """A share and its Wilson interval at the effective n."""
-    share = float(hit.mean())
-    n = effective(hit, entities)
+def _interval(share: float, n: float) -> tuple[float, float]:
     low, high = wilson(np.array(share * n), np.array(n))
-    return share, float(low), float(high)
+    return float(low), float(high)
+
+
+def _incidence(labels: Labels, entities: Sequence[str]) -> tuple[float, float]:
+    """Incidence of the scored outcome by the horizon, and its effective n by the bootstrap."""
+    numbers, count = numbered(entities)
+    bins, outcomes = labels.bins, labels.outcomes
+    seen = entered(labels)[:, None] > np.arange(bins)
+    happened = seen & (labels.event_bin[:, None] == np.arange(bins))
+    kinds = [happened & (labels.event[:, None] == j + 1) for j in range(outcomes)]
+    columns = np.concatenate([seen, *kinds], axis=1).astype(np.float64)
+    sums = summed(columns, numbers, count)
+    share = float(_aalen_johansen(sums.sum(axis=0, keepdims=True), bins)[0])
+    drawn = [_aalen_johansen(weights @ sums, bins) for weights in draws(count, 0, DRAWS)]
+    variance = float(np.concatenate(drawn).var())
+    if not variance > 0:
+        return share, float(count)
+    return share, float(np.clip(share * (1 - share) / variance, 1.0, len(labels)))
+
+
+def _aalen_johansen(counts: Floats, bins: int) -> Floats:
+    """(b,) incidence at the end of the last bin from counts (b, K at risk, then K of each outcome).
+
+    A bin that nobody entered has hazard 0, as in ``training.models.curves.base_curve``.
+    """
+    at_risk = np.maximum(counts[:, :bins], 1e-300)
+    hazards = counts[:, bins:].reshape(len(counts), -1, bins) / at_risk[:, None, :]
+    survival = np.cumprod(1.0 - hazards.sum(axis=1), axis=1)
+    entering = np.concatenate([np.ones((len(counts), 1)), survival[:, :-1]], axis=1)
+    incidence: Floats = (entering * hazards[:, 0]).sum(axis=1)
+    return incidence
 
 
 def effective(hit: Bools, entities: Sequence[str]) -> float:

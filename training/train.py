@@ -168,10 +168,8 @@ def _receipts(teaching: Teaching, learned: Learned, judgement: Judgement) -> Rec
     entities = teaching.entities(rows)
     judged = Past(judgement.scores, judgement.hit, entities, teaching.cutoffs(rows))
     labels = teaching.labels(newest.train_rows, newest.train_end)
-    matured = newest.train_rows[labels.matured]
-    rate = base_rate(
-        labels.hit[labels.matured], teaching.entities(matured), judgement.hit, entities
-    )
+    taught = teaching.entities(newest.train_rows)
+    rate = base_rate(labels, taught, judgement.hit, entities, judgement.scores)
     return receipts(Past.join([learned.past, judged]), rate, teaching.question.flat)
 
 
@@ -233,8 +231,9 @@ def _run(
 
 
 def _shift_note(bundle: Bundle) -> list[str]:
+    """Whether the base rate holds; a table without dates was divided by chance and cannot say."""
     rate = bundle.receipts.base_rate
-    return [] if rate is None else [rate.sentence]
+    return [] if rate is None or bundle.question["flat"] else [rate.sentence]
 
 
 def _explained(

@@ -1,7 +1,8 @@
 """A stated base rate instead of the one in training: the whole curve is shifted, coherently.
 
 Where only the base rate has changed, Bayes' rule multiplies the odds of every score by the same
-number (Saerens, Latinne & Decaestecker 2002): logit F' = logit F + logit(stated) - logit(training).
+number (Saerens, Latinne & Decaestecker 2002): logit F' = logit F + logit(stated) - logit(expected),
+where ``expected`` is the rate that the model itself expects: its mean score of the newest period.
 The curve follows: one number d a record is added to the scored outcome's margin in every bin, so
 that F_1(H) has the wanted odds. Hazards stay hazards: the curve still rises, and all outcomes and
 "open" still sum to 1. With one bin d is the shift itself.
@@ -21,12 +22,12 @@ STEPS = 200
 """Halvings and doublings at most: an interval of doubles is used up long before."""
 
 
-def log_odds_shift(stated: float, training: float) -> float:
-    """logit(stated) - logit(training); ValueError unless both lie strictly between 0 and 1."""
-    for name, rate in (("stated prior", stated), ("training base rate", training)):
+def log_odds_shift(stated: float, expected: float) -> float:
+    """logit(stated) - logit(expected); ValueError unless both lie strictly between 0 and 1."""
+    for name, rate in (("stated prior", stated), ("expected base rate", expected)):
         if not 0 < rate < 1:
             raise ValueError(f"the {name} must lie strictly between 0 and 1, got {rate}")
-    return math.log(stated) - math.log1p(-stated) - math.log(training) + math.log1p(-training)
+    return math.log(stated) - math.log1p(-stated) - math.log(expected) + math.log1p(-expected)
 
 
 def shifted(margins: Floats, shift: float) -> Floats:

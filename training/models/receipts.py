@@ -61,8 +61,11 @@ class Band:
 class BaseRate:
     """Share of snapshots with the outcome by the horizon: in training and in the newest period.
 
+    training   the incidence among all of them, those still open included: what the model learned
     low, high  95 % interval of newest - training, by entities; ``training.receipts`` has the rule
-    n_training, n_newest  matured snapshots on either side
+    n_training, n_newest  snapshots on either side
+    expected   mean score of the newest period: the rate that the model itself expects lately, and
+               what a stated prior takes the place of
     """
 
     training: float
@@ -71,6 +74,7 @@ class BaseRate:
     high: float
     n_training: int
     n_newest: int
+    expected: float
 
     @property
     def differs(self) -> bool:
@@ -85,13 +89,19 @@ class BaseRate:
         if not self.differs:
             return f"The base rate holds: {rates} ({span})."
         return (
-            f"The base rate has shifted: {rates} ({span}). State a prior to correct the "
-            f"probabilities, or train again when more of the new period has matured."
+            f"The base rate has shifted: {rates} ({span}); the model expected "
+            f"{self.expected:.1%}. State a prior to correct the probabilities, or train again "
+            f"when more of the new period has matured."
         )
 
     def to_answer(self) -> dict[str, Any]:
         """What an answer says of it."""
-        return {"training": self.training, "newest": self.newest, "differs": self.differs}
+        return {
+            "training": self.training,
+            "newest": self.newest,
+            "expected": self.expected,
+            "differs": self.differs,
+        }
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class Receipts:
     """What a bundle knows of its own past.
 
     bands         by rising score; none where no past score has matured
-    base_rate     None where training or newest period has no matured snapshot
+    base_rate     None where nothing was observed in training or in the newest period
     since, until  ISO instants of the first and the last snapshot; "" for a flat table
     """
 
