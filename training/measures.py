@@ -169,11 +169,29 @@ def recalibrate(y: Bools, p: Floats) -> tuple[float, float]:
         step = newton_step(sums[:2], sums[2:])
         if not np.isfinite(step).all() or np.abs(theta + step).max() > 1e3:
             break
-        # Halved when far: a full step from a flat region overshoots.
-        theta = theta + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
+        theta = theta + step * _length(y, z, theta, step)
         if np.abs(step).max() < 1e-9:
             return float(theta[0]), float(theta[1])
     return float("nan"), float("nan")
+
+
+def _length(y: Bools, z: Floats, theta: Floats, step: Floats) -> float:
+    """The part of a Newton step that does not lower the likelihood.
+
+    From a flat region a full step overshoots, and then overshoots back: for overconfident scores
+    the two alternate for ever. The likelihood is concave, so halving always ends.
+    """
+    length, before = min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12)), _fit(y, z, theta)
+    lowest = before - 1e-12 * abs(before)  # at the top the sums differ by rounding alone
+    while length > 1e-9 and _fit(y, z, theta + length * step) < lowest:
+        length /= 2
+    return length
+
+
+def _fit(y: Bools, z: Floats, theta: Floats) -> float:
+    """Log likelihood of the recalibration."""
+    margin = theta[0] + theta[1] * z
+    return -float(np.logaddexp(0.0, np.where(y, -margin, margin)).sum())
 
 
 def newton_columns(y: Bools, z: Floats, intercept: float, slope: float) -> Floats:
