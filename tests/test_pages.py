@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages import numbers
-from pages.dates import date_axis, day_text, month_text
-from pages.page import Figure, Page, Section, Table, render
-from pages.plot import Key, Plot, apart
-from pages.rows import Line, Row, bars, intervals, waterfall
-from pages.scales import Axis, reach, ticks
-from pages.svg import clip, wrap
+from training.models.pages import numbers
+from training.models.pages.dates import date_axis, day_text, month_text
+from training.models.pages.page import Figure, Page, Section, Table, render
+from training.models.pages.plot import Key, Plot, apart
+from training.models.pages.rows import Line, Row, bars, intervals, waterfall
+from training.models.pages.scales import Axis, reach, ticks
+from training.models.pages.svg import clip, wrap
 
 finite = st.floats(-1e6, 1e6)
 NAN = math.nan

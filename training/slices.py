@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NAT, Bools, Floats, Instants, Ints
-from pages.numbers import rough
 from training import measures
 from training.measures import DRAWS, Ranked
+from training.models.pages.numbers import rough
 
 FEWEST = 30
 """Entities below which a part is not judged."""

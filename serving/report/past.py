@@ -8,16 +8,24 @@ from typing import Any
 
 from features.tables import DAY, NAT, Tables
 from features.view import Timeline
-from pages.dates import date_axis
-from pages.lanes import Event, Lane, timeline
-from pages.numbers import count, decimal, percent, points, signed, typeset, whole_percent
-from pages.page import Figure, Section, Table
-from pages.plot import Plot
-from pages.scales import Axis
 from serving.moves import Told, moved_since
 from serving.report.history import Happened, born, date
 from serving.report.score import fact
 from serving.scoring import Scorer
+from training.models.pages.dates import date_axis
+from training.models.pages.lanes import Event, Lane, timeline
+from training.models.pages.numbers import (
+    count,
+    decimal,
+    percent,
+    points,
+    signed,
+    typeset,
+    whole_percent,
+)
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.plot import Plot
+from training.models.pages.scales import Axis
 
 LOOKS = 16
 """Earlier instants at which the score is computed again, at most."""

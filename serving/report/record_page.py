@@ -9,13 +9,13 @@ from pathlib import Path
 from features.schema import TABLES
 from features.tables import DAY, NAT, Tables
 from features.view import Timeline
-from pages.numbers import count, percent, percents, typeset
-from pages.page import Page, render
 from serving.report.history import date, history, title
 from serving.report.past import before, story
 from serving.report.score import curve, fact, receipt, why
 from serving.scoring import Scored, Scorer
 from training.models import bundle as bundles
+from training.models.pages.numbers import count, percent, percents, typeset
+from training.models.pages.page import Page, render
 
 REASONS = 10
 """Reasons told one by one; the rest are one step."""

@@ -8,13 +8,21 @@ import numpy as np
 
 from features.schema import OUTCOMES
 from features.tables import DAY
-from pages.numbers import count, percent, percents, points, share_within, signed, whole_percent
-from pages.page import Figure, Section, Table
-from pages.plot import Key, Plot
-from pages.rows import Row, waterfall
-from pages.scales import Axis, reach
 from serving.report.history import date
 from serving.scoring import Scored, Scorer
+from training.models.pages.numbers import (
+    count,
+    percent,
+    percents,
+    points,
+    share_within,
+    signed,
+    whole_percent,
+)
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.plot import Key, Plot
+from training.models.pages.rows import Row, waterfall
+from training.models.pages.scales import Axis, reach
 
 
 def curve(scorer: Scorer, scored: Scored) -> Section:

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pages.numbers import (
+from training.gains import gains_beside, gains_table
+from training.judge import BASE, MODEL
+from training.models.grades import grade
+from training.models.pages.numbers import (
     UNKNOWN,
     count,
     decimal,
@@ -21,13 +24,10 @@ from pages.numbers import (
     whole_percent,
     within,
 )
-from pages.page import Figure, Section, Table
-from pages.plot import Key, Plot
-from pages.rows import Line, Row, intervals
-from pages.scales import Axis, reach
-from training.gains import gains_beside, gains_table
-from training.judge import BASE, MODEL
-from training.models.grades import grade
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.plot import Key, Plot
+from training.models.pages.rows import Line, Row, intervals
+from training.models.pages.scales import Axis, reach
 from training.report.subject import Subject
 from training.slices import by_part
 

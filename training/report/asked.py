@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from features.tables import Ints, instant_text, micros
-from pages.numbers import count, many, percent, typeset
-from pages.page import Section, Table
+from training.models.pages.numbers import count, many, percent, typeset
+from training.models.pages.page import Section, Table
 from training.questions import label
 from training.report.subject import Subject, column_name
 from training.slices import FEWEST

@@ -9,12 +9,21 @@ import pandas as pd
 
 from features.frame import FeatureSpec
 from features.tables import Floats
-from pages.numbers import compact, count, decimal, percent, rough, signed, span, whole_percent
-from pages.page import Figure, Section, Table
-from pages.rows import Line, Row, bars, intervals
-from pages.scales import Axis, reach
-from pages.swarm import Strip, dependence, strips
 from training.drivers import by_value, by_word, importance, largest, ranks
+from training.models.pages.numbers import (
+    compact,
+    count,
+    decimal,
+    percent,
+    rough,
+    signed,
+    span,
+    whole_percent,
+)
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.rows import Line, Row, bars, intervals
+from training.models.pages.scales import Axis, reach
+from training.models.pages.swarm import Strip, dependence, strips
 from training.report.subject import Subject, group_name, name_of
 
 REASONS, STRIPS, CLOSE = 12, 8, 6

@@ -10,12 +10,21 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Coded
-from pages.numbers import count, decimal, many, percent, percents, points, span, typeset
-from pages.page import Figure, Section, Table
-from pages.rows import Line, Row, intervals
-from pages.scales import Axis, reach
-from pages.svg import clip
 from training.drivers import largest
+from training.models.pages.numbers import (
+    count,
+    decimal,
+    many,
+    percent,
+    percents,
+    points,
+    span,
+    typeset,
+)
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.rows import Line, Row, intervals
+from training.models.pages.scales import Axis, reach
+from training.models.pages.svg import clip
 from training.report.subject import Subject, name_of
 from training.slices import FEWEST, by_part, months, quarter_of_values, weaknesses
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pages.numbers import count, decimal, percent, percents, span
-from pages.page import Page, render
 from training.judge import BASE
+from training.models.pages.numbers import count, decimal, percent, percents, span
+from training.models.pages.page import Page, render
 from training.report.accuracy import probabilities, telling_apart, verdict
 from training.report.asked import asked, unknown
 from training.report.causes import drivers

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from features.tables import micros
-from pages.dates import date_axis
-from pages.numbers import count, percent, percents, points, typeset, whole_percent
-from pages.page import Figure, Section, Table
-from pages.plot import Key, Plot
-from pages.scales import Axis
+from training.models.pages.dates import date_axis
+from training.models.pages.numbers import count, percent, percents, points, typeset, whole_percent
+from training.models.pages.page import Figure, Section, Table
+from training.models.pages.plot import Key, Plot
+from training.models.pages.scales import Axis
 from training.questions import label
 from training.report.subject import Subject
 from training.slices import by_part, month_middle, months, rates

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pages.plot import Plot
-from pages.scales import Axis
-from pages.svg import LETTER, WIDTH, Drawing, clip
+from training.models.pages.plot import Plot
+from training.models.pages.scales import Axis
+from training.models.pages.svg import LETTER, WIDTH, Drawing, clip
 
 STRIP, FOOT, EDGE = 54.0, 38.0, 6.0
 SHADES = 5

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pages.scales import Axis
-from pages.svg import LETTER, WIDTH, Drawing, clip
+from training.models.pages.scales import Axis
+from training.models.pages.svg import LETTER, WIDTH, Drawing, clip
 
 ROW, TOP, FOOT = 38.0, 6.0, 38.0
 EDGE = 6.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pages.scales import Axis
-from pages.svg import LETTER, WIDTH, Drawing, clip
+from training.models.pages.scales import Axis
+from training.models.pages.svg import LETTER, WIDTH, Drawing, clip
 
 LANE, FOOT, EDGE = 40.0, 38.0, 8.0
 

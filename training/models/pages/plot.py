@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pages.scales import Axis
-from pages.svg import LETTER, WIDTH, Drawing
+from training.models.pages.scales import Axis
+from training.models.pages.svg import LETTER, WIDTH, Drawing
 
 LEFT, RIGHT, BOTTOM = 44.0, 10.0, 40.0
 LINE = 16.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.scales import Axis
+from training.models.pages.scales import Axis
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

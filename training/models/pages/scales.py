@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pages.numbers import compact
+from training.models.pages.numbers import compact
 
 Format = Callable[[float], str]
 
