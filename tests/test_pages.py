@@ -16,7 +16,7 @@ from training.models.pages.dates import date_axis, day_text, month_text
 from training.models.pages.page import Figure, Page, Section, Table, render
 from training.models.pages.plot import Key, Plot, apart
 from training.models.pages.rows import Line, Row, bars, intervals, waterfall
-from training.models.pages.scales import Axis, reach, ticks
+from training.models.pages.scales import Axis, places_of, reach, ticks
 from training.models.pages.svg import clip, wrap
 
 finite = st.floats(-1e6, 1e6)
@@ -29,6 +29,12 @@ NAN = math.nan
         (numbers.percent(0.265), "26\u00a0%"),
         (numbers.percent(0.0265), "2.6\u00a0%"),
         (numbers.percent(0.0), "0\u00a0%"),
+        (numbers.whole_percent(0.0005), "0.05\u00a0%"),
+        (numbers.whole_percent(0.3), "30\u00a0%"),
+        (numbers.rough(0.11111), "0.111"),
+        (numbers.rough(3921.4), "3,921"),
+        (numbers.rough(9.0), "9"),
+        (numbers.many(1, "column"), "1 column"),
         (numbers.percent(NAN), "–"),
         (numbers.decimal(-0.004, 2), "0.00"),
         (numbers.decimal(-1234.5, 1), "−1,234.5"),
@@ -84,6 +90,7 @@ def test_labels_are_pushed_apart_and_keep_their_order(places: list[float]) -> No
 def test_an_axis_of_one_value_puts_it_in_the_middle() -> None:
     assert Axis("", 3, 3).scale(0, 10)(3) == 5
     assert Axis("", 0, 2).scale(10, 0)(0.5) == 7.5
+    assert [places_of(ticks(0, top)) for top in (0.2, 0.5, 3, 50)] == [2, 1, 0, 0]
     axis = reach([NAN, 1, 3], floor=0)
     assert axis.low == 0 and axis.high > 3
 

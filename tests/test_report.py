@@ -125,7 +125,16 @@ def test_effects_are_summed_by_reason_and_shown_by_value() -> None:
     few = drivers.by_value(np.array([0.0, 1.0, 1.0, np.nan]), np.array([1.0, 2.0, 4.0, 9.0]))
     assert few["effect"].tolist() == [1.0, 3.0, 9.0] and few["n"].tolist() == [1, 2, 1]
     words = drivers.by_word(np.array([1.0, 0.0, np.nan]), np.array([1.0, 2.0, 3.0]), ["web"])
-    assert words["word"].tolist() == ["missing", "all others", "web"]
+    assert words["word"].tolist() == ["missing", drivers.RARE, "web"]
+
+
+def test_the_words_shown_are_those_met_most() -> None:
+    """A word frequent in training and absent since is not in the way of those that are met."""
+    values = np.repeat(np.arange(3.0, 13.0), np.arange(1, 11))
+    words = [f"w{i}" for i in range(1, 13)]
+    table = drivers.by_word(values, values / 10, words).set_index("word")
+    assert set(table.index) == {*words[4:], "all others"}
+    assert table.loc["all others", "n"] == 3 and table["n"].sum() == len(values)
 
 
 class _Read(HTMLParser):

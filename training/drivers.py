@@ -15,6 +15,8 @@ from training.models.reasons import merge
 LEVELS = 8
 """Words of a category shown one by one."""
 
+RARE = "rare or new words"
+
 
 def importance(
     effects: Floats,
@@ -86,10 +88,13 @@ def by_value(values: Floats, effects: Floats, bins: int = 10) -> pd.DataFrame:
 def by_word(values: Floats, effects: Floats, words: Sequence[str]) -> pd.DataFrame:
     """Effect of a category by its word: word, effect (mean), low, high (middle 80 %), n.
 
-    values: codes of ``Encoding.matrix`` (1 is ``words[0]``, 0 other words, NaN missing). The most
-    frequent ``LEVELS`` words have their own rows, by falling effect; the rest stand together.
+    values: codes of ``Encoding.matrix`` (1 is ``words[0]``, NaN missing; 0 is a word too rare or
+    never seen in training: ``RARE``). The ``LEVELS`` words most frequent here have their own rows,
+    by falling effect; the rest stand together.
     """
-    named = {i + 1.0: word for i, word in enumerate(words[:LEVELS])}
+    codes, counts = np.unique(values[values > 0], return_counts=True)
+    first = codes[np.argsort(-counts, kind="stable")][:LEVELS]
+    named = {c: words[int(c) - 1] for c in first.tolist()} | {0.0: RARE}
     said = ["missing" if np.isnan(v) else named.get(v, "all others") for v in np.asarray(values)]
     rows = []
     for word in dict.fromkeys(said):

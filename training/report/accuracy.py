@@ -81,7 +81,8 @@ def _gains_over(subject: Subject) -> Figure:
         for c in found
     ]
     # a hopeless baseline would squeeze the close ones together: it goes off the paper
-    most = 2 * max((r.high for r, c in zip(rows, found, strict=True) if c.against == BASE))
+    base = next(c.log_loss for c in found if c.against == BASE)
+    most = 2 * max(abs(base.low), abs(base.high))
     ends = reach([0.0, *(min(v, most) for r in rows for v in (r.value, r.low, r.high))])
     axis = Axis("gain in log loss, nats a row; right of 0 the model is better", ends.low, ends.high)
     table = Table(
@@ -139,6 +140,8 @@ def telling_apart(subject: Subject) -> Section:
         f"one first {share_within(auc.value, auc.low, auc.high)} of the time (the AUC); "
         f"a coin does so half the time."
     )
+    if np.ptp(judgement.scores) == 0:
+        said = "Every row has the same score: nothing is put first."
     return Section(
         "order",
         "Does it put the right ones first?",

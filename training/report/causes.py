@@ -22,7 +22,7 @@ from training.models.pages.numbers import (
 )
 from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Line, Row, bars, intervals
-from training.models.pages.scales import Axis, reach
+from training.models.pages.scales import Axis, places_of, reach
 from training.models.pages.swarm import Strip, dependence, strips
 from training.report.subject import Subject, group_name, name_of
 
@@ -186,6 +186,7 @@ def _numbers(subject: Subject, spec: FeatureSpec, values: Floats, effects: Float
     text = whole_percent if unit == "share" else compact
     say = percent if unit == "share" else rough
     ends = reach([0.0, *effects[drawn].tolist(), *known["effect"]])
+    places = places_of(ends.marks())
     middle = [
         (v, e) for v, e in zip(known["value"], known["effect"], strict=True) if low <= v <= high
     ]
@@ -198,7 +199,7 @@ def _numbers(subject: Subject, spec: FeatureSpec, values: Floats, effects: Float
         effects[drawn].tolist(),
         middle,
         Axis(unit or "value", float(low), float(high), text),
-        Axis(UNIT, ends.low, ends.high, lambda v: signed(v, 1)),
+        Axis(UNIT, ends.low, ends.high, lambda v: signed(v, places)),
         f"close-{spec.name}",
         title,
         said,

@@ -48,8 +48,9 @@ def percent(share: float, places: int | None = None) -> str:
 
 
 def whole_percent(share: float) -> str:
-    """A share on an axis: decimals only where the tick has them."""
-    return percent(share, 0 if abs(100 * share - round(100 * share)) < 1e-9 else 1)
+    """A share on an axis: as many decimals, up to three, as the tick has."""
+    exact = (p for p in range(3) if abs(100 * share - round(100 * share, p)) < 1e-9)
+    return percent(share, next(exact, 3))
 
 
 def signed(value: float, places: int = 2) -> str:

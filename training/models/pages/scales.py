@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from training.models.pages.numbers import compact
 
@@ -20,6 +21,12 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def places_of(at: Sequence[float]) -> int:
+    """Decimals that tell the ticks apart."""
+    step = min((b - a for a, b in pairwise(at)), default=1.0)
+    return max(0, math.ceil(-math.log10(step) - 1e-9)) if step > 0 else 0
 
 
 @dataclass(frozen=True)
