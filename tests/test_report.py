@@ -215,6 +215,19 @@ def test_what_is_not_known_is_said() -> None:
     assert "No leak audit was made" in leaks.paragraphs[0]
 
 
+def test_what_is_alike_is_said_once_and_what_does_nothing_is_not_drawn() -> None:
+    columns = ["column", "colour", "check", "sentence", "what_to_do"]
+    rows = [(f"deals.c{i}", "grey", "nothing found", "No feature reads it.", "") for i in range(3)]
+    rows.append(("deals.stage", "red", "filled for one class", "It tells.", "leave it out."))
+    of = subject()
+    silent = replace(of, effects=of.effects * 0, findings=pd.DataFrame(rows, columns=columns))
+    sections = {s.anchor: s for s in page_of(silent).sections}
+    table = sections["leaks"].tables[0]
+    assert [row[1] for row in table.rows] == ["deals.stage", "deals.c0, deals.c1, deals.c2"]
+    assert table.marked == {0} and "Leave it out." in table.rows[0][3]
+    assert "Nothing does" in sections["drivers"].paragraphs[0] and not sections["drivers"].figures
+
+
 def test_words_of_the_data_cannot_become_markup() -> None:
     html = model_page(subject())
     assert "<b>pro" not in html and "&lt;b&gt;pro &amp; co&lt;/b&gt;" in html

@@ -24,7 +24,7 @@ from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Line, Row, bars, intervals
 from training.models.pages.scales import Axis, places_of, reach
 from training.models.pages.swarm import Strip, dependence, strips
-from training.report.subject import Subject, group_name, name_of
+from training.report.subject import Subject, group_name, name_of, word_of
 
 REASONS, STRIPS, CLOSE = 12, 8, 6
 """How many reasons, features in the summary, and features looked at closely."""
@@ -43,17 +43,16 @@ def drivers(subject: Subject) -> Section:
         f"up to its score. They are measured in log-odds: +0.7 doubles the odds, −0.7 halves them. "
         f"An average row has no effects and a score of {percent(subject.bundle.baseline, 1)}."
     )
-    figures = [_importance(subject)]
     top = largest(subject.effects, STRIPS)
-    if top:
-        figures.append(_summary(subject, top))
-    figures += [_close(subject, f) for f in top[:CLOSE]]
+    figures = [_importance(subject), _summary(subject, top)] if top else []
+    if not top:
+        said = "Nothing does: no fact moves a score, and every row gets the same."
     return Section(
         "drivers",
         "What drives the model",
         "Which facts move the scores, by how much, and which way?",
         paragraphs=[said],
-        figures=figures,
+        figures=[*figures, *(_close(subject, f) for f in top[:CLOSE])],
     )
 
 
@@ -138,7 +137,7 @@ def _close(subject: Subject, f: int) -> Figure:
     spec, values, effects = subject.ordered[f], subject.values[:, f], subject.effects[:, f]
     words = subject.bundle.model.encoding.levels.get(spec.name)
     if words is not None:
-        return _words(spec, by_word(values, effects, words))
+        return _words(spec, by_word(values, effects, [word_of(spec, w) for w in words]))
     if spec.unit == "yes = 1":
         said = np.where(np.isnan(values), np.nan, np.where(values == 1, 1.0, 2.0))
         return _words(spec, by_word(said, effects, ["yes", "no"]))

@@ -25,7 +25,7 @@ from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Line, Row, intervals
 from training.models.pages.scales import Axis, reach
 from training.models.pages.svg import clip
-from training.report.subject import Subject, name_of
+from training.report.subject import Subject, name_of, word_of
 from training.slices import FEWEST, by_part, months, quarter_of_values, weaknesses
 
 COLUMNS = 10
@@ -55,8 +55,12 @@ def leaks(subject: Subject) -> Section:
     told.sort(key=lambda f: rank.get(f["colour"], len(rank)))
     counts = Counter(str(f["colour"]) for f in told)
     said = ", ".join(f"{n} {colour}" for colour, n in counts.items()) or "none"
-    rows = [[_mark(f, accepted), str(f["column"]), str(f["check"]), _advice(f)] for f in told]
-    red = frozenset(i for i, f in enumerate(told) if f["colour"] == "red")
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for f in told:
+        same = _mark(f, accepted), str(f["check"]), _advice(f)
+        alike.setdefault(same, []).append(str(f["column"]))
+    rows = [[mark, ", ".join(c), check, seen] for (mark, check, seen), c in alike.items()]
+    red = frozenset(i for i, row in enumerate(rows) if row[0].startswith("red"))
     table = Table(["Finding", "Column", "Check", "What was seen"], rows, words=4, marked=red)
     return Section(
         "leaks",
@@ -191,10 +195,11 @@ def _partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
     for f in chosen:
         column = teaching.features.columns[specs[f].name]
         if isinstance(column, Coded):
-            found.append((name_of(specs[f]), column.take(rows).words()))
+            words = [w and word_of(specs[f], w) for w in column.take(rows).words()]
+            found.append((name_of(specs[f]), words))
         elif specs[f].unit == "yes = 1":
-            words = {1.0: "yes", 0.0: "no"}
-            found.append((name_of(specs[f]), [words.get(v) for v in column[rows].tolist()]))
+            answers = {1.0: "yes", 0.0: "no"}
+            found.append((name_of(specs[f]), [answers.get(v) for v in column[rows].tolist()]))
         else:
             found.append((name_of(specs[f]), quarter_of_values(column[rows])))
     if not teaching.question.flat:

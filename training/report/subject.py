@@ -13,6 +13,7 @@ from features.tables import Floats, Ints
 from training.judge import BASE, MODEL, Judgement
 from training.measures import Estimate
 from training.models.bundle import Bundle
+from training.models.pages.dates import MONTHS
 from training.teaching import Teaching
 
 ASKED = {
@@ -111,6 +112,11 @@ def name_of(spec: FeatureSpec) -> str:
     for pattern, shorter in _SHORTER:
         words = pattern.sub(shorter, words)
     return words[:1].upper() + words[1:]
+
+
+def word_of(spec: FeatureSpec, word: str) -> str:
+    """A category's word as people say it: "07" of the calendar month is Jul."""
+    return MONTHS[int(word) - 1] if spec.name == "month" and word.isdigit() else word
 
 
 def group_name(group: str, members: Sequence[FeatureSpec]) -> str:

@@ -76,6 +76,8 @@ def percents(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNKNOWN
     places = 1 if 0 < abs(high - low) < 0.02 else 0
+    if low == high:
+        return percent(low)
     return f"{decimal(100 * low, places)} to {decimal(100 * high, places)}{SPACE}%"
 
 
