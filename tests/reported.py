@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.frames import from_frames
-from features.tables import CustomField, Meta, Tables
+from features.tables import Bools, CustomField, Ints, Meta, Tables
 from tests.bundles import made_bundle
 from training.config import Config
 from training.evaluate import compare, reliability, scoreboard
@@ -55,29 +56,37 @@ def tables(dated: bool) -> Tables:
     return from_frames({"accounts": frame}, meta)
 
 
-def _judgement(teaching: Teaching) -> Judgement:
-    newest = teaching.split.newest
-    rows = newest.valid_rows
-    labels, entities = teaching.labels(rows, newest.valid_end), teaching.entities(rows)
+def judged(teaching: Teaching, rows: Ints, hit: Bools | None = None) -> dict[str, Any]:
+    """What a judgement of ``rows`` holds, by fixed scores; ``hit`` in place of what happened."""
+    labels, entities = (
+        teaching.labels(rows, teaching.split.newest.valid_end),
+        teaching.entities(rows),
+    )
     at = teaching.encoding.names.index("custom_visits")
     visits = np.nan_to_num(teaching.X[rows, at], nan=15.0)
-    hit, scores = labels.hit, np.round(1 / (1 + np.exp(0.9 + 0.09 * visits)), 3)
+    scores = np.round(1 / (1 + np.exp(0.9 + 0.09 * visits)), 3)
+    hit = labels.hit if hit is None else hit
     others = {
         "base rate": np.full(len(rows), 0.12),
         "naive Bayes": np.clip(scores * 2.5, 0.001, 0.999),
         "logistic": np.clip(scores + 0.02, 0, 1),
     }
-    board = scoreboard(hit, {MODEL: scores, **others}, entities, 0.12)
-    found = [compare(hit, scores, p, entities, name) for name, p in others.items()]
     bins = teaching.question.bins
     curves = scores[:, None] * np.linspace(1 / bins, 1, bins)[None, :]
-    curve = curve_table(
-        curves, labels, entities, teaching.question.edges, np.linspace(0.12 / bins, 0.12, bins)
-    )
-    table = reliability(hit, scores, entities, 5)
-    missing = {"recency sort": "no column to sort by"}
-    said = verdict(found[0], found[1:])
-    return Judgement(said, board, curve, table, found, missing, rows, scores, hit, others)
+    base = np.linspace(0.12 / bins, 0.12, bins)
+    found = [compare(hit, scores, p, entities, name) for name, p in others.items()]
+    return {
+        "verdict": verdict(found[0], found[1:]),
+        "board": scoreboard(hit, {MODEL: scores, **others}, entities, 0.12),
+        "curve": curve_table(curves, labels, entities, teaching.question.edges, base),
+        "reliability": reliability(hit, scores, entities, 5),
+        "comparisons": found,
+        "missing": {"recency sort": "no column to sort by"},
+        "rows": rows,
+        "scores": scores,
+        "hit": hit,
+        "others": others,
+    }
 
 
 @cache
@@ -85,7 +94,7 @@ def subject(dated: bool = False) -> Subject:
     """The subject of the report, flat or with dates."""
     made = tables(dated)
     teaching = teach(made, question_of("churn", made), Config(folds=2))
-    judgement = _judgement(teaching)
+    judgement = Judgement(**judged(teaching, teaching.split.newest.valid_rows))
     values = teaching.X[judgement.rows]
     encoding: Encoding = teaching.encoding
     effects = np.zeros(values.shape)

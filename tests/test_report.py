@@ -24,11 +24,12 @@ from serving.report.record_page import page_of as record_of
 from serving.report.record_page import page_of_any, record_page
 from serving.scoring import Scorer
 from tests.histories import START, history, seeds
-from tests.reported import subject
+from tests.reported import judged, subject
 from tests.scored import bundle_of
 from training import drivers, slices
 from training.evaluate import measure
 from training.gains import gains_beside, gains_table
+from training.judge import Judgement
 from training.measures import kept_inside
 from training.models import bundle as bundles
 from training.report.model_page import model_page, page_of
@@ -226,6 +227,18 @@ def test_what_is_alike_is_said_once_and_what_does_nothing_is_not_drawn() -> None
     assert [row[1] for row in table.rows] == ["deals.stage", "deals.c0, deals.c1, deals.c2"]
     assert table.marked == {0} and "Leave it out." in table.rows[0][3]
     assert "Nothing does" in sections["drivers"].paragraphs[0] and not sections["drivers"].figures
+
+
+@pytest.mark.parametrize("dated", [False, True])
+@pytest.mark.parametrize("hits", [0, 1, 8])
+def test_few_rows_or_one_class_still_make_a_page(dated: bool, hits: int) -> None:
+    """A report never stops a training: what eight rows cannot define is a dash."""
+    of = subject(dated)
+    judgement = Judgement(**judged(of.teaching, of.judgement.rows[:8], np.arange(8) < hits))
+    cut = {"rows": judgement.rows, "values": of.values[:8], "effects": of.effects[:8]}
+    few = replace(of, judgement=judgement, **cut)
+    assert len(page_of(few).sections) == 10
+    assert "nan" not in _text(model_page(few)).split()
 
 
 def test_words_of_the_data_cannot_become_markup() -> None:

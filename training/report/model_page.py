@@ -5,12 +5,14 @@ from __future__ import annotations
 from training.judge import BASE
 from training.models.pages.numbers import count, decimal, percent, percents, span
 from training.models.pages.page import Page, render
-from training.report.accuracy import probabilities, telling_apart, verdict
+from training.report.accuracy import probabilities, telling_apart
 from training.report.asked import asked, unknown
 from training.report.causes import drivers
-from training.report.doubts import leaks, receipts, weak
+from training.report.comparison import verdict
+from training.report.doubts import leaks, receipts
 from training.report.over_time import over_time
 from training.report.subject import Subject
+from training.report.weak import weak
 
 HEADLINES = {
     "better": "The scores beat everything easier",

@@ -32,7 +32,7 @@ def over_time(subject: Subject) -> Section:
             "number stands for the whole time."
         )
         return Section("time", title, asks, paragraphs=[said])
-    figures = [_months(subject)]
+    figures = _months(subject)
     if question.bins > 1:
         figures.append(_curve(subject))
     rate = subject.bundle.receipts.base_rate
@@ -57,35 +57,21 @@ def _history(subject: Subject) -> pd.DataFrame:
     return found.sort_values("part").reset_index(drop=True)
 
 
-def _months(subject: Subject) -> Figure:
-    judgement = subject.judgement
-    past = _history(subject)
-    newest = by_part(
-        judgement.hit,
-        judgement.scores,
-        subject.judged_entities,
-        months(subject.teaching.spine.cutoffs[judgement.rows]),
-        subject.rate,
-        FEWEST,
-        subject.seed,
-    )
-    newest = newest.sort_values("part").reset_index(drop=True)
+def _months(subject: Subject) -> list[Figure]:
+    """The months that have enough entities; none where no month has."""
+    past, newest = _history(subject), _newest(subject)
+    names = [*past["part"], *newest["part"]]
+    if not names:
+        return []
     high = float(np.nanmax([0.02, *past["high"], *newest["high"], *newest["predicted"]]))
-    axis = _month_axis([*past["part"], *newest["part"]])
-    plot = Plot(
-        axis,
-        Axis(
-            f"share of {subject.many} that {subject.did} {subject.by_when}",
-            0,
-            high * 1.05,
-            whole_percent,
-        ),
-        [
-            Key("plain", "before (taught with)", "dot"),
-            Key("seen", "newest (judged)", "dot"),
-            Key("model", "what the model said"),
-        ],
-    )
+    axis = _month_axis(names)
+    share = f"share of {subject.many} that {subject.did} {subject.by_when}"
+    keys = [
+        Key("plain", "before (taught with)", "dot"),
+        Key("seen", "newest (judged)", "dot"),
+        Key("model", "what the model said"),
+    ]
+    plot = Plot(axis, Axis(share, 0, high * 1.05, whole_percent), keys)
     plot.line([axis.low, axis.high], [subject.rate] * 2, "plain")
     for table, css in ((past, "plain"), (newest, "seen")):
         at = [month_middle(m) for m in table["part"]]
@@ -97,34 +83,31 @@ def _months(subject: Subject) -> Figure:
         f"By the month of the look. Dashed: the rate known when the model was taught, "
         f"{percent(subject.rate, 1)}. Months of fewer than {FEWEST} {subject.many} have no dot."
     )
-    rows = [
-        [
-            r["part"],
-            "before",
-            count(r["n"]),
-            percent(r["observed"], 1),
-            percents(r["low"], r["high"]),
-            "",
-        ]
-        for r in past.to_dict("records")
-    ]
-    rows += [
-        [
-            r["part"],
-            "newest",
-            count(r["n"]),
-            percent(r["observed"], 1),
-            percents(r["low"], r["high"]),
-            percent(r["predicted"], 1),
-        ]
-        for r in newest.to_dict("records")
-    ]
-    numbers = Table(
-        ["Month", "Period", "Rows", "Came true", "95 % interval", "Said"], rows, words=2
+    rows = [_row(r, "before", "") for r in past.to_dict("records")]
+    rows += [_row(r, "newest", percent(r["predicted"], 1)) for r in newest.to_dict("records")]
+    head = ["Month", "Period", "Rows", "Came true", "95 % interval", "Said"]
+    svg = plot.done("months", "Outcomes by month", said)
+    return [Figure("Outcomes by month", svg, said, Table(head, rows, words=2))]
+
+
+def _newest(subject: Subject) -> pd.DataFrame:
+    """Predicted and observed share by month of the judged looks."""
+    judgement = subject.judgement
+    found = by_part(
+        judgement.hit,
+        judgement.scores,
+        subject.judged_entities,
+        months(subject.teaching.spine.cutoffs[judgement.rows]),
+        subject.rate,
+        FEWEST,
+        subject.seed,
     )
-    return Figure(
-        "Outcomes by month", plot.done("months", "Outcomes by month", said), said, numbers
-    )
+    return found.sort_values("part").reset_index(drop=True)
+
+
+def _row(month: dict[Hashable, Any], period: str, said: str) -> list[str]:
+    observed = percent(month["observed"], 1), percents(month["low"], month["high"])
+    return [month["part"], period, count(month["n"]), *observed, said]
 
 
 def _hint(row: dict[Hashable, Any]) -> str:
