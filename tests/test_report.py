@@ -235,8 +235,13 @@ def test_few_rows_or_one_class_still_make_a_page(dated: bool, hits: int) -> None
     """A report never stops a training: what eight rows cannot define is a dash."""
     of = subject(dated)
     judgement = Judgement(**judged(of.teaching, of.judgement.rows[:8], np.arange(8) < hits))
-    cut = {"rows": judgement.rows, "values": of.values[:8], "effects": of.effects[:8]}
-    few = replace(of, judgement=judgement, **cut)
+    few = replace(
+        of,
+        judgement=judgement,
+        rows=judgement.rows,
+        values=of.values[:8],
+        effects=of.effects[:8],
+    )
     assert len(page_of(few).sections) == 10
     assert "nan" not in _text(model_page(few)).split()
 
