@@ -27,6 +27,7 @@ from training.models.receipts import Receipts
 from training.receipts import Past, base_rate, receipts
 from training.report.model_page import model_page
 from training.report.subject import Subject
+from training.report.weak import paired
 from training.runs import Run
 from training.teaching import Teaching, question_of, teach
 from training.threads import one_blas_thread
@@ -223,7 +224,7 @@ def _run(
         tags={"question": bundle.name, "word": judgement.verdict.word},
         mapping=mapping,
         notes=notes,
-        tables=tables,
+        tables=tables | {"comparisons_by_part": paired(subject)},
         figures=figures,
         model=MODEL,
         report=model_page(subject),

@@ -15,12 +15,14 @@ from training.models.pages.numbers import (
     many,
     percent,
     points,
+    signed,
     span,
 )
 from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Line, Row, intervals
 from training.models.pages.scales import Axis, reach
 from training.models.pages.svg import clip
+from training.paired import paired_gains
 from training.report.subject import Subject, name_of, word_of
 from training.slices import FEWEST, by_part, months, quarter_of_values, weaknesses
 
@@ -59,9 +61,47 @@ def weak(subject: Subject) -> Section:
         asks,
         paragraphs=[said],
         figures=[_weak_figure(found, numbers, whole)] if len(found) else [],
-        tables=[] if len(found) or table.empty else [numbers],
+        tables=[*([] if len(found) or table.empty else [numbers]), *_beside(subject)],
         after=_after(found),
     )
+
+
+def paired(subject: Subject) -> pd.DataFrame:
+    """``paired_gains`` over every baseline, by the columns looked at and by month."""
+    judgement = subject.judgement
+    return paired_gains(
+        judgement.hit,
+        judgement.scores,
+        judgement.others,
+        subject.judged_entities,
+        partings(subject),
+        subject.seed,
+    )
+
+
+def _beside(subject: Subject) -> list[Table]:
+    """The paired gains by month, and by the column that matters most, as they are read."""
+    gains = paired(subject)
+    shown = list(dict.fromkeys(gains["column"]))
+    tables = []
+    for column in dict.fromkeys([*shown[-1:], *shown[:1]]):
+        here = gains[gains["column"] == column]
+        names = list(dict.fromkeys(here["against"]))
+        cells = [
+            [
+                part,
+                count(rows["entities"].iloc[0]),
+                *(
+                    f"{signed(g, 3)}\n{span(lo, hi, 3)}"
+                    for g, lo, hi in rows[["gain", "low", "high"]].itertuples(index=False)
+                ),
+            ]
+            for part, rows in here.groupby("part", sort=False)
+        ]
+        caption = f"Gain over each easier way by {column.lower()}, nats of log loss a row, paired"
+        head = ["Part", subject.many.capitalize(), *(f"over {n}" for n in names)]
+        tables.append(Table(head, cells, caption=caption))
+    return tables
 
 
 def _after(found: pd.DataFrame) -> list[str]:
@@ -74,7 +114,7 @@ def segments(subject: Subject) -> pd.DataFrame:
     """``slices.by_part`` of every column looked at, with ``column`` first."""
     judgement = subject.judgement
     tables = []
-    for column, parts in _partings(subject):
+    for column, parts in partings(subject):
         found = by_part(
             judgement.hit,
             judgement.scores,
@@ -95,7 +135,7 @@ def segments(subject: Subject) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).drop_duplicates(["n", "outcomes", "predicted"])
 
 
-def _partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
+def partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
     """Columns and the part of each judged row: categories, numbers by quarter, owner, month."""
     teaching, rows = subject.teaching, subject.judgement.rows
     specs = subject.ordered
