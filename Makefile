@@ -11,7 +11,8 @@ READY := $(VENV)/.ready
 
 SIZE ?= small
 SEED ?= 7
-NAME ?= $(if $(MAPPING),$(notdir $(patsubst %/,%,$(dir $(MAPPING)))),company)
+# a data set is kept under its mapping's folder, or under the preset's name
+NAME ?= $(if $(findstring /,$(MAPPING)),$(notdir $(patsubst %/,%,$(dir $(MAPPING)))),$(basename $(MAPPING)))
 SET ?= data/$(NAME)
 PORT ?= 3000
 TRIALS ?=
@@ -37,11 +38,16 @@ demo: $(READY) ## demo CRM -> ingest -> train -> promote -> serve -> one explain
 	@$(RUN) -m training train --data $(DEMO)/canonical --promote --trials $(or $(TRIALS),8)
 	@$(RUN) -m serving request --data $(DEMO)/canonical
 
+GIVEN = @test -n "$(DATA)" -a -n "$(MAPPING)" || \
+  { echo "usage: make $@ DATA=export MAPPING=hubspot|salesforce|file.toml" >&2; exit 2; }
+
 features: $(READY) ## ingest DATA with MAPPING (file or preset) and write its features as Parquet
+	$(GIVEN)
 	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
 	@$(RUN) -m features build --data $(SET)/canonical --out $(SET)/features
 
 train: $(READY) ## ingest DATA with MAPPING, train, register, promote what is better
+	$(GIVEN)
 	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
 	@$(RUN) -m training train --data $(SET)/canonical --promote $(if $(TRIALS),--trials $(TRIALS))
 

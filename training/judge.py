@@ -109,7 +109,7 @@ def _others(
         why = "no training row had its whole horizon observed before the newest period"
         return scores, {"direct classifiers": why}, base
     known = teaching.encoding.names, teaching.encoding.categorical
-    made = [b for b in baselines(*known, config.seed) if b.name != BASE]
+    made = baselines(*known, config.seed)
     X, hit = teaching.X[newest.train_rows][matured], labels.hit[matured]
     others, missing = predict_all(made, X, hit, teaching.X[rows])
     return scores | others, missing, base

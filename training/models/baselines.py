@@ -1,4 +1,4 @@
-"""What the learner must beat: base rate, recency sort, naive Bayes, logistic, plain LightGBM.
+"""What the learner must beat beside the base rate: recency sort, naive Bayes, logistic, LightGBM.
 
 Each is a direct classifier of "the scored outcome within the horizon", taught on matured rows only
 (``Labels.matured`` against ``Labels.hit``), on the same matrix as the learner: numbers with NaN
@@ -17,7 +17,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from features.tables import Bools, Floats
 from training.models.logistic import Logistic
-from training.models.matured import NotAvailableError, base_rate, both_kinds, taught
+from training.models.matured import NotAvailableError, base_rate, both_kinds
 from training.models.naive_bayes import NaiveBayes
 
 RECENCY = ("days_since_activity", "days_since_account_activity", "days_since_usage")
@@ -42,7 +42,6 @@ class Baseline(Protocol):
 def baselines(names: Sequence[str], categorical: Sequence[int], seed: int) -> list[Baseline]:
     """All of them, for a matrix whose F columns have these names and these category positions."""
     return [
-        BaseRate(),
         RecencySort(names),
         NaiveBayes(categorical),
         Logistic(categorical, seed),
@@ -62,24 +61,6 @@ def predict_all(
         except NotAvailableError as why:
             missing[baseline.name] = str(why)
     return scores, missing
-
-
-@dataclass
-class BaseRate:
-    """Everyone gets the training rows' share of outcomes."""
-
-    name: str = "base rate"
-    rate: float = float("nan")
-
-    def fit(self, X: Floats, hit: Bools, weights: Floats | None = None) -> Self:
-        """See ``Baseline.fit``; one class only is fine."""
-        taught(X, hit, weights)
-        self.rate = base_rate(hit, weights)
-        return self
-
-    def predict(self, X: Floats) -> Floats:
-        """See ``Baseline.predict``."""
-        return np.full(len(X), self.rate)
 
 
 @dataclass
