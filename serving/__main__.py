@@ -101,10 +101,21 @@ def _score(chosen: argparse.Namespace) -> int:
     stated = chosen.as_of or tables.meta.as_of
     for name, folder in champions(chosen.root).items():
         bundle = bundles.read(folder)
+        _say_if_foreign(bundle, tables)
         out = chosen.out / f"{name}.parquet"
         n = score_all(bundle, tables, _cutoff(stated), out, progress=True, lang=chosen.lang)
         print(f"{name}: {n} {bundle.question['entity']} as of {stated or 'no date'} -> {out}")
     return 0
+
+
+def _say_if_foreign(bundle: Bundle, tables: Tables) -> None:
+    """Columns of the same name may mean something else in another export."""
+    learned, here = bundle.meta.mapping, tables.meta.mapping
+    if learned != here:
+        print(
+            f"note: {bundle.name} learned from data read with mapping {learned!r}, these were read "
+            f"with {here!r}; train on them before you trust the scores"
+        )
 
 
 def _cutoff(stated: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ def test_score_writes_a_file_for_every_champion(
     for name in champions:
         assert pq.read_table(tmp_path / "out" / f"{name}.parquet").num_rows > 0
         assert f"{name}.parquet" in said
+
+
+@pytest.mark.usefixtures("champions")
+@pytest.mark.parametrize("mapping", ["", "another company"])
+def test_data_of_another_mapping_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mapping: str
+) -> None:
+    """Columns of one name may mean two things: the models learned with META's mapping, ""."""
+    data.write(tmp_path / "data", _frames(history(8, size=30)), replace(META, mapping=mapping))
+    asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert serving.main([*asked, "--as-of", "2023-12-24T00:00:00Z"]) == 0
+    assert ("these were read with 'another company'" in capsys.readouterr().out) == bool(mapping)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
