@@ -12,7 +12,6 @@ from scipy.special import expit, log_expit, softmax
 
 from features.tables import Floats
 from training.models.curves import (
-    at_day,
     curve,
     entered,
     incidence,
@@ -66,21 +65,6 @@ def test_log_odds_stay_finite_where_the_score_rounds_to_one() -> None:
     margins[0, 1, 0] = 500.0
     assert incidence(margins)[0, -1, 0] == 1.0
     assert 499 < log_odds(margins)[0] < 501
-
-
-def test_between_bin_ends_the_curve_is_straight() -> None:
-    hit = np.array([[[0.1, 0.0], [0.3, 0.2]]])
-    edges = (10.0, 30.0)
-    expected = {0: [0, 0], 5: [0.05, 0], 10: [0.1, 0], 20: [0.2, 0.1]}
-    for day, by_then in expected.items():
-        np.testing.assert_allclose(at_day(hit, edges, day), np.array([by_then]), atol=1e-15)
-    np.testing.assert_array_equal(at_day(hit, edges, 30), hit[:, -1])
-
-
-@pytest.mark.parametrize("day", [-1.0, 30.1, float("nan")])
-def test_a_day_the_model_has_not_looked_at_is_an_error(day: float) -> None:
-    with pytest.raises(ValueError, match=r"between 0 and the horizon of 30.0 days"):
-        at_day(np.zeros((1, 2, 1)), (10.0, 30.0), day)
 
 
 def labels(event: list[int], event_bin: list[int], observed: list[int], bins: int) -> Labels:

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from features.tables import DAY, Floats
 from tests.learning import World, world
 from training.models.blend import LEAN, Blend, penalised
-from training.models.curves import at_day, incidence, log_odds, loss
+from training.models.curves import incidence, log_odds, loss
 from training.models.fitting import (
     Parts,
     Periods,
@@ -97,8 +97,6 @@ def test_margins_are_boosters_own_bin_by_bin() -> None:
 def test_the_curve_agrees_with_what_happened_on_new_rows() -> None:
     true = incidence(TEST.margins).mean(axis=0)
     np.testing.assert_allclose(MODEL.curve(TEST.X).mean(axis=0), true, atol=0.03)
-    by_20 = at_day(MODEL.curve(TEST.X), MODEL.edges, 20.0)
-    np.testing.assert_array_equal(by_20, MODEL.curve(TEST.X)[:, 1])
 
 
 def test_a_record_scores_and_explains_alike_alone_and_in_a_batch() -> None:

@@ -17,7 +17,7 @@ from training.models.pages.page import Figure, Page, Section, Table, render
 from training.models.pages.plot import Key, Plot, apart
 from training.models.pages.rows import Line, Row, bars, intervals, waterfall
 from training.models.pages.scales import Axis, places_of, reach, ticks
-from training.models.pages.svg import clip, wrap
+from training.models.pages.svg import clip
 
 finite = st.floats(-1e6, 1e6)
 NAN = math.nan
@@ -95,10 +95,9 @@ def test_an_axis_of_one_value_puts_it_in_the_middle() -> None:
     assert axis.low == 0 and axis.high > 3
 
 
-def test_words_are_cut_and_wrapped_to_a_width() -> None:
+def test_words_are_cut_to_a_width() -> None:
     assert clip("short", 100) == "short"
     assert clip("a very long name indeed", 70).endswith("…")
-    assert wrap("one two three", 50, 7) == ["one two", "three"]
 
 
 def _drawn(svg: str) -> ElementTree.Element:

@@ -8,7 +8,6 @@ Data*, 2016, chapter 8). With K = J = 1 it is the logistic model.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -77,23 +76,6 @@ def incidence(margins: Floats) -> Floats:
 def survival(margins: Floats) -> Floats:
     """(n, K) probability of being open still at the end of each bin, from margins (n, K, J)."""
     return curve(margins)[1]
-
-
-def at_day(incidence: Floats, edges: Sequence[float], day: float) -> Floats:
-    """(n, J) probability of each outcome by ``day``, the curve (n, K, J) drawn straight in bins.
-
-    edges  the K bin ends in days; a day outside 0 … edges[-1] is an error, for the model has not
-           looked there
-    """
-    if not 0 <= day <= edges[-1]:
-        raise ValueError(f"day must lie between 0 and the horizon of {edges[-1]} days, got {day}")
-    ends = np.array([0.0, *edges])
-    k = max(int(np.searchsorted(ends, day)) - 1, 0)
-    share = (day - ends[k]) / (ends[k + 1] - ends[k])
-    after = incidence[:, k]
-    before = incidence[:, k - 1] if k else np.zeros_like(after)
-    between: Floats = before + share * (after - before)
-    return between
 
 
 @njit(cache=True)

@@ -75,14 +75,3 @@ def clip(words: str, width: float, letter: float = LETTER) -> str:
     """Words cut to a width in view-box units, with an ellipsis."""
     room = int(width / letter)
     return words if len(words) <= room else f"{words[: max(room - 1, 1)].rstrip()}…"
-
-
-def wrap(words: str, width: float, letter: float = LETTER) -> list[str]:
-    """Words as lines no wider than ``width``."""
-    lines: list[str] = []
-    for word in words.split():
-        if lines and (len(lines[-1]) + 1 + len(word)) * letter <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
