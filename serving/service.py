@@ -14,7 +14,7 @@ from pathlib import Path
 import bentoml
 
 from serving.answers import Desk
-from serving.http import make_app
+from serving.api.app import make_app
 from serving.scoring import Scorer
 from training.models.bundle import BundleError, read
 

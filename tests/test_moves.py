@@ -17,10 +17,10 @@ from features.schema import TABLES
 from features.tables import DAY, Tables, micros
 from features.view import Timeline
 from serving.answers import Desk, exact_text
+from serving.api.app import make_app
+from serving.api.openapi import Answer
 from serving.faults import ContractError
-from serving.http import make_app
 from serving.moves import Told, moved_since
-from serving.openapi import Answer
 from serving.scoring import Scorer
 from serving.sender import record_of
 from tests.histories import START, history, seeds

@@ -14,9 +14,10 @@ import orjson
 import pytest
 
 from features.schema import TABLES
-from serving import http, problems
 from serving.answers import Desk
-from serving.openapi import Answer, ProblemOut
+from serving.api import app as http
+from serving.api import problems
+from serving.api.openapi import Answer, ProblemOut
 from serving.scoring import Scorer
 from serving.service import load_desks
 from serving.trial import running, send, told

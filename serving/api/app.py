@@ -14,11 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from serving.answers import Desk, describe
-from serving.contracts import SINGULAR
-from serving.faults import ContractError
-from serving.languages import negotiate
-from serving.openapi import document
-from serving.problems import (
+from serving.api.openapi import document
+from serving.api.problems import (
     Problem,
     failed,
     no_model,
@@ -27,6 +24,9 @@ from serving.problems import (
     respond,
     respond_problem,
 )
+from serving.contracts import SINGULAR
+from serving.faults import ContractError
+from serving.languages import negotiate
 
 INLINE_BODY = 64 * 1024
 """A longer body is worked on in a thread, so that probes and single records do not wait for it."""
