@@ -269,7 +269,7 @@ def test_the_current_value_is_the_last_change() -> None:
     """Status, stage, amount and close date of a row are what the history ends with."""
     frames = crm().frames
     last = frames["changes"].groupby(["entity", "field", "entity_id"])["value"].last()
-    for entity, field in (("leads", "status"), ("deals", "stage")):
+    for entity, field in (("leads", "status"), ("deals", "stage"), ("deals", "forecast_category")):
         now = frames[entity].set_index(KEYS[entity])[field]
         assert (last[entity, field].loc[now.index] == now).all()
     deals = frames["deals"].set_index("deal_id")
@@ -285,6 +285,21 @@ def test_a_change_begins_where_the_one_before_ended() -> None:
     before = changes.groupby(["entity", "field", "entity_id"])["value"].shift()
     later = before.notna()
     assert (changes["old_value"][later] == before[later]).all()
+
+
+def test_the_peoples_call_follows_from_the_state_and_the_seller() -> None:
+    """Whoever knows stage, pushes, discount and seller knows the call: it adds nothing."""
+    found = crm()
+    world = found.worlds["deal_close"]
+    deals = found.frames["deals"]
+    last = world.path.state[world.path.offset[1:] - 1]
+    seen = pd.DataFrame(
+        {"state": last, "owner": deals["owner_id"], "call": deals["forecast_category"]}
+    )
+    assert (seen.groupby(["state", "owner"])["call"].nunique() == 1).all()
+    assert set(seen["call"]) == {"pipeline", "best case", "commit"}
+    won = (deals["outcome"] == "won").groupby(deals["forecast_category"]).mean()
+    assert won["commit"] > won["best case"] > won["pipeline"]
 
 
 def overdue_now(found: Demo, ids: list[str], cutoffs: Instants) -> Ints:

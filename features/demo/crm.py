@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.demo import accounts, deals, leads, links
+from features.demo import accounts, calls, deals, leads, links
 from features.demo.accounts import AccountFacts
 from features.demo.billing import invoice_frame, subscription_frame
 from features.demo.deals import DealFacts
@@ -143,10 +143,13 @@ def _events(
     moves = {name: Moves.of(world.path) for name, world in worlds.items()}
     pushed = deals.push_days(rng, moves["deal"])
     pushes, dates = deals.close_dates(rng, deal.facts, moves["deal"], pushed)
+    own = rng.spawn(1)[0]  # people's calls draw from a stream of their own
+    optimism = calls.draw_optimism(own)
     edits = [
         *leads.lead_history(rng, lead.facts, moves["lead"]),
         *deals.deal_history(rng, deal.facts, moves["deal"]),
         pushes,
+        calls.call_history(own, deal.facts, moves["deal"], optimism),
     ]
     batches = [
         *leads.lead_activities(rng, lead.facts, moves["lead"]),
@@ -154,8 +157,10 @@ def _events(
         *accounts.account_activities(rng, account.customers, moves["account"], account.world),
     ]
     facts, world, closed = account.customers, account.world, account.closed_at
+    table = deals.deal_frame(rng, deal.facts, deal.world, deal.closed_at, dates, owners.ids)
+    table["forecast_category"] = calls.last_calls(deal.world, deal.facts, optimism)
     return {
-        "deals": deals.deal_frame(rng, deal.facts, deal.world, deal.closed_at, dates, owners.ids),
+        "deals": table,
         "changes": change_frame(edits, worlds),
         "activities": activity_frame(rng, batches, worlds, owners.ids, calendar),
         "subscriptions": subscription_frame(facts, world, closed),
