@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from features.schema import TABLES
-from features.tables import DAY, Table, Tables, instant_text, micros
+from features.tables import DAY, NAT, Table, Tables, instant_text, micros
 from serving.contracts import SINGULAR, Envelope, read_envelope
 from serving.faults import ContractError, Fault, RecordFault
 from serving.languages import LANGUAGES
@@ -197,3 +197,8 @@ def describe(scorer: Scorer) -> dict[str, Any]:
 def exact_text(at: int) -> str:
     """The ISO 8601 text of an instant in microseconds, with its fraction where it has one."""
     return f"{np.datetime64(at, 'us')}Z" if at % 1_000_000 else instant_text(at)
+
+
+def cutoff_of(stated: str) -> int:
+    """Microseconds of an ISO instant; NAT where none is stated."""
+    return micros(stated) if stated else NAT

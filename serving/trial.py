@@ -20,12 +20,13 @@ import orjson
 
 from features.schema import TABLES
 from features.tables import Tables
+from serving.commands import CommandError
 
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 30
 
 
-class TrialError(RuntimeError):
+class TrialError(CommandError):
     """The service did not start, or did not answer."""
 
 

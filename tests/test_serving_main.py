@@ -14,6 +14,7 @@ import pytest
 from features import frames as data
 from features.tables import Coded, Tables
 from serving import __main__ as serving
+from serving.run.publish import lay_out
 from serving.trial import told
 from tests.histories import META, history
 from tests.scored import bundle_of
@@ -53,12 +54,12 @@ def test_bundles_are_laid_out_whole_and_the_retired_go(
     champions: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "serving"
-    serving.lay_out(champions, folder)
-    serving.lay_out(champions, folder)
+    lay_out(champions, folder)
+    lay_out(champions, folder)
     assert sorted(p.name for p in folder.iterdir()) == sorted(champions)
     for name in champions:
         assert bundles.read(folder / name).name == name
-    serving.lay_out({"churn": champions["churn"]}, folder)
+    lay_out({"churn": champions["churn"]}, folder)
     assert [p.name for p in folder.iterdir()] == ["churn"]
 
 

@@ -1,0 +1,1 @@
+"""The process side of the service: start and drain, probes, reload, admission."""

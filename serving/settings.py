@@ -1,0 +1,63 @@
+"""What the surroundings decide: read once, at an edge, from environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """A variable holds what it may not; the message names it and says what it may hold."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a variable; an empty one counts as not set.
+
+    bundles    EMBUDO_BUNDLES: folder of bundles, or of what `serve` publishes; None: not ready
+    queue      EMBUDO_QUEUE: most requests that wait or are worked on in one worker
+    timeout    EMBUDO_TIMEOUT: seconds a request may take
+    """
+
+    bundles: Path | None = None
+    queue: int = 64
+    timeout: float = 30.0
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of an environment; SettingsError for a value that is none."""
+    found: dict[str, Any] = {}
+    for field in fields(Settings):
+        variable, read = _VARIABLES[field.name]
+        if given := environment.get(variable, "").strip():
+            try:
+                found[field.name] = read(given)
+            except ValueError as wrong:
+                raise SettingsError(f"{variable} is {given!r}: {wrong}") from None
+    return Settings(**found)
+
+
+def _count(given: str) -> int:
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError("give a whole number from 1 up")
+    return int(given)
+
+
+def _seconds(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 86_400:
+        raise ValueError("give seconds, more than 0 and less than a day")
+    return number
+
+
+_VARIABLES: dict[str, tuple[str, Any]] = {
+    "bundles": ("EMBUDO_BUNDLES", Path),
+    "queue": ("EMBUDO_QUEUE", _count),
+    "timeout": ("EMBUDO_TIMEOUT", _seconds),
+}
+"""Field -> variable and how its text is read."""
