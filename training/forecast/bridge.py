@@ -1,0 +1,239 @@
+"""What changed between two forecasts of one period: a waterfall whose steps add up exactly.
+
+Two measures, because they answer two questions. ``pipeline`` is the open amount that people date
+into the period: a win or a loss leaves it, so it is the waterfall that sales teams know.
+``expected`` is the mean of the simulated bookings: what was closed, what open deals are expected
+to bring, and what deals not created yet are; it shows what moved the forecast itself.
+
+Every deal's contribution is rounded to cents once, and all sums are sums of whole cents: so the
+steps make up the difference to the cent, not to the last rounding of a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.tables import NAT, Bools, Floats, Instants, Ints
+
+MEASURES = ("pipeline", "expected")
+
+STEPS: dict[str, str] = {
+    "created": "created",
+    "pulled_in": "pulled in from a later period",
+    "slipped_in": "slipped in from an earlier period",
+    "amount_up": "amount up",
+    "amount_down": "amount down",
+    "rates": "exchange rates",
+    "reopened": "re-opened, or entered late",
+    "pushed_out": "pushed out",
+    "pulled_out": "moved to an earlier period, or the date taken away",
+    "won": "won",
+    "won_elsewhere": "won in another period",
+    "lost": "lost",
+    "removed": "no longer in the CRM",
+    "reassessed": "time passed, and what the model sees now",
+    "not_created": "deals not created yet",
+}
+"""The steps in the order of the waterfall, and their names."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """The way from one forecast of a period to a later one, in whole cents.
+
+    start, end   the measure then and now
+    steps        step, name, cents, n (deals): only steps that some deal took, in STEPS' order
+    deals        deal_id, step, cents: every deal that moved the measure
+    """
+
+    period: str
+    measure: str
+    start: int
+    end: int
+    steps: pd.DataFrame
+    deals: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if self.start + int(self.steps["cents"].sum()) != self.end:
+            raise AssertionError(f"the bridge of {self.period} ({self.measure}) does not balance")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The period [start, end) by its name, and the earlier of the two origins (microseconds)."""
+
+    period: str
+    start: int
+    end: int
+    since: int
+
+
+def cents(amounts: Floats) -> Ints:
+    """Amounts as whole cents; an unknown amount adds nothing."""
+    known: Ints = np.round(np.nan_to_num(np.asarray(amounts, np.float64)) * 100).astype(np.int64)
+    return known
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both standings of the same deals side by side; a deal that one lacks is ``absent`` there."""
+
+    ids: pd.Index
+    was: pd.DataFrame
+    now: pd.DataFrame
+    span: Span
+
+    @property
+    def created(self) -> Bools:
+        """Not in the CRM then, and begun since."""
+        begun = _instants(self.now, "created")
+        found: Bools = self.state(self.was, "absent") & (
+            (begun == NAT) | (begun >= self.span.since)
+        )
+        return found
+
+    def state(self, frame: pd.DataFrame, word: str) -> Bools:
+        return np.asarray(frame["status"] == word, np.bool_)
+
+    def due(self, frame: pd.DataFrame) -> Bools:
+        """Open, and dated into the period."""
+        at = _instants(frame, "due")
+        return self.state(frame, "open") & (at >= self.span.start) & (at < self.span.end)
+
+    def won(self, frame: pd.DataFrame) -> Bools:
+        """Won within the period."""
+        at = _instants(frame, "closed")
+        return self.state(frame, "won") & (at >= self.span.start) & (at < self.span.end)
+
+
+def _instants(frame: pd.DataFrame, column: str) -> Instants:
+    return frame[column].fillna(NAT).to_numpy(np.int64)
+
+
+def _pair(was: pd.DataFrame, now: pd.DataFrame, span: Span) -> _Pair:
+    ids = was.index.union(now.index)
+    sides = []
+    for frame in (was, now):
+        side = frame.reindex(ids)
+        side["status"] = side["status"].astype(object).where(side["status"].notna(), "absent")
+        sides.append(side)
+    return _Pair(ids, sides[0], sides[1], span)
+
+
+def pipeline_bridge(was: pd.DataFrame, now: pd.DataFrame, span: Span) -> Bridge:
+    """The open amount dated into the period, from the standing ``was`` to the standing ``now``.
+
+    Both are indexed by deal_id, with status ("open", "won", "lost"), amount (its own currency, as
+    of the origin), rate (reporting currency per unit, as of the origin), due and closed (instants).
+    A deal that moves and changes its amount takes two steps: the move at the old amount, then the
+    change.
+    """
+    pair = _pair(was, now, span)
+    before, after = pair.due(pair.was), pair.due(pair.now)
+    then, later = _worth(pair.was, pair.was["rate"]), _worth(pair.now, pair.now["rate"])
+    at_new_rate = _worth(pair.was, pair.now["rate"].fillna(pair.was["rate"]))
+    value, reached = np.where(before, then, 0), np.where(after, later, 0)
+    step = _moves(pair, before, after)
+    stays = pair.state(pair.was, "open") & after
+    # what comes in by a move comes at the old amount, where that was stated
+    came = np.where(stays & ~before, then, np.where(after & ~before, later, 0))
+    moved = np.where(before & ~after, -value, came)
+    rates = np.where(stays, at_new_rate - then, 0)
+    change = np.where(stays, later - at_new_rate, 0)
+    rows = [(step, moved), (np.full(len(step), "rates"), rates)]
+    rows.append((np.where(change > 0, "amount_up", "amount_down"), change))
+    deals = _taken(pair.ids, rows)
+    start, end = int(value.sum()), int(reached.sum())
+    return Bridge(span.period, "pipeline", start, end, _steps(deals), deals)
+
+
+def _worth(frame: pd.DataFrame, rate: pd.Series[float]) -> Ints:
+    return cents((frame["amount"] * rate).to_numpy(np.float64))
+
+
+def _moves(pair: _Pair, before: Bools, after: Bools) -> np.ndarray:
+    """The step each deal took into the period's pipeline or out of it; "" where it took none."""
+    was, now = pair.was, pair.now
+    old, new = _instants(was, "due"), _instants(now, "due")
+    into, out = after & ~before, before & ~after
+    here = pair.state(now, "open")
+    cases: list[tuple[Bools, str]] = [
+        (into & pair.created, "created"),
+        (into & ~pair.state(was, "open"), "reopened"),
+        (into & (old != NAT) & (old < pair.span.start), "slipped_in"),
+        (into, "pulled_in"),
+        (out & pair.state(now, "absent"), "removed"),
+        (out & pair.state(now, "won"), "won"),
+        (out & pair.state(now, "lost"), "lost"),
+        (out & here & (new >= pair.span.end), "pushed_out"),
+        (out, "pulled_out"),
+    ]
+    return np.select([c for c, _ in cases], [w for _, w in cases], "")
+
+
+def expected_bridge(
+    was: pd.DataFrame, now: pd.DataFrame, span: Span, means: tuple[float, float]
+) -> Bridge:
+    """The mean of the simulated bookings in the period, then and now.
+
+    Standings as in ``pipeline_bridge``, with ``expected``: what the deal is expected to bring to
+    the period (a deal won in it: what was booked). ``means`` are the means of the whole, whose rest
+    is what deals not created yet are expected to bring. A deal's whole difference goes to the one
+    thing that happened to it: closed, created, moved, amount changed, or else nothing but time.
+    """
+    pair = _pair(was, now, span)
+    value, reached = cents(pair.was["expected"].to_numpy()), cents(pair.now["expected"].to_numpy())
+    change = reached - value
+    whole = [round(mean * 100) for mean in means]
+    rest = whole[1] - whole[0] - int(change.sum())
+    taken = _steps(deals := _taken(pair.ids, [(_events(pair), change)]))
+    if rest:
+        taken = pd.concat([taken, _step("not_created", rest, 0)], ignore_index=True)
+    return Bridge(span.period, "expected", whole[0], whole[1], taken, deals)
+
+
+def _events(pair: _Pair) -> np.ndarray:
+    """The one thing that happened to each deal, the weightiest first."""
+    was, now = pair.was, pair.now
+    before, after = pair.due(was), pair.due(now)
+    old, new = _instants(was, "due"), _instants(now, "due")
+    amounts = now["amount"].to_numpy(np.float64) - was["amount"].to_numpy(np.float64)
+    still = pair.state(was, "open") & pair.state(now, "open")
+    cases: list[tuple[Bools, str]] = [
+        (pair.created, "created"),
+        (pair.state(was, "absent"), "reopened"),
+        (pair.state(now, "absent"), "removed"),
+        (~pair.state(was, "open") & pair.state(now, "open"), "reopened"),
+        (~pair.state(was, "won") & pair.won(now), "won"),
+        (~pair.state(was, "won") & pair.state(now, "won"), "won_elsewhere"),
+        (~pair.state(was, "lost") & pair.state(now, "lost"), "lost"),
+        (still & after & ~before & (old != NAT) & (old < pair.span.start), "slipped_in"),
+        (still & after & ~before, "pulled_in"),
+        (still & before & ~after & (new >= pair.span.end), "pushed_out"),
+        (still & before & ~after, "pulled_out"),
+        (amounts > 0, "amount_up"),
+        (amounts < 0, "amount_down"),
+    ]
+    return np.select([c for c, _ in cases], [w for _, w in cases], "reassessed")
+
+
+def _step(step: str, amount: int, n: int) -> pd.DataFrame:
+    return pd.DataFrame({"step": [step], "name": [STEPS[step]], "cents": [amount], "n": [n]})
+
+
+def _taken(ids: pd.Index, rows: Sequence[tuple[np.ndarray, Ints]]) -> pd.DataFrame:
+    """deal_id, step, cents of every step that some deal took."""
+    parts = [pd.DataFrame({"deal_id": ids, "step": s, "cents": c}) for s, c in rows]
+    deals = pd.concat(parts, ignore_index=True)
+    return deals[deals["cents"] != 0].reset_index(drop=True)
+
+
+def _steps(deals: pd.DataFrame) -> pd.DataFrame:
+    """The steps that were taken, in their order, each with its sum and its number of deals."""
+    sums = deals.groupby("step")["cents"].agg(["sum", "size"])
+    rows = [_step(s, int(sums["sum"][s]), int(sums["size"][s])) for s in STEPS if s in sums.index]
+    return pd.concat(rows, ignore_index=True) if rows else _step("created", 0, 0).iloc[:0]
