@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from serving.store.schema import AUDIT, ERASED
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One act. ``uid`` is unique to it: a row appended twice is kept once.
+    """One act.
 
     at       microseconds
     action   such as "score", "read", "feedback", "erase"
@@ -23,9 +24,9 @@ class AuditRow:
     subject  ``Store.subject(entity, id)``, None where the act is about nobody
     score    the probability that was answered; cutoff its as_of
     detail   counts and codes, never a field's value
+    uid      unique to the act: a row appended twice is kept once
     """
 
-    uid: str
     at: int
     action: str
     key_id: str = ""
@@ -37,6 +38,7 @@ class AuditRow:
     score: float | None = None
     cutoff: int | None = None
     detail: Mapping[str, Any] | None = None
+    uid: str = field(default_factory=lambda: secrets.token_hex(12))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -51,7 +53,7 @@ class AuditRow:
             or type(row.at) is not int
             or not isinstance(row.action, str)
         ):
-            raise ValueError("an audit row has uid, at and action")
+            raise ValueError("an audit row has at, action and uid")
         return row
 
 

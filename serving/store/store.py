@@ -115,8 +115,7 @@ class Store:
         counts: dict[str, int],
         within: Connection | None = None,
     ) -> None:
-        uid = secrets.token_hex(12)
-        row = AuditRow(uid, at, action, key_id, request_id, entity, detail=counts)
+        row = AuditRow(at, action, key_id, request_id, entity, detail=counts)
         self.audit.append([row], within)
 
     def close(self) -> None:

@@ -1,0 +1,288 @@
+"""The journal: audit rows on disk before the answer, in the store a moment later.
+
+A request must not wait for the database, and a database that is locked, full or away must not fail a
+request. Each worker appends to a file of its own, which outlives a kill of the process; a thread
+brings it to the store. A row has one uid, so what a kill lets happen twice is kept once.
+
+The files: whoever writes one holds its lock (``flock``) for life. One that can be locked belongs to
+the dead, and whoever locks it drains it: exactly one. Keep the folder on a local disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+from serving.store.audit import AuditRow
+from serving.store.errors import StoreError, StoreRefusedError
+
+Sink = Callable[[Sequence[AuditRow]], None]
+"""Where rows go: ``store.audit.append``, or whatever raises StoreError while there is no store."""
+
+INTERVAL = 0.5
+"""Seconds between two drains while all is well."""
+
+LONGEST_WAIT = 30.0
+"""Seconds between two tries, at most, while the store fails."""
+
+BATCH = 500
+"""Rows in one transaction."""
+
+SPARE = 10_000
+"""Rows held in memory while not even the journal can be written."""
+
+log = logging.getLogger("embudo.journal")
+
+
+@dataclass
+class Counters:
+    """What a journal has done since it was opened.
+
+    pending     rows written here that are not in the store yet
+    drained     rows brought to the store, of dead workers also
+    failures    tries that the store failed
+    torn        lines that are no row: a disk that was full, a kill amid a write
+    refused     rows that the store will never take
+    dropped     rows lost because neither disk nor memory had room
+    last_error  of the newest try, "" when it went well
+    """
+
+    pending: int = 0
+    drained: int = 0
+    failures: int = 0
+    torn: int = 0
+    refused: int = 0
+    dropped: int = 0
+    last_error: str = ""
+
+
+class Segment:
+    """One file of rows, locked for as long as it is open."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path, self.handle = path, handle
+        self.rows = 0
+        self._whole = True
+
+    @staticmethod
+    def begin(folder: Path) -> Segment:
+        """A new, empty file; OSError where it cannot be."""
+        while True:
+            path = folder / f"audit-{secrets.token_hex(8)}.jsonl"
+            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            # a drainer may have taken the empty file for a dead worker's before we locked it
+            if _locked(handle):
+                return Segment(path, handle)
+            os.close(handle)
+
+    @staticmethod
+    def inherit(path: Path) -> Segment | None:
+        """A dead worker's file; None where its worker lives or another has taken it."""
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        if _locked(handle):
+            return Segment(path, handle)
+        os.close(handle)
+        return None
+
+    def append(self, data: bytes, rows: int) -> None:
+        """Append whole lines by one write; OSError where not all of it went to the file."""
+        data = data if self._whole else b"\n" + data
+        self._whole = os.write(self.handle, data) == len(data)
+        if not self._whole:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.rows += rows
+
+    def lines(self) -> Iterator[bytes]:
+        """Its lines so far."""
+        with self.path.open("rb") as file:
+            yield from file
+
+    def end(self) -> None:
+        """Delete the file, then let go of it."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.handle)
+
+    def leave(self) -> None:
+        """Let go of the file: whoever comes next drains it."""
+        os.close(self.handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(handle).st_nlink > 0
+
+
+class Journal:
+    """One worker's journal; ``append`` is for any thread, ``drain`` for one at a time."""
+
+    def __init__(self, folder: Path, sink: Sink, interval: float = INTERVAL) -> None:
+        self.folder, self.sink, self.interval = folder, sink, interval
+        self._count = Counters()
+        self._writing, self._draining = threading.Lock(), threading.Lock()
+        self._active: Segment | None = None
+        self._sealed: Segment | None = None
+        self._spare: deque[AuditRow] = deque()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """A copy of the counts."""
+        with self._writing:
+            return Counters(**asdict(self._count))
+
+    def append(self, rows: Sequence[AuditRow]) -> None:
+        """Write rows to the file, by one write, before the answer is sent; raises nothing."""
+        data = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        with self._writing:
+            self._count.pending += len(rows)
+            try:
+                if self._active is None:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    self._active = Segment.begin(self.folder)
+                self._active.append(data, len(rows))
+            except OSError as wrong:
+                self._hold(rows, wrong)
+
+    def _hold(self, rows: Sequence[AuditRow], wrong: OSError) -> None:
+        """The disk takes nothing: memory does, as far as it goes."""
+        self._count.last_error = f"journal: {wrong.strerror}"
+        room = max(SPARE - len(self._spare), 0)
+        self._spare.extend(rows[:room])
+        lost = len(rows) - min(room, len(rows))
+        self._count.dropped += lost
+        self._count.pending -= lost
+
+    def start(self) -> None:
+        """Drain from now on, in a thread."""
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        wait = self.interval
+        while not self._stop.wait(wait):
+            wait = self.interval if self.drain() else min(wait * 2, LONGEST_WAIT)
+
+    def drain(self) -> bool:
+        """Bring everything to the store once; False where something went wrong (``counters``)."""
+        with self._draining:
+            try:
+                self._drain_spare()
+                self._drain_own()
+                for path in sorted(self.folder.glob("audit-*.jsonl")):
+                    self._drain_dead(path)
+            except (StoreError, OSError) as wrong:
+                self._failed(wrong)
+                return False
+            with self._writing:
+                self._count.last_error = ""
+            return True
+
+    def close(self, patience: float = 5.0) -> None:
+        """Stop the thread, try once more, and leave on disk what the store does not take.
+
+        patience: seconds to wait for a drain that is going on.
+        """
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(patience)
+        if self._draining.acquire(timeout=patience):
+            self._draining.release()
+            self.drain()
+        with self._writing:
+            for segment in (self._active, self._sealed):
+                if segment is not None:
+                    segment.leave()
+            self._active = self._sealed = None
+
+    def _drain_spare(self) -> None:
+        with self._writing:
+            some = list(islice(self._spare, SPARE))
+        for batch in batched_rows(iter(some)):
+            self._take(batch)
+            with self._writing:
+                for _ in batch:
+                    self._spare.popleft()
+                self._count.pending -= len(batch)
+
+    def _drain_own(self) -> None:
+        with self._writing:
+            if self._sealed is None:
+                # a file is either written or read: what comes meanwhile begins a new one
+                self._sealed, self._active = self._active, None
+            sealed = self._sealed
+        if sealed is not None:
+            self._bring(sealed)
+            sealed.end()
+            with self._writing:
+                self._sealed = None
+                self._count.pending -= sealed.rows
+
+    def _drain_dead(self, path: Path) -> None:
+        segment = Segment.inherit(path)
+        if segment is None:
+            return
+        try:
+            self._bring(segment)
+        except BaseException:
+            segment.leave()
+            raise
+        segment.end()
+
+    def _bring(self, segment: Segment) -> None:
+        for batch in batched_rows(self._rows(segment)):
+            self._take(batch)
+
+    def _rows(self, segment: Segment) -> Iterator[AuditRow]:
+        for line in segment.lines():
+            try:
+                yield AuditRow.from_json(orjson.loads(line))
+            except (orjson.JSONDecodeError, TypeError, ValueError):
+                if line.strip():
+                    self._count.torn += 1
+
+    def _take(self, batch: list[AuditRow]) -> None:
+        """Bring a batch to the store; a row it will never take is left out, not its neighbours."""
+        try:
+            self.sink(batch)
+        except StoreRefusedError as wrong:
+            if len(batch) == 1:
+                self._count.refused += 1
+                log.error("an audit row is not kept: %s", wrong)
+                return
+            half = len(batch) // 2
+            self._take(batch[:half])
+            self._take(batch[half:])
+            return
+        self._count.drained += len(batch)
+
+    def _failed(self, wrong: Exception) -> None:
+        said = str(wrong) if isinstance(wrong, StoreError) else f"journal: {wrong}"
+        with self._writing:
+            self._count.failures += 1
+            new, self._count.last_error = said != self._count.last_error, said
+        if new:
+            log.warning("audit rows wait in %s: %s", self.folder, said)
+
+
+def batched_rows(rows: Iterator[AuditRow]) -> Iterator[list[AuditRow]]:
+    """The rows in batches of one transaction."""
+    while batch := list(islice(rows, BATCH)):
+        yield batch
