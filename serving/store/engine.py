@@ -139,13 +139,17 @@ def _sqlite(made: URL, patience: float) -> Engine:
 
 
 def file_of(engine: Engine) -> Path | None:
-    """The file of an SQLite database, None for PostgreSQL."""
-    return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+    """The file of an SQLite database; None for PostgreSQL, and for a ``file:`` URI."""
+    name = str(engine.url.database)
+    own = engine.dialect.name == "sqlite" and not name.startswith("file:")
+    return Path(name) if own else None
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert the row unless its key is there already, and say whether it was new."""
-    return connection.execute(unless_there(connection, table), dict(row)).rowcount > 0
+    # not rowcount: psycopg knows none where SQLAlchemy asks for the key that was made
+    made = unless_there(connection, table).returning(*table.primary_key.columns)
+    return connection.execute(made, dict(row)).first() is not None
 
 
 def unless_there(connection: Connection, table: Table) -> Any:

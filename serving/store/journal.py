@@ -1,8 +1,8 @@
 """The journal: audit rows on disk before the answer, in the store a moment later.
 
-A request must not wait for the database, and a database that is locked, full or away must not fail a
-request. Each worker appends to a file of its own, which outlives a kill of the process; a thread
-brings it to the store. A row has one uid, so what a kill lets happen twice is kept once.
+A request must not wait for the database, and a database that is locked, full or away must not
+fail a request. Each worker appends to a file of its own, which outlives a kill of the process; a
+thread brings it to the store. A row has one uid, so what a kill lets happen twice is kept once.
 
 The files: whoever writes one holds its lock (``flock``) for life. One that can be locked belongs to
 the dead, and whoever locks it drains it: exactly one. Keep the folder on a local disk.
@@ -188,7 +188,8 @@ class Journal:
                 self._drain_own()
                 for path in sorted(self.folder.glob("audit-*.jsonl")):
                     self._drain_dead(path)
-            except (StoreError, OSError) as wrong:
+            except Exception as wrong:
+                # whatever it is, the thread goes on and the rows stay where they are
                 self._failed(wrong)
                 return False
             with self._writing:
@@ -274,7 +275,8 @@ class Journal:
         self._count.drained += len(batch)
 
     def _failed(self, wrong: Exception) -> None:
-        said = str(wrong) if isinstance(wrong, StoreError) else f"journal: {wrong}"
+        ours = isinstance(wrong, StoreError | OSError)
+        said = str(wrong) if ours else f"{type(wrong).__name__} while draining"
         with self._writing:
             self._count.failures += 1
             new, self._count.last_error = said != self._count.last_error, said
