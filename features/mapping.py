@@ -180,6 +180,14 @@ def _check_table(spec: TableSpec, mapping: Mapping) -> None:
         )
     for column in spec.require:
         known(column, [*spec.columns, *spec.custom], "mapped column", f"{where} require")
+    for column in spec.add_up:
+        known(column, [*spec.columns, *spec.custom], "mapped column", f"{where} add_up")
+        if mapping.kind(spec.to, column) != "number":
+            raise MappingError(f"{where}: add_up is for numbers, and {column} is none")
+    times = [(c, s) for c, specs in (spec.columns | spec.custom).items() for s in specs if s.times]
+    for column, _ in times:
+        if mapping.kind(spec.to, column) != "number":
+            raise MappingError(f"{where} {column}: `times` is for numbers, and {column} is none")
     if spec.fields and spec.to != "changes":
         raise MappingError(f"{where}: `fields` is for changes, this block is for {spec.to}")
     for column in spec.fields:

@@ -315,6 +315,67 @@ def test_of_rows_with_one_key_the_newest_may_be_kept(tmp_path: Path) -> None:
     assert "the newest is kept" in next(iter(block(report, "deals").collapsed))
 
 
+LINES = """[tables.invoices]
+from = "lines"
+add_up = ["amount"]
+[tables.invoices.columns]
+invoice_id = "no"
+account_id = "who"
+issued_at = "at"
+amount = { from = "quantity", times = "price" }
+"""
+ITEMS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(-9, 9), st.integers(0, 999)), min_size=1, max_size=30
+)
+
+
+@MANY
+@given(ITEMS)
+def test_an_invoice_is_the_sum_of_its_lines(
+    tmp_path_factory: pytest.TempPathFactory, items: list[tuple[int, int, int]]
+) -> None:
+    """Quantity times price, added up by invoice in any order; every line is accounted for."""
+    text = "no,who,at,quantity,price\n" + "".join(
+        f"I{no},C,2023-01-0{no + 1},{quantity},{price / 4}\n" for no, quantity, price in items
+    )
+    tables, report = ingested(tmp_path_factory.mktemp("lines"), LINES, lines=text)
+    want: dict[str, float] = {}
+    for no, quantity, price in items:
+        want[f"I{no}"] = want.get(f"I{no}", 0.0) + quantity * price / 4
+    invoices = tables["invoices"]
+    keys = [str(k) for k in invoices.coded("invoice_id").words()]
+    assert dict(zip(keys, invoices.number("amount").tolist(), strict=True)) == want
+    told = block(report, "invoices")
+    assert told.balanced() and told.kept == len(want)
+    assert sum(counts(told.collapsed).values()) == len(items) - len(want)
+
+
+def test_a_line_without_a_price_adds_nothing_and_is_told(tmp_path: Path) -> None:
+    """An invoice none of whose lines has an amount has none; one bad price is counted."""
+    head = "no,who,at,quantity,price\n"
+    rows = "I1,C,2023-01-01,2,3\nI1,C,2023-01-01,5,\nI2,C,2023-01-01,1,cheap\n"
+    tables, report = ingested(tmp_path, LINES, lines=head + rows)
+    invoices = tables["invoices"]
+    assert invoices.number("amount")[0] == 6.0 and np.isnan(invoices.number("amount")[1])
+    assert sum(counts(block(report, "invoices").repaired).values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('add_up = ["amount"]', 'add_up = ["account_id"]', "add_up is for numbers"),
+        ('account_id = "who"', 'account_id = { from = "who", times = "price" }', "for numbers"),
+        ('times = "price"', 'times = "prize"', "nearest is 'price'"),
+    ],
+)
+def test_what_cannot_be_added_or_multiplied_is_an_error(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    """The message says what is wrong, before a row is read."""
+    with pytest.raises(MappingError, match=told):
+        ingested(tmp_path, LINES.replace(old, new), lines="no,who,at,quantity,price\n")
+
+
 def test_orphans_are_kept_and_counted_only_where_the_table_is_there(tmp_path: Path) -> None:
     mapping = DEALS.replace(
         'deal_id = "id"\n', 'deal_id = "id"\naccount_id = "id"\nowner_id = "id"\n'

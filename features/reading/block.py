@@ -45,6 +45,7 @@ class Block:
     unknown_outcome: Bools
     dateless: Bools
     require: tuple[str, ...]
+    add_up: tuple[str, ...] = ()
 
 
 def read_block(
@@ -74,6 +75,7 @@ def read_block(
         unknown_outcome=unknown,
         dateless=_midnights(columns.get("closed_at"), _zone(plan, "closed_at", defaults), len(row)),
         require=plan.spec.require,
+        add_up=plan.spec.add_up,
     )
 
 
@@ -241,6 +243,7 @@ def draft(table: str, blocks: Sequence[Block], kind_of: KindOf) -> Draft:
         newest=np.concatenate(newest) if len(newest) == len(blocks) else None,
         unknown_outcome=np.concatenate([b.unknown_outcome for b in blocks]),
         dateless=np.concatenate([b.dateless for b in blocks]),
+        add_up=tuple(dict.fromkeys(c for b in blocks for c in b.add_up)),
         lacking={
             c: missing_rows(columns[c]) & np.isin(block, _requiring(blocks, c)) for c in required
         },

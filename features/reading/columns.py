@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -130,12 +130,22 @@ def _fill_one(
             if (rows := np.append(of_word, False)[words.codes]).any()
         ]
         missing: Any = NAT if kind == "instant" else np.nan
-        return Filled(np.append(cleaned.values, missing)[words.codes], notes, unknown)
+        values = np.append(cleaned.values, missing)[words.codes]
+        if spec.times:
+            by = _factor(spec, sheet, defaults)
+            values, notes = values * by.values, notes + by.notes
+        return Filled(values, notes, unknown)
     if allowed:
         words, strange = _only(words, allowed, "other" if "other" in allowed else "")
         if strange.any():
             unknown.append(Note("not a canonical word", strange, raw))
     return Filled(words, [], unknown)
+
+
+def _factor(spec: ColumnSpec, sheet: Sheet, defaults: Defaults) -> Filled:
+    """The numbers a column is multiplied by, written as the column itself is, without its scale."""
+    other = replace(spec, source=spec.times, together=(), const="", scale=1.0, times=(), values=())
+    return _fill_one(other, "number", sheet, defaults, ())
 
 
 def present_words(spec: ColumnSpec, sheet: Sheet, defaults: Defaults) -> Words:

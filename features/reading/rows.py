@@ -41,6 +41,7 @@ class Draft:
     unknown_outcome  (n,) rows whose outcome word the mapping does not know
     dateless  (n,) rows whose closed_at is a midnight: a date without a time of day
     lacking  required column -> (n,) rows without it
+    add_up   number columns that are added up over the rows with one key
     """
 
     name: str
@@ -53,6 +54,7 @@ class Draft:
     unknown_outcome: Bools
     dateless: Bools
     lacking: dict[str, Bools]
+    add_up: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.row)
@@ -201,11 +203,30 @@ def _collapse(draft: Draft) -> None:
             equal |= np.isnan(held) & np.isnan(held[stays])
         same &= equal
     gone = stays != np.arange(len(rows))
+    for column in draft.add_up:
+        draft.columns[column] = _added_up(draft.columns[column], rows, stays)
     how = "the last read" if draft.newest is None else "the newest"
-    for reason, which in (
+    reasons: tuple[tuple[str, Bools], ...] = (
         ("identical rows", gone & same),
         (f"same key, other values: {how} is kept", gone & ~same),
-    ):
+    )
+    if draft.add_up:
+        added = " and ".join(draft.add_up)
+        reasons = ((f"same key: its {added} is added to the one kept", gone),)
+    for reason, which in reasons:
         dropped = np.zeros(len(draft), bool)
         dropped[rows[which]] = True
         draft.drop("collapsed", dropped, reason)
+
+
+def _added_up(values: Values, rows: Ints, stays: Ints) -> Values:
+    """The column with the sum over each key's rows at the row that stays; missing adds nothing."""
+    assert not isinstance(values, Words)
+    held = values[rows]
+    known = ~np.isnan(held)
+    total = np.bincount(stays, weights=np.nan_to_num(held), minlength=len(rows))
+    some = np.bincount(stays, weights=known, minlength=len(rows)) > 0
+    out = values.copy()
+    kept = np.unique(stays)
+    out[rows[kept]] = np.where(some, total, np.nan)[kept]
+    return out

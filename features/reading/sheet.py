@@ -133,6 +133,7 @@ def _resolve(spec: ColumnSpec, finder: Finder, where: str) -> ColumnSpec | None:
         source=(finder.need(spec.source, where),) if spec.source else (),
         together=tuple((finder.need(names, where),) for names in spec.together),
         when=tuple(replace(c, column=(finder.need(c.column, where),)) for c in conditions),
+        times=(finder.need(spec.times, where),) if spec.times else (),
     )
 
 

@@ -39,6 +39,7 @@ class ColumnSpec:
     starts    only words that begin so count
     when      only rows that pass count
     named     for histories: the source's names of the field
+    times     a source column whose number the value is multiplied by: quantity times price
     """
 
     source: Names = ()
@@ -56,10 +57,12 @@ class ColumnSpec:
     when: tuple[Condition, ...] = ()
     named: tuple[str, ...] = ()
     optional: bool = False
+    times: Names = ()
 
     def names(self) -> list[Names]:
         """Every source column the spec needs to be there."""
-        return ([self.source] if self.source else []) + list(self.together)
+        found = [self.source, *self.together, self.times]
+        return [names for names in found if names]
 
 
 def zone_name(name: str, where: str) -> str:
@@ -99,6 +102,7 @@ def _spec(raw: Any, where: str) -> ColumnSpec:
         when=conditions(raw["when"], f"{where}.when") if keys.has("when") else (),
         named=keys.words("is"),
         optional=keys.flag("optional"),
+        times=keys.words("times"),
     )
     keys.done()
     origins = [bool(spec.source), bool(spec.together), bool(spec.const), bool(spec.named)]

@@ -34,6 +34,7 @@ class TableSpec:
     fields  for ``changes``: field -> where its values are (``is``: rows of a long history that
             name the field so; else a column of a wide one), of table ``of``
     newest  of several rows with one key the greatest here is kept; else the last read
+    add_up  numbers that are added up over the rows with one key: an invoice of several lines
     """
 
     name: str
@@ -49,6 +50,7 @@ class TableSpec:
     of: str
     newest: tuple[ColumnSpec, ...]
     require: tuple[str, ...]
+    add_up: tuple[str, ...] = ()
 
 
 def table_spec(name: str, raw: Any) -> TableSpec:
@@ -83,6 +85,7 @@ def table_spec(name: str, raw: Any) -> TableSpec:
         if keys.has("newest")
         else (),
         require=keys.words("require"),
+        add_up=keys.words("add_up"),
     )
     keys.done()
     return result
