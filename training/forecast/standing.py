@@ -71,7 +71,7 @@ def with_expected(standings: pd.DataFrame, made: Forecast) -> pd.DataFrame:
     found = made.deals.set_index("deal_id")
     is_open = (found["status"] == "open").to_numpy(np.bool_)
     won = (found["status"] == "won").to_numpy(np.bool_)
-    closed, amount = _micros(found["closed_at"]), found["amount"].to_numpy(np.float64)
+    closed, amount = micros_of(found["closed_at"]), found["amount"].to_numpy(np.float64)
     columns = {}
     for place, period in enumerate(made.periods):
         inside = won & (closed >= period.start) & (closed < period.end)
@@ -87,9 +87,7 @@ def spoken_of(standings: pd.DataFrame, made: Forecast) -> pd.DataFrame:
     return standings[standings.index.isin(made.deals["deal_id"])]
 
 
-def _micros(instants: pd.Series[pd.Timestamp]) -> Instants:
-    """Timestamps as microseconds, NAT where missing."""
-    if instants.notna().sum() == 0:
-        return np.full(len(instants), NAT, np.int64)
-    plain = pd.to_datetime(instants, utc=True).dt.tz_localize(None)
-    return plain.to_numpy("datetime64[us]").astype(np.int64)
+def micros_of(stamps: pd.Series[pd.Timestamp]) -> Instants:
+    """Timestamps (UTC) as microseconds, NAT where missing."""
+    plain = pd.to_datetime(stamps, utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
+    return np.where(np.isnat(plain), NAT, plain.astype(np.int64))
