@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from features.tables import Tables
 from features.view import Timeline
 from serving.languages import LANGUAGES
 from serving.scoring import Scored, Scorer
+from serving.store.scores import ScoreRow
 from training.models.bundle import Bundle
 
 BLOCK = 5_000
@@ -46,27 +47,57 @@ def score_all(
 ) -> int:
     """Score every open entity of ``tables`` into the file ``out`` and return how many.
 
-    Columns: id, cutoff (UTC; null for a flat question), probability, grade, day_<d> (probability by
-    each bin's end), baseline, reasons (JSON, largest first), others, receipt (JSON: how past scores
-    like this turned out), model, model_version; sentences in ``lang``. A ``prior`` is the stated
-    base rate, by default the bundle's. The file
-    is written beside its place and renamed: a reader sees the old one or the new one.
+    Sentences in ``lang``. A ``prior`` is the stated base rate, by default the bundle's. The file is
+    as ``write_rows`` has it.
     """
     scorer = Scorer(bundle)
     ids = open_ids(scorer, tables, cutoff)
+    blocks = _blocks(scorer, tables, ids, cutoff, block, progress, lang, prior)
+    write_rows(scorer, (rows_of(scorer, scored) for scored in blocks), cutoff, out)
+    return len(ids)
+
+
+def rows_of(scorer: Scorer, scored: Scored) -> list[ScoreRow]:
+    """Scores as they are kept and written, one row an entity."""
+    days = [] if scorer.flat else list(scorer.edges)
+    rows = zip(scored.curve.tolist(), scored.reasons, scored.receipts, strict=True)
+    return [
+        ScoreRow(
+            scored.ids[i],
+            float(scored.probability[i]),
+            scored.grades[i],
+            scored.baseline,
+            float(scored.others[i]),
+            [{"day": d, "probability": p} for d, p in zip(days, curve, strict=False)],
+            [reason.to_json() for reason in reasons],
+            None if receipt is None else receipt.to_answer(),
+        )
+        for i, (curve, reasons, receipt) in enumerate(rows)
+    ]
+
+
+def write_rows(
+    scorer: Scorer, blocks: Iterable[Sequence[ScoreRow]], cutoff: int, out: Path
+) -> None:
+    """Write scores, a block at a time, to the Parquet file ``out``.
+
+    Columns: id, cutoff (UTC; null for a flat question), probability, grade, day_<d> (probability by
+    each bin's end), baseline, reasons (JSON, largest first), others, receipt (JSON: how past scores
+    like this turned out), model, model_version. The file is written beside its place and renamed: a
+    reader sees the old one or the new one.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     os.close(handle)
     try:
         with pq.ParquetWriter(name, _schema(scorer)) as writer:
-            for scored in _blocks(scorer, tables, ids, cutoff, block, progress, lang, prior):
-                writer.write_table(_table(scorer, scored))
+            for rows in blocks:
+                writer.write_table(_table(scorer, rows, cutoff))
         Path(name).chmod(0o644)
         Path(name).replace(out)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return len(ids)
 
 
 def _blocks(
@@ -115,21 +146,19 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _table(scorer: Scorer, scored: Scored) -> pa.Table:
-    n = len(scored.ids)
-    cutoff = [None if scorer.flat else scored.cutoff] * n
-    curve = {name: scored.curve[:, k] for k, name in enumerate(_days(scorer))}
-    reasons = [_json([r.to_json() for r in some]) for some in scored.reasons]
+def _table(scorer: Scorer, rows: Sequence[ScoreRow], cutoff: int) -> pa.Table:
+    n = len(rows)
+    cutoffs = [None if scorer.flat else cutoff] * n
     columns = {
-        "id": scored.ids,
-        "cutoff": pa.array(cutoff, pa.timestamp("us", tz="UTC")),
-        "probability": scored.probability,
-        "grade": scored.grades,
-        **curve,
-        "baseline": np.full(n, scored.baseline),
-        "reasons": reasons,
-        "others": scored.others,
-        "receipt": [_json(None if b is None else b.to_answer()) for b in scored.receipts],
+        "id": [row.id for row in rows],
+        "cutoff": pa.array(cutoffs, pa.timestamp("us", tz="UTC")),
+        "probability": [row.probability for row in rows],
+        "grade": [row.grade for row in rows],
+        **{d: [row.curve[k]["probability"] for row in rows] for k, d in enumerate(_days(scorer))},
+        "baseline": [row.baseline for row in rows],
+        "reasons": [_json(row.reasons) for row in rows],
+        "others": [row.others for row in rows],
+        "receipt": [_json(row.receipt) for row in rows],
         "model": [scorer.bundle.name] * n,
         "model_version": [scorer.bundle.version] * n,
     }

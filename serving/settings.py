@@ -19,11 +19,15 @@ class Settings:
     bundles    EMBUDO_BUNDLES: folder of bundles, or of what `serve` publishes; None: not ready
     queue      EMBUDO_QUEUE: most requests that wait or are worked on in one worker
     timeout    EMBUDO_TIMEOUT: seconds a request may take
+    drain      EMBUDO_DRAIN: seconds that requests have to end after SIGTERM
+    database   DATABASE_URL of the store; "": ``serving.store.store.default_url`` of the root
     """
 
     bundles: Path | None = None
     queue: int = 64
     timeout: float = 30.0
+    drain: float = 30.0
+    database: str = ""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -59,5 +63,7 @@ _VARIABLES: dict[str, tuple[str, Any]] = {
     "bundles": ("EMBUDO_BUNDLES", Path),
     "queue": ("EMBUDO_QUEUE", _count),
     "timeout": ("EMBUDO_TIMEOUT", _seconds),
+    "drain": ("EMBUDO_DRAIN", _seconds),
+    "database": ("DATABASE_URL", str),
 }
 """Field -> variable and how its text is read."""

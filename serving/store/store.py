@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
@@ -121,6 +122,11 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def default_url(root: Path) -> str:
+    """The URL of the store of an installation without DATABASE_URL."""
+    return f"sqlite:///{root / 'data' / 'embudo.db'}"
 
 
 def open_store(url: str, *, create: bool = True, patience: float = PATIENCE) -> Store:
