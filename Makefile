@@ -19,10 +19,10 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score ui test check bench notebooks glossary messages lock clean
+.PHONY: help setup demo features train report serve score ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -74,6 +74,9 @@ check: $(READY) ## ruff, mypy --strict, the tests, the docs
 
 bench: $(READY) ## run the benchmarks and print their tables
 	@$(RUN) -m benchmarks
+
+bench-serving: $(READY) ## the service beside stock BentoML, MLflow and a bare echo (needs wrk)
+	@$(RUN) -m benchmarks.serving
 
 notebooks: $(READY) ## run the notebooks from top to bottom
 	@$(RUN) -m pytest tests/test_notebooks.py

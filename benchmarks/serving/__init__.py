@@ -1,0 +1,1 @@
+"""The service beside a stock BentoML service, MLflow's model server and a bare echo."""
