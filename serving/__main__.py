@@ -6,6 +6,7 @@ import argparse
 import importlib
 import pkgutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # without a command's name all of them are shown
     for name in [c for c in COMMANDS if c in given] or COMMANDS:
         importlib.import_module(f"{rooms.__name__}.{name}").add(commands)
-    parser.set_defaults(champions=champions, registry_uri=registry_uri)
+    parser.set_defaults(champions=champions, registry_uri=registry_uri, clock=now)
     chosen = parser.parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CommandError, LookupError, FileNotFoundError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def now() -> int:
+    """The present instant in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
 
 
 # The registry's door. Behind it is mlflow, which costs seconds: it opens when somebody asks.

@@ -47,6 +47,7 @@ def champions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path
         bundles.write(bundle, tmp_path / "registry" / bundle.name)
         found[bundle.name] = tmp_path / "registry" / bundle.name
     monkeypatch.setattr(serving, "champions", lambda _: found)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/store.db")
     return found
 
 
