@@ -30,8 +30,8 @@ from training.forecast.periods import MONTHS, Period, month_of
 AVERAGED = 6
 """Whole months in the moving average."""
 SEASON = 12
-FEWEST_MONTHS = 4
-"""Whole months without which AutoETS is not asked."""
+FEWEST_MONTHS = 7
+"""Whole months without which AutoETS refuses."""
 STAGE_DAYS = 730
 """Looks older than so many days teach a stage model nothing."""
 FEWEST_LOOKS = 30

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.tables import Floats, Instants
+from features.tables import NAT, Floats, Instants, Tables
+from features.view import Timeline
+from training.forecast.booked import Book, reporting
 from training.forecast.periods import month_of, month_start
 
 
@@ -54,3 +56,33 @@ class Flow:
         """The totals of all whole months that are over at the origin, oldest first."""
         last = month_of(origin)
         return self.months(self.first_month, max(last, self.first_month))
+
+
+def flows(tables: Tables, end: int) -> dict[str, Flow]:
+    """The streams of a data set, known before ``end``: bookings of won deals, and what is invoiced.
+
+    A stream that has no amount is left out. A won deal or an invoice without an amount adds
+    nothing: it is known that something was sold, and not for how much.
+    """
+    timeline = Timeline(tables)
+    found = [_bookings(timeline, end), _invoiced(timeline, end)]
+    return {flow.stream: flow for flow in found if flow.amount.any()}
+
+
+def _bookings(timeline: Timeline, end: int) -> Flow:
+    book = Book.of(timeline)
+    rows = book.won(end)
+    born = book.born[book.born != NAT]
+    begin = int(born.min()) if len(born) else end
+    return Flow.of("bookings", book.closed[rows], np.nan_to_num(book.amounts(rows)), begin)
+
+
+def _invoiced(timeline: Timeline, end: int) -> Flow:
+    invoices = timeline.tables["invoices"]
+    issued = invoices.instant("issued_at")
+    known = np.where(issued == NAT, NAT, np.maximum(issued, invoices.instant("available_at")))
+    rows = np.flatnonzero((known != NAT) & (known < end))
+    currency = invoices.coded("currency").take(rows)
+    amount = reporting(timeline, invoices.number("amount")[rows], currency, known[rows], "invoices")
+    begin = int(known[rows].min()) if len(rows) else end
+    return Flow.of("recurring", known[rows], np.nan_to_num(amount), begin)
