@@ -1,23 +1,189 @@
-"""What is believed at each origin. Final: ``Beliefs.of`` and ``at``; the inside follows."""
+"""What is believed at each origin: the chain of curve models, and what is learned anew each time.
+
+Final: ``Beliefs.of``, ``Beliefs.at`` and ``TooLittleError``. Curve models are fitted at fixed
+instants, every ``refit_days`` from the first deal on, whatever origins are asked for; an origin
+uses the newest one fitted at or before it. So the forecast at an origin is the same alone and in a
+backtest. Amounts, arrivals, hazards by age and the shock are learned at every origin.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from features.tables import Tables
+import numpy as np
+
+from features.asof import past
+from features.tables import DAY, NAT, Floats, Ints, Tables, instant_text, micros
+from features.view import Timeline
+from training.forecast.amounts import Changes
+from training.forecast.arrivals import Arrivals, arrivals
+from training.forecast.booked import Book
+from training.forecast.curve import Curve, Looks, fit_curve
+from training.forecast.lifetimes import Jumps, jumps
+from training.forecast.pipeline import History, pipeline
 from training.forecast.settings import ForecastSettings
+from training.forecast.shock import PAST_DAYS, Past
+from training.teaching import question_of
+
+FEWEST_WINS = 20
+"""Won deals that must be known before anything can be said."""
+FEWEST_DAYS = 84
+"""Days of deals that must be known before anything can be said."""
+
+
+class TooLittleError(ValueError):
+    """What was known at an origin is too little for a forecast; the message says what is needed."""
+
+
+@dataclass(frozen=True)
+class DealBelief:
+    """What is believed about deals at an origin.
+
+    curve     the newest curve model; None where none could be fitted yet: then ``times`` serves
+    changes   how booked amounts differ from shown ones
+    come      arrivals of new deals; times: their ages when won, with the rows of recent wins
+    wins      (m,) rows of recent wins with an amount, and their booked amounts
+    """
+
+    curve: Curve | None
+    changes: Changes
+    come: Arrivals
+    times: Jumps
+    wins: Ints
+    booked: Floats
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """The chain of fits: each origin is served by the newest model fitted at or before it."""
+    """The chain of fits: each origin is served by the newest model fitted at or before it.
+
+    curves  by instant, oldest first; the same for ``churn`` where customers are known to leave
+    """
 
     tables: Tables
     settings: ForecastSettings
+    book: Book
+    history: History
+    looks: Looks
+    curves: tuple[Curve, ...]
+    kept: dict[int, DealBelief] = field(default_factory=dict)
+    past: dict[int, Past | None] = field(default_factory=dict)
 
     @staticmethod
     def of(tables: Tables, origins: Sequence[int], settings: ForecastSettings) -> Beliefs:
-        """Fit what the origins (microseconds) need: one curve model every ``refit_days``."""
-        assert origins
-        return Beliefs(tables, settings)
+        """Fit what the origins (microseconds) need: a curve model every ``refit_days``.
+
+        ValueError for a table without dates, no deals, or an origin outside the data.
+        """
+        _require_inside(tables, origins)
+        timeline = Timeline(tables)
+        book = Book.of(timeline)
+        looks = Looks.of(timeline, question_of("deal_close", tables), max(origins))
+        fits = [fit_at(looks, at, settings) for at in fit_times(book, origins, settings)]
+        curves = tuple(fit for fit in fits if fit is not None)
+        return Beliefs(tables, settings, book, History.of(tables), looks, curves)
+
+    def curve(self, origin: int) -> Curve | None:
+        """The newest curve model fitted at or before ``origin``."""
+        return next((c for c in reversed(self.curves) if c.at <= origin), None)
+
+    def at(self, origin: int) -> DealBelief:
+        """What is believed about deals at ``origin``; TooLittleError where that is nothing."""
+        if origin not in self.kept:
+            self.kept[origin] = self._at(origin)
+        return self.kept[origin]
+
+    def _at(self, origin: int) -> DealBelief:
+        book, recent = self.book, origin - round(self.settings.recent_days * DAY)
+        _require_history(book, origin)
+        known = np.flatnonzero(book.known(origin))
+        ended = book.ended(origin)[known]
+        target = ended & (book.outcome[known] == 1)
+        times = jumps(book.born[known], book.closed[known], target, ended & ~target, recent, origin)
+        amounts = book.amounts(known[times.rows])
+        told = ~np.isnan(amounts)
+        if not told.any():
+            raise TooLittleError(
+                f"none of the {len(amounts)} deals won before {instant_text(origin)[:10]} says "
+                f"what it booked; map closed_amount, or amount"
+            )
+        times = Jumps(
+            times.rows[told], times.ages[told], times.weight[told] * len(told) / told.sum()
+        )
+        wins = known[times.rows]
+        come = arrivals(book.born[known], origin, int(book.born[known].min()))
+        changes = self._changes(origin, recent)
+        return DealBelief(self.curve(origin), changes, come, times, wins, amounts[told])
+
+    def _changes(self, origin: int, recent: int) -> Changes:
+        """Booked over shown amounts, from the snapshots of the recent wins."""
+        book, spine = self.book, self.looks.spine
+        rows = self.looked
+        ours = (book.outcome[rows] == 1) & book.ended(origin)[rows] & (book.closed[rows] >= recent)
+        keep = np.flatnonzero(ours & past(spine.cutoffs, book.closed[rows]))
+        rows, cutoffs = rows[keep], spine.cutoffs[keep]
+        seen = pipeline(book, self.history, rows, cutoffs, origin, strict=False)
+        shown = np.where(seen.amount > 0, seen.amount, np.nan)
+        days = (book.closed[rows] - cutoffs) / DAY
+        return Changes.of(book.amounts(rows) / shown, seen.text("stage"), seen.changed, days)
+
+    @cached_property
+    def looked(self) -> Ints:
+        """The row in the book of every snapshot."""
+        place = {key: row for row, key in enumerate(self.book.ids)}
+        return np.fromiter((place[i] for i in self.looks.spine.ids), np.int64)
+
+
+def _require_inside(tables: Tables, origins: Sequence[int]) -> None:
+    if not tables.meta.as_of:
+        raise ValueError("the data have no dates: a forecast needs created and closed instants")
+    if not origins:
+        raise ValueError("no origin was asked for; give at least one instant")
+    end = micros(tables.meta.as_of)
+    if max(origins) > end:
+        raise ValueError(
+            f"the origin {instant_text(max(origins))} lies after the data, which end "
+            f"{tables.meta.as_of}; ask for an origin up to then, or bring newer data"
+        )
+
+
+def _require_history(book: Book, origin: int) -> None:
+    known = book.born[book.known(origin)]
+    if len(known) == 0:
+        first = book.born[book.born != NAT]
+        where = instant_text(int(first.min())) if len(first) else "never"
+        raise TooLittleError(
+            f"no deal was known before {instant_text(origin)}: the first entered {where}; ask for "
+            f"a later origin"
+        )
+    days, wins = (origin - int(known.min())) / DAY, len(book.won(origin))
+    if days < FEWEST_DAYS or wins < FEWEST_WINS:
+        raise TooLittleError(
+            f"too little history at {instant_text(origin)}: {wins} won deals in {days:.0f} days; "
+            f"needed are {FEWEST_WINS} won deals and {FEWEST_DAYS} days since the first deal"
+        )
+
+
+def fit_times(book: Book, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
+    """When curve models are fitted: every ``refit_days`` from the first deal on, as far as needed.
+
+    The oldest origin needs the ones of the year before it too: the shock is sized on them.
+    """
+    born = book.born[book.born != NAT]
+    if len(born) == 0:
+        return []
+    step = round(settings.refit_days * DAY)
+    first = int(born.min()) // DAY * DAY
+    oldest = min(origins) - (0 if settings.shock is not None else round(PAST_DAYS * DAY))
+    begin = max(1, (oldest - first) // step)
+    return [first + turn * step for turn in range(begin, (max(origins) - first) // step + 1)]
+
+
+def fit_at(looks: Looks, at: int, settings: ForecastSettings) -> Curve | None:
+    """The curve model of an instant; None where too few outcomes were known by then."""
+    rows = looks.rows(at)
+    if len(rows) == 0 or int(looks.labels(rows, at).hit.sum()) < FEWEST_WINS:
+        return None
+    return fit_curve(looks, at, settings.threads)

@@ -1,0 +1,132 @@
+"""Bookings at an origin: what is closed, what is open, what is not yet there, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.frame import Spine
+from features.tables import DAY, Floats, Ints
+from training.forecast.amounts import Pools, pools_of
+from training.forecast.belief import Beliefs, DealBelief
+from training.forecast.hazards import incidence_at
+from training.forecast.periods import Period
+from training.forecast.pipeline import Pipeline, pipeline
+from training.forecast.simulate import Small
+
+
+@dataclass(frozen=True)
+class Open:
+    """The open deals of an origin, with chances by the end of each of the C cells to come.
+
+    incidence  (n, C) probability to be won by each cell's end
+    pool       (n, C) which pool of factors a win in the cell draws from
+    amount     (n,) as shown; 1 where none is shown, and the pool is of whole amounts
+    """
+
+    seen: Pipeline
+    incidence: Floats
+    amount: Floats
+    pools: Pools
+    pool: Small
+
+    @property
+    def chances(self) -> Floats:
+        """(n, C) probability to be won within each cell."""
+        return np.diff(self.incidence, axis=1, prepend=0.0)
+
+    @property
+    def expected(self) -> Floats:
+        """(n, C) expected booked amount in each cell."""
+        means = self.pools.means[self.pool] if len(self.seen) else np.zeros(self.pool.shape)
+        found: Floats = self.chances * means * self.amount[:, None]
+        return found
+
+
+def cell_days(cells: Sequence[Period], origin: int) -> Floats:
+    """(C + 1,) days from the origin to the cells' bounds; the running cell begins at the origin."""
+    bounds = [max(cells[0].start, origin), *(c.end for c in cells)]
+    return np.array([(b - origin) / DAY for b in bounds])
+
+
+def open_deals(beliefs: Beliefs, believed: DealBelief, origin: int, days: Floats) -> Open:
+    """The deals open at ``origin`` and their chances by ``days[1:]``."""
+    book = beliefs.book
+    rows = book.open(origin)
+    cutoffs = np.full(len(rows), origin, np.int64)
+    seen = pipeline(book, beliefs.history, rows, cutoffs, origin)
+    shown = np.isfinite(seen.amount) & (seen.amount >= 0)
+    products = seen.text("product")
+    like = book.dimensions["product"].take(believed.wins).words()
+    pools, pool = pools_of(
+        believed.changes,
+        seen.text("stage"),
+        seen.changed,
+        (days[:-1] + days[1:]) / 2,
+        [None if there else products[i] for i, there in enumerate(shown.tolist())],
+        believed.booked,
+        ["" if w is None else w for w in like],
+    )
+    amount = np.where(shown, seen.amount, 1.0)
+    return Open(seen, _incidence(beliefs, believed, rows, origin, days[1:]), amount, pools, pool)
+
+
+def _incidence(
+    beliefs: Beliefs, believed: DealBelief, rows: Ints, origin: int, days: Floats
+) -> Floats:
+    """By the curve model; where none could be fitted, by age as recent deals were won."""
+    book = beliefs.book
+    if believed.curve is not None:
+        ids = [book.ids[r] for r in rows]
+        spine = Spine("deals", ids, np.full(len(ids), origin, np.int64))
+        curve = believed.curve.incidence(book.timeline, spine)
+        return incidence_at(curve, believed.curve.question.edges, days)
+    ages = (origin - book.born[rows]) / DAY
+    return believed.times.conditional(ages, days)
+
+
+@dataclass(frozen=True)
+class Coming:
+    """Wins of deals that are not there yet, by the C cells to come.
+
+    grid  (Z,) strengths g of the shock; mean (Z, C) expected wins under each
+    share (C, m) how likely a win in the cell is to be like each recent win, summing to 1
+    """
+
+    grid: Floats
+    mean: Floats
+    share: Floats
+    spread: float
+    burst: Floats
+
+    def means(self, shock: Floats, luck: Floats) -> Floats:
+        """(C, draws) expected wins under each draw's shock and arrival rate exp(spread · luck)."""
+        base = np.stack([np.interp(shock, self.grid, m) for m in self.mean.T])
+        factor = np.exp(self.spread * luck - self.spread**2 / 2)
+        found: Floats = base * factor
+        return found
+
+
+GRID = np.exp(np.linspace(-1.6, 1.6, 17))
+"""Strengths of the shock between which the unborn deals' means are interpolated."""
+
+
+def coming(believed: DealBelief, days: Floats) -> Coming:
+    """Arrival, then a win at an age as recently seen: a convolution with the jumps.
+
+    A win of age a falls into the cell [t0, t1) when the deal arrives in [t0 - a, t1 - a), at or
+    after the origin.
+    """
+    come, times = believed.come, believed.times
+    steps = np.arange(0.0, np.ceil(days[-1]) + 1.0)
+    total = np.concatenate([[0.0], np.cumsum(come.rate(steps[:-1] + 0.5))])
+    arrived = np.interp(np.maximum(days[:, None] - times.ages, 0.0), steps, total)
+    mass = np.diff(arrived, axis=0)  # (C, m) arrivals in time to be won in the cell at that age
+    mean = np.stack([mass @ times.strengthened(g) for g in GRID])
+    each = mass * times.weight
+    share = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
+    per_day = total[-1] / max(days[-1], 1.0)
+    burst = (come.dispersion - 1.0) / np.maximum(per_day * np.diff(days), 1e-9)
+    return Coming(GRID, mean, share, come.spread(float(days[-1])), burst)

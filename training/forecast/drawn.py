@@ -1,0 +1,273 @@
+"""Bookings as drawn at an origin: closed so far, open, and new, by month and group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaincinv
+
+from features.tables import NAT, Floats, Ints
+from training.forecast.belief import Beliefs, DealBelief
+from training.forecast.booked import NONE, Book, stamps
+from training.forecast.bookings import Coming, Open, cell_days, coming, open_deals
+from training.forecast.chance import Keys, key_of, uniforms
+from training.forecast.groups import Groups, Words
+from training.forecast.hazards import cumulative
+from training.forecast.luck import Luck
+from training.forecast.periods import Period
+from training.forecast.result import exact
+from training.forecast.settings import ForecastSettings
+from training.forecast.simulate import (
+    OpenDeals,
+    Unborn,
+    open_draws,
+    open_influence,
+    unborn_draws,
+)
+from training.forecast.summary import Part, Stream
+
+CALM = 0.01
+"""Relative variance of a month's arrivals below which they are taken to be Poisson."""
+
+
+@dataclass(frozen=True)
+class Bookings:
+    """Everything the bookings of an origin were drawn from, and the draws.
+
+    closed  rows of the deals won in the periods so far; open and coming are None at an origin
+            after which no period goes on
+    """
+
+    stream: Stream
+    closed: Ints
+    open: Open | None
+    drawn: OpenDeals | None
+    future: Ints
+
+
+def bookings(
+    beliefs: Beliefs,
+    origin: int,
+    asked: tuple[Period, ...],
+    months: Sequence[Period],
+    sigma: float,
+    settings: ForecastSettings,
+) -> Bookings:
+    """Draw the bookings of the months, and sum them up to the periods asked about."""
+    book = beliefs.book
+    closed = _closed(book, months[0].start, origin)
+    future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
+    holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
+    if len(future) == 0:
+        groups = _groups(book, settings, [(closed, book.amounts(closed))])
+        part = _closed_part(book, closed, months, groups, settings.draws)
+        stream = Stream("bookings", (part,), groups, asked, holds)
+        return Bookings(stream, closed, None, None, future)
+    days = cell_days([months[i] for i in future.tolist()], origin)
+    believed = beliefs.at(origin)
+    there, come = open_deals(beliefs, believed, origin, days), coming(believed, days)
+    known = [(closed, book.amounts(closed)), (believed.wins, believed.booked)]
+    groups = _groups(book, settings, known, there)
+    luck = Luck.of(settings, sigma)
+    deals = _to_draw(book, there, groups, settings)
+    names = [months[i].name for i in future.tolist()]
+    unborn = _unborn(book, come, believed, groups, luck, names, settings)
+    nobody = np.full(1 + groups.size, np.nan)
+    counts = _open_counts(deals, groups)
+    parts = (
+        _closed_part(book, closed, months, groups, settings.draws),
+        _placed("open", open_draws(deals, luck.shock), future, len(months), counts),
+        _placed("new", unborn_draws(unborn), future, len(months), nobody),
+    )
+    stream = Stream("bookings", parts, groups, asked, holds)
+    return Bookings(stream, closed, there, deals, future)
+
+
+def _closed(book: Book, since: int, origin: int) -> Ints:
+    """Rows of the deals known at ``origin`` to be won, that closed at or after ``since``."""
+    rows = book.won(origin)
+    return rows[book.closed_at[rows] >= since]
+
+
+def _words(book: Book, rows: Ints) -> Words:
+    return {
+        name: [NONE if w is None else w for w in column.take(rows).words()]
+        for name, column in book.dimensions.items()
+    }
+
+
+def _groups(
+    book: Book,
+    settings: ForecastSettings,
+    known: Sequence[tuple[Ints, Floats]],
+    there: Open | None = None,
+) -> Groups:
+    """The values of the dimensions in which at least one deal has a word."""
+    parts = [(_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
+    if there is not None:
+        parts.append((_open_words(there), there.expected.sum(axis=1)))
+    told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
+    return Groups(told, parts, settings.max_values)
+
+
+def _open_words(there: Open) -> Words:
+    return {d: there.seen.text(d, NONE) for d in ("owner", "team", "region", "segment", "product")}
+
+
+def _closed_part(
+    book: Book, rows: Ints, months: Sequence[Period], groups: Groups, draws: int
+) -> Part:
+    """What was booked already: the same in every draw. A win without an amount counts in n only."""
+    starts = np.array([m.start for m in months], np.int64)
+    place = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
+    amounts = exact(np.nan_to_num(book.amounts(rows)))
+    numbers = groups.numbers(_words(book, rows), len(rows))
+    sums, counts = np.zeros((2, 1 + groups.size, len(months)))
+    for row in range(len(rows)):
+        for g in (0, *(1 + numbers[row])):
+            sums[g, place[row]] += amounts[row]
+            counts[g, place[row]] += 1
+    every = np.repeat(sums[:, :, None], draws, axis=2)
+    return Part("closed", every[0], every[1:], counts)
+
+
+def _placed(
+    name: str, drawn: tuple[Floats, Floats], future: Ints, months: int, counts: Floats
+) -> Part:
+    """Draws of the months to come, among all months."""
+    whole = np.zeros((months, drawn[0].shape[1]))
+    groups = np.zeros((len(drawn[1]), months, drawn[0].shape[1]))
+    whole[future], groups[:, future] = drawn
+    return Part(name, whole, groups, counts)
+
+
+def luck_keys(keys: Keys, seed: int) -> Keys:
+    """The names of the deals' luck under a seed."""
+    return keys ^ key_of(seed, "deal")
+
+
+def _to_draw(book: Book, there: Open, groups: Groups, settings: ForecastSettings) -> OpenDeals:
+    return OpenDeals(
+        luck_keys(book.keys[there.seen.rows], settings.seed),
+        cumulative(there.incidence),
+        there.amount,
+        there.pools.factors,
+        there.pools.starts,
+        there.pool,
+        groups.numbers(_open_words(there), len(there.seen)),
+        groups.size,
+    )
+
+
+def _open_counts(deals: OpenDeals, groups: Groups) -> Floats:
+    """(1 + G,) open deals, all together and by group."""
+    each = np.bincount(deals.group.ravel(), minlength=groups.size).astype(np.float64)
+    return np.concatenate([[float(len(deals.keys))], each])
+
+
+def _unborn(
+    book: Book,
+    come: Coming,
+    believed: DealBelief,
+    groups: Groups,
+    luck: Luck,
+    names: list[str],
+    settings: ForecastSettings,
+) -> Unborn:
+    keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
+    mean = come.means(luck.shock, luck.arrivals)
+    for c in np.flatnonzero(come.burst > CALM).tolist():
+        shape = 1.0 / come.burst[c]
+        named = np.array([key_of(settings.seed, "burst", names[c])], np.uint64)
+        mean[c] *= gammaincinv(shape, uniforms(named, settings.draws)[0]) / shape
+    numbers = groups.numbers(_words(book, believed.wins), len(believed.wins))
+    chosen = np.cumsum(come.share, axis=1)
+    return Unborn(keys, mean, chosen, exact(believed.booked), numbers, groups.size)
+
+
+def influence(made: Bookings, luck: Luck) -> Floats:
+    """(n, P) Cov(deal, whole) / Var(whole) of every open deal and period; 0 without a range."""
+    if made.drawn is None:
+        return np.empty((0, 0))
+    totals = made.stream.draws()["bookings", "whole"]
+    centred = totals - totals.mean(axis=1, keepdims=True)
+    variance = (centred**2).mean(axis=1)
+    held = made.stream.holds[:, made.future]
+    weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
+    scaled = held[:, :, None] * (centred * weight[:, None])[:, None, :]
+    return open_influence(made.drawn, luck.shock, scaled)
+
+
+DEALS = (
+    "deal_id",
+    "name",
+    "owner",
+    "team",
+    "region",
+    "segment",
+    "product",
+    "stage",
+    "category",
+    "status",
+    "amount",
+    "expected_close_at",
+    "created_at",
+    "closed_at",
+)
+
+
+def deal_frame(beliefs: Beliefs, made: Bookings, since: int, origin: int) -> pd.DataFrame:
+    """The open deals first, then those closed in [since, origin): columns ``DEALS``."""
+    book = beliefs.book
+    ended = np.flatnonzero(book.known(origin) & book.ended(origin) & (book.closed_at >= since))
+    frames = [_closed_frame(book, ended)]
+    if made.open is not None:
+        frames.insert(0, _open_frame(book, made.open))
+    return pd.concat(frames, ignore_index=True)[list(DEALS)]
+
+
+def _open_frame(book: Book, there: Open) -> pd.DataFrame:
+    seen = there.seen
+    words = {d: seen.words[d].words() for d in _open_words(there)}
+    return pd.DataFrame(
+        {
+            "deal_id": [book.ids[r] for r in seen.rows],
+            "name": _names(book, seen.rows),
+            **words,
+            "stage": seen.words["stage"].words(),
+            "category": seen.words["forecast_category"].words(),
+            "status": "open",
+            "amount": seen.amount,
+            "expected_close_at": stamps(seen.expected),
+            "created_at": stamps(book.born[seen.rows]),
+            "closed_at": stamps(np.full(len(seen), NAT, np.int64)),
+        }
+    )
+
+
+def _closed_frame(book: Book, rows: Ints) -> pd.DataFrame:
+    won = book.outcome[rows] == 1
+    amount = np.full(len(rows), np.nan)
+    amount[won] = book.amounts(rows[won])
+    nothing = [None] * len(rows)
+    return pd.DataFrame(
+        {
+            "deal_id": [book.ids[r] for r in rows],
+            "name": _names(book, rows),
+            **{d: column.take(rows).words() for d, column in book.dimensions.items()},
+            "stage": nothing,
+            "category": nothing,
+            "status": np.where(won, "won", "lost"),
+            "amount": amount,
+            "expected_close_at": stamps(np.full(len(rows), NAT, np.int64)),
+            "created_at": stamps(book.born[rows]),
+            "closed_at": stamps(book.closed_at[rows]),
+        }
+    )
+
+
+def _names(book: Book, rows: Ints) -> list[str | None]:
+    return book.tables["deals"].coded("name").take(rows).words()
