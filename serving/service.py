@@ -1,22 +1,29 @@
-"""The BentoML service: the HTTP app mounted, bundles loaded from folders, the clock read.
+"""The BentoML service: the app, the bundles of a folder, the clock and the surroundings read.
 
-``EMBUDO_BUNDLES`` names a folder with one bundle folder a question. Nothing of training but the
-models' own code is imported: no registry, no optimiser, no DataFrame.
+Nothing of training but the models' own code is imported: no registry, no optimiser, no DataFrame.
+Starting only starts: bundles are loaded by a thread, so that probes are answered from the first
+moment and a service without a model is not ready instead of ending again and again.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
-from pathlib import Path
+from typing import Any
 
 import bentoml
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
 
-from serving.answers import Desk
 from serving.api.app import make_app
-from serving.scoring import Scorer
-from training.models.bundle import BundleError, read
+from serving.run.front import Front
+from serving.run.load import load_desk
+from serving.run.reload import Reloader
+from serving.run.state import Reloads
+from serving.run.timers import cure
+from serving.run.vet import Vetter
+from serving.settings import read_settings
 
 log = logging.getLogger("embudo.service")
 
@@ -26,38 +33,58 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def load_desks(folder: Path) -> dict[str, Desk]:
-    """The desk of every entity that has a whole bundle in ``folder``; others are logged and left.
-
-    Each has answered once when this returns, so that no client waits for what is made lazily.
-    """
-    desks: dict[str, Desk] = {}
-    for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        try:
-            desk = Desk(Scorer(read(place)))
-        except (BundleError, ValueError) as wrong:
-            log.error("bundle %s is not served: %s", place.name, wrong)
-            continue
-        desk.warm_up()
-        desks[desk.scorer.entity] = desk
-        log.info("serving %s, version %s", desk.scorer.bundle.name, desk.scorer.bundle.version)
-    return desks
-
+settings = read_settings(os.environ)
+cure(TimeoutMiddleware)
 
 app = make_app(now)
+app.state.settings = settings
+app.state.reload = Reloads()
+app.state.degraded = {}
 
 
-@bentoml.service(name="embudo", traffic={"timeout": 30})
+class FrontedService(bentoml.Service):  # type: ignore[misc]
+    """A BentoML service whose app stands behind our own layer, however it is started."""
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        """The ASGI app: ours in front, BentoML's for its lifespan."""
+        return Front(app, super().to_asgi(is_main))
+
+
+@bentoml.service(
+    name="embudo",
+    service_class=FrontedService,
+    traffic={"timeout": settings.timeout},
+    # ours are in serving.watch: bounded labels, ids hashed
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+)
 @bentoml.asgi_app(app, path="/")
 class Embudo:
     """Ready once a model is loaded; without one it starts, and says so."""
 
     def __init__(self) -> None:
-        folder = Path(os.environ.get("EMBUDO_BUNDLES", ""))
-        if not os.environ.get("EMBUDO_BUNDLES") or not folder.is_dir():
-            log.error("EMBUDO_BUNDLES must name a folder of bundles, got %r", str(folder))
+        # while a thread loads a bundle or scores a thousand records, a request waits this long for
+        # the interpreter each time it gives it up: 5 ms unless told
+        sys.setswitchinterval(0.0005)
+        self.reloader: Reloader | None = None
+        folder = settings.bundles
+        if folder is None:
+            app.state.reload.say("EMBUDO_BUNDLES names no folder of bundles")
             return
-        app.state.desks = load_desks(folder)
+        vetter = Vetter(folder, now)
+        self.reloader = Reloader(folder, app.state, vetter, load_desk, app.state.reload, now)
+        self.reloader.start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Look for no more bundles."""
+        if self.reloader is not None:
+            self.reloader.stop()
 
     def __is_ready__(self) -> bool:
         return bool(app.state.desks)
+
+
+def to_asgi() -> Any:
+    """The service as an ASGI app."""
+    return Embudo.to_asgi()  # type: ignore[attr-defined]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ class Settings:
     timeout    EMBUDO_TIMEOUT: seconds a request may take
     drain      EMBUDO_DRAIN: seconds that requests have to end after SIGTERM
     database   DATABASE_URL of the store; "": ``serving.store.store.default_url`` of the root
+    hubspot_secret  EMBUDO_HUBSPOT_SECRET: of the app whose webhooks are believed; "": none are
+    public_url  EMBUDO_PUBLIC_URL: scheme, host and path before /v1 as the CRM calls it, where a
+                proxy stands before the service
+    body_seconds  EMBUDO_BODY_SECONDS: seconds in which a request's body must have come
     """
 
     bundles: Path | None = None
@@ -28,16 +33,19 @@ class Settings:
     timeout: float = 30.0
     drain: float = 30.0
     database: str = ""
+    hubspot_secret: str = field(default="", repr=False)
+    public_url: str = ""
+    body_seconds: float = 15.0
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings of an environment; SettingsError for a value that is none."""
     found: dict[str, Any] = {}
-    for field in fields(Settings):
-        variable, read = _VARIABLES[field.name]
+    for each in fields(Settings):
+        variable, read = _VARIABLES[each.name]
         if given := environment.get(variable, "").strip():
             try:
-                found[field.name] = read(given)
+                found[each.name] = read(given)
             except ValueError as wrong:
                 raise SettingsError(f"{variable} is {given!r}: {wrong}") from None
     return Settings(**found)
@@ -59,10 +67,19 @@ def _seconds(given: str) -> float:
     return number
 
 
+def _address(given: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", given):
+        raise ValueError("give a URL without a query, such as https://scores.example.com")
+    return given
+
+
 _VARIABLES: dict[str, tuple[str, Any]] = {
     "bundles": ("EMBUDO_BUNDLES", Path),
     "queue": ("EMBUDO_QUEUE", _count),
     "timeout": ("EMBUDO_TIMEOUT", _seconds),
+    "hubspot_secret": ("EMBUDO_HUBSPOT_SECRET", str),
+    "public_url": ("EMBUDO_PUBLIC_URL", _address),
+    "body_seconds": ("EMBUDO_BODY_SECONDS", _seconds),
     "drain": ("EMBUDO_DRAIN", _seconds),
     "database": ("DATABASE_URL", str),
 }

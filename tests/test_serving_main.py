@@ -14,6 +14,7 @@ import pytest
 from features import frames as data
 from features.tables import Coded, Tables
 from serving import __main__ as serving
+from serving.run.folder import offered
 from serving.run.publish import lay_out
 from serving.trial import told
 from tests.histories import META, history
@@ -57,11 +58,12 @@ def test_bundles_are_laid_out_whole_and_the_retired_go(
     folder = tmp_path / "serving"
     lay_out(champions, folder)
     lay_out(champions, folder)
-    assert sorted(p.name for p in folder.iterdir()) == sorted(champions)
-    for name in champions:
-        assert bundles.read(folder / name).name == name
+    found, problems = offered(folder)
+    assert [one.name for one in found] == sorted(champions) and not problems
+    assert all(bundles.read(one.folder).name == one.name for one in found)
     lay_out({"churn": champions["churn"]}, folder)
-    assert [p.name for p in folder.iterdir()] == ["churn"]
+    assert [one.name for one in offered(folder)[0]] == ["churn"]
+    assert len([p for p in folder.iterdir() if p.is_dir()]) == 1
 
 
 def test_score_writes_a_file_for_every_champion(
