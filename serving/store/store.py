@@ -27,6 +27,7 @@ from serving.store.events import Events
 from serving.store.feedback import Feedbacks
 from serving.store.keys import Keys
 from serving.store.migrate import require_current, upgrade
+from serving.store.pages import Pages
 from serving.store.replies import Replies
 from serving.store.runs import Runs
 from serving.store.schema import ERASED, SETTINGS
@@ -41,6 +42,7 @@ class Store:
         self._secret = secret
         self.runs = Runs(database)
         self.scores = Scores(database, self.subject)
+        self.pages = Pages(database)
         self.feedback = Feedbacks(database, self.scores)
         self.keys = Keys(database)
         self.audit = Audit(database)
