@@ -15,6 +15,8 @@ TEAMS = ("North", "South", "Overseas")
 SKILL = 0.4
 """Standard deviation of the owners' skill, in log odds of the good outcome."""
 LATE_JOINERS = 2
+QUARTERS_AHEAD = 2
+"""Quarters after the history that have their quotas already."""
 USD = 0.92
 """Reporting currency (EUR) per dollar on average; the true effects use this one number."""
 
@@ -77,12 +79,18 @@ def _month_starts(calendar: Calendar, step: str) -> Instants:
 
 
 def _quotas(rng: Rng, owners: Owners, calendar: Calendar, yearly: float) -> pd.DataFrame:
+    """Quotas of the quarters of the history, and, from a stream of their own, of the next ones."""
     starts = _month_starts(calendar, "QS")
-    ends = np.append(starts[1:], starts[-1] + 92 * DAY)
-    quarter, owner = (a.ravel() for a in np.meshgrid(np.arange(len(starts)), np.arange(OWNERS)))
+    now = len(starts)
+    starts = _and_next(starts, QUARTERS_AHEAD + 1)
+    quarter, owner = (a.ravel() for a in np.meshgrid(np.arange(len(starts) - 1), np.arange(OWNERS)))
     there = owners.joined[owner] * DAY <= starts[quarter]
     quarter, owner = quarter[there], owner[there]
-    amount = yearly / 4 / OWNERS * rng.lognormal(0, 0.15, len(owner))
+    drawn = np.empty(len(owner))
+    past = quarter < now
+    drawn[past] = rng.lognormal(0, 0.15, int(past.sum()))
+    drawn[~past] = rng.spawn(1)[0].lognormal(0, 0.15, int((~past).sum()))
+    amount, ends = yearly / 4 / OWNERS * drawn, starts[1:]
     return pd.DataFrame(
         {
             "quota_id": texts(keys("Q", len(owner), 4)),
@@ -93,6 +101,13 @@ def _quotas(rng: Rng, owners: Owners, calendar: Calendar, yearly: float) -> pd.D
             "currency": words(np.zeros(len(owner), np.int32), ("EUR",)),
         }
     )
+
+
+def _and_next(starts: Instants, quarters: int) -> Instants:
+    """Quarter starts, and those of so many quarters more."""
+    last = np.datetime64(int(starts[-1]), "us").astype("datetime64[M]")
+    more = last + 3 * np.arange(1, quarters + 1)
+    return np.append(starts, more.astype("datetime64[us]").astype(np.int64))
 
 
 def _rates(rng: Rng, calendar: Calendar) -> pd.DataFrame:
