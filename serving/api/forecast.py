@@ -1,0 +1,236 @@
+"""GET /v1/forecast: the newest kept forecast, or the part of it that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from serving.api.problems import Problem, failed, request_id_of, respond, respond_problem, signed
+from serving.kept import PARAMETERS, BadForecast, BadQuery, NoForecast, Shelf, answer
+
+PATH = "/v1/forecast"
+
+PROBLEMS = {
+    "400": "a parameter is given twice",
+    "404": "no forecast is kept yet",
+    "422": "a parameter, or its value, is not one",
+    "500": "a fault of the service",
+    "503": "the kept forecast cannot be read",
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PeriodOut(_Part):
+    """A month, or a quarter of the fiscal year."""
+
+    name: str
+    kind: Literal["month", "quarter"]
+    start: str
+    end: str = Field(description="the first instant after it")
+
+
+class RateOut(_Part):
+    """An exchange rate that was used."""
+
+    currency: str
+    rate: float = Field(description="reporting currency per unit")
+    rate_at: str | None = Field(description="from when it holds")
+
+
+class ForecastRow(_Part):
+    """What is foreseen of one part of one stream in one period."""
+
+    stream: Literal["bookings", "recurring", "total"]
+    dimension: str
+    value: str
+    period: str
+    kind: Literal["month", "quarter"]
+    start: str
+    end: str
+    part: str = Field(description="whole is the sum of the other parts")
+    mean: float
+    p10: float = Field(description="lower end of the range of `level`")
+    p50: float
+    p90: float = Field(description="upper end of the range of `level`")
+    n: float | None = Field(description="deals or customers behind it; null: not there yet")
+
+
+class TargetOut(_Part):
+    """A target beside the forecast, and what people say themselves."""
+
+    dimension: str
+    value: str
+    period: str
+    target: float | None = Field(description="quotas, pro rata by days; null: there is none")
+    covered: float | None = Field(description="share of the period's days that quotas speak of")
+    closed: float = Field(description="booked in the period so far")
+    p50: float
+    mean: float
+    chance: float | None = Field(description="share of the draws that reach the target")
+    gap: float | None = Field(description="target less p50; negative: above it")
+    left: float | None = Field(description="target less closed, at least 0")
+    due: float = Field(description="open amount that people date into the period")
+    coverage: float | None = Field(description="due by left; null: nothing is left, or no target")
+    commit: float | None = Field(description="closed and what people commit to; null: no calls")
+    best_case: float | None = Field(description="commit and what people call best case")
+
+
+class QuantilesOut(_Part):
+    """The distribution of the whole."""
+
+    stream: str
+    period: str
+    levels: list[float]
+    values: list[float]
+
+
+class DriverOut(_Part):
+    """An open deal that matters to the range."""
+
+    period: str
+    deal_id: str
+    name: str | None
+    owner: str | None
+    stage: str | None
+    category: str | None
+    expected_close_at: str | None
+    amount: float | None
+    probability: float = Field(description="to be won in the period")
+    mean: float = Field(description="expected booked amount in the period")
+    influence: float | None = Field(description="share of the variance of the bookings")
+
+
+class StepOut(_Part):
+    """One step of a bridge."""
+
+    step: str
+    name: str
+    amount: float
+    n: int = Field(description="deals")
+
+
+class BridgeOut(_Part):
+    """What changed since an earlier forecast; the steps sum to end less start, to the cent."""
+
+    period: str
+    measure: Literal["pipeline", "expected"]
+    since: str = Field(description="the earlier forecast's as_of")
+    start: float
+    end: float
+    steps: list[StepOut]
+
+
+class CoverOut(_Part):
+    """How much pipeline a target would need to be reached with a stated confidence."""
+
+    period: str
+    confidence: float
+    target: float
+    chance: float
+    due: float
+    times: float | None = Field(description="today's open deals, so many times; null: no number")
+    more: float | None = Field(description="open amount due that is missing; 0: none is")
+    deals: float | None = Field(description="deals like today's that are missing")
+    coverage: float | None = Field(description="open amount due by what is left of the target")
+
+
+class CapacityOut(_Part):
+    """One line of the capacity table: measured, or stated with its argument."""
+
+    topic: str
+    name: str
+    value: float | None
+    low: float | None = Field(description="95 % interval, where it was measured")
+    high: float | None
+    n: float | None
+    unit: str
+    basis: Literal["measured", "stated", "computed"]
+    why: str
+
+
+class ForecastOut(_Part):
+    """The newest kept forecast."""
+
+    as_of: str = Field(description="only what was known before it speaks")
+    expires: str = Field(description="the end of the first period; ask for a newer one then")
+    expired: bool
+    request_id: str
+    version: str
+    data: str
+    currency: str
+    level: float = Field(description="share of the draws between p10 and p90")
+    draws: int
+    shock: float
+    rates: list[RateOut]
+    notes: list[str]
+    dimension: str
+    dimensions: list[str]
+    periods: list[PeriodOut]
+    table: list[ForecastRow]
+    targets: list[TargetOut]
+    quantiles: list[QuantilesOut]
+    drivers: list[DriverOut]
+    bridges: list[BridgeOut]
+    cover: list[CoverOut]
+    capacity: list[CapacityOut]
+
+
+def _asked() -> list[dict[str, Any]]:
+    """The parameters as OpenAPI has them."""
+    said = {
+        "stream": "bookings, recurring or total; left out: every one there is",
+        "dimension": "owner, team, region, segment or product; left out: the whole company",
+        "period": 'one period by its name, as "2026-01" or "2026-Q1"; left out: every one',
+        "kind": "month or quarter; left out: both",
+    }
+    return [
+        {"name": n, "in": "query", "required": False, "description": said[n]}
+        | {"schema": {"type": "string"}}
+        for n in PARAMETERS
+    ]
+
+
+def add_forecast(app: FastAPI, root: Path, clock: Callable[[], int]) -> None:
+    """Mount the route; ``root`` is the folder of kept forecasts, which need not be there yet."""
+    shelf = Shelf(root)
+
+    @app.get(
+        PATH,
+        summary="The newest revenue forecast",
+        name="get_forecast",
+        operation_id="get_forecast",
+        openapi_extra={"parameters": _asked()},
+    )
+    async def get_forecast(request: Request) -> Response:
+        request_id = request_id_of(request)
+        try:
+            found = await run_in_threadpool(_found, shelf, request, clock())
+            return respond(signed(found, request_id))
+        except Problem as problem:
+            return respond_problem(problem, request_id)
+        except Exception as failure:
+            return respond_problem(failed(failure, request_id), request_id)
+
+
+def _found(shelf: Shelf, request: Request, now: int) -> dict[str, Any]:
+    names = [name for name, _ in request.query_params.multi_items()]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        said = f"{twice[:80]!r} is given {names.count(twice)} times; give it once"
+        raise Problem("duplicate_key", said, twice[:80])
+    try:
+        return answer(shelf.newest(), dict(request.query_params), now)
+    except NoForecast as none:
+        raise Problem("no_forecast", str(none)) from None
+    except BadForecast as bad:
+        raise Problem("forecast_unreadable", str(bad)) from None
+    except BadQuery as bad:
+        raise Problem(bad.code, str(bad), bad.parameter[:80]) from None
