@@ -51,7 +51,7 @@ class Vetter:
         self._helper: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._shared = True
-        self._by = f"{version('lightgbm')} {version('numba')} {sys.version_info[:3]}"
+        self._by = f"{version('numpy')} {version('numba')} {sys.version_info[:3]}"
 
     def prepare(self) -> bool:
         """Become the one that vets if nobody is, with a helper at hand; whether this is the one."""
@@ -102,6 +102,7 @@ class Vetter:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            cwd=Path(__file__).parents[2],  # where this package is, in a Bento too
         )
 
     def _vet(self, folder: Path) -> Verdict:

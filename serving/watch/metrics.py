@@ -69,6 +69,8 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}
         self._labels: dict[str, set[str]] = {}
         self._serving: dict[str, str] = {}
+        for reason in ("ration", "stderr"):  # there from the start, so that a rise can be seen
+            self.log_lines_left_out(reason, 0)
 
     def _counter(self, name: str, said: str, labels: Iterable[str]) -> Counter:
         return Counter(f"embudo_{name}_total", said, list(labels), registry=self.registry)
