@@ -121,7 +121,7 @@ class BridgeOut(_Part):
     """What changed since an earlier forecast; the steps sum to end less start, to the cent."""
 
     period: str
-    measure: Literal["pipeline", "expected"]
+    measure: Literal["pipeline", "expected", "recurring"]
     since: str = Field(description="the earlier forecast's as_of")
     start: float
     end: float

@@ -1,186 +1,102 @@
-"""What the answers look like, and the OpenAPI document made from it and from the contract."""
+"""The OpenAPI 3.1 document, made from the contract, the shapes and the table of operations."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import cache
+from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, create_model
 from pydantic.json_schema import models_json_schema
 
+from features.schema import OUTCOMES
+from serving.api import VERSION, examples
+from serving.api.admin import Purge
+from serving.api.feedback import ENTITIES, OPEN, Said
+from serving.api.operations import ID_SCHEMA, Operation, Schema, operations
+from serving.api.shapes import ProblemOut
 from serving.contracts import SINGULAR, Envelope, record_model
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+ABOUT = "Scores with dates and reasons for leads, deals and accounts. Scores advise; people decide."
 
 
-class BaseRateOut(_Part):
-    """Share of snapshots with the outcome by the horizon."""
-
-    training: float
-    newest: float = Field(description="in the newest period whose outcomes are known")
-    expected: float = Field(description="what the model expected of that period, on average")
-    differs: bool = Field(description="whether newest and training differ beyond chance")
-
-
-class ModelCard(_Part):
-    """Which model answered."""
-
-    name: str
-    version: str
-    outcome: str
-    horizon_days: float | None = Field(description="null for a flat question")
-    trained_until: str | None = Field(description="the end of what it learned from")
-    base_rate: BaseRateOut | None = Field(description="null: nothing had matured")
-
-
-class CurvePoint(_Part):
-    """The probability of the outcome by a day after as_of."""
-
-    day: float
-    probability: float
-
-
-class ReasonOut(_Part):
-    """What one group of related features did to the score."""
-
-    code: str
-    feature: str = Field(description="the one that pushed most in the group's direction")
-    value: float | str | None = Field(description="in `unit`; null: no such event yet")
-    unit: str
-    effect: float = Field(description="log-odds")
-    points: float = Field(description="probability: 0.06 is 6 points")
-    direction: Literal["up", "down"]
-    sentence: str
-    own: bool = Field(description="whether a seller can influence it")
-
-
-class ReceiptOut(_Part):
-    """How past scores like this one turned out, before any stated prior."""
-
-    n: int = Field(description="past scores in the band")
-    happened: int
-    share: float
-    low: float = Field(description="95 % interval of the share, by entities")
-    high: float
-    from_: float = Field(alias="from", description="the band's lowest score")
-    to: float = Field(description="the band's highest score")
-    predicted: float = Field(description="mean score in the band")
-    calibrated: bool = Field(description="whether the interval holds the mean score")
-
-
-class MovedPart(_Part):
-    """One part of a score's change; of a fact also what it was and became."""
-
-    part: Literal["facts", "time", "model", "calibration", "prior"]
-    code: str = Field(description="the reason's code for a fact, else the part")
-    effect: float = Field(description="log-odds")
-    points: float = Field(description="probability")
-    sentence: str
-    feature: str = ""
-    before: float | str | None = None
-    after: float | str | None = None
-    unit: str = ""
-
-
-class MovedOut(_Part):
-    """Why the score moved since compare_to.as_of; the parts sum to effect and to points."""
-
-    probability: float = Field(description="the score then")
-    effect: float = Field(description="logit(probability) now, less that then")
-    points: float
-    sentence: str
-    parts: list[MovedPart]
-
-
-class ScoredRecord(_Part):
-    """A record and its score; effects and others sum to logit(probability) - logit(baseline)."""
-
-    index: int
-    id: str
-    probability: float = Field(ge=0, le=1)
-    curve: list[CurvePoint]
-    grade: str
-    baseline: float
-    reasons: list[ReasonOut]
-    others: float = Field(description="log-odds of all that is not among the reasons")
-    receipt: ReceiptOut | None = Field(description="null: the model has no past")
-    moved: MovedOut | None = Field(None, description="where compare_to was asked for")
-    warnings: list[str]
-
-
-class FaultOut(_Part):
-    """Why a record was not scored."""
-
-    code: str
-    path: str
-    message: str
-
-
-class UnscoredRecord(_Part):
-    """A record that was not scored; the others were."""
-
-    index: int
-    id: str | None
-    error: FaultOut
-
-
-class Answer(_Part):
-    """The answer to a request: one result a record, in order."""
-
-    model: ModelCard
-    as_of: str | None = Field(description="null for a flat question")
-    request_id: str
-    results: list[ScoredRecord | UnscoredRecord]
-
-
-class ProblemOut(_Part):
-    """RFC 9457 problem details."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    request_id: str
-    path: str = ""
-
-
-PROBLEMS = {
-    "400": "not JSON",
-    "413": "the body is too large",
-    "415": "not application/json",
-    "422": "not a request",
-    "500": "a fault of the service",
-    "503": "no model is loaded",
-}
-
-
-def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the app."""
-    made = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
-    requests = {e: _request(e) for e in SINGULAR if e != "contacts"}
-    models: list[type[BaseModel]] = [Answer, ProblemOut, *requests.values()]
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-    made["components"] = {"schemas": schemas["$defs"]}
-    for entity, request in requests.items():
-        call = made["paths"][f"/v1/{entity}/score"]["post"]
-        call["operationId"] = f"score_{entity}"
-        call["requestBody"] = {"required": True, "content": _json(request.__name__)}
-        call["responses"] = {"200": {"description": "scored", "content": _json("Answer")}} | {
-            status: {"description": said, "content": _json("ProblemOut", "problem+json")}
-            for status, said in PROBLEMS.items()
-        }
+@cache
+def document(secured: bool) -> dict[str, Any]:
+    """The document; secured: whether keys are asked for, as soon as there is one."""
+    made: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "Embudo", "version": VERSION, "description": ABOUT},
+        "paths": {},
+        "components": {"schemas": schemas(), "securitySchemes": _SCHEMES},
+    }
+    for operation in operations():
+        path = made["paths"].setdefault(operation.path, {})
+        path[operation.method] = _described(operation, secured)
     return made
 
 
-def _request(entity: str) -> type[BaseModel]:
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "emb_<id>_<secret>"},
+    "hubspot": {"type": "apiKey", "in": "header", "name": "X-HubSpot-Signature-v3"},
+}
+
+
+def _described(operation: Operation, secured: bool) -> dict[str, Any]:
+    # before the first key exists, and on loopback only, nobody needs one
+    open_too: list[dict[str, list[str]]] = [] if secured else [{}]
+    said = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "description": operation.said or operation.summary,
+        "security": [{"bearer": []}, *open_too],
+        **operation.extra,
+    }
+    if operation.parameters:
+        said["parameters"] = list(operation.parameters)
+    if operation.body:
+        content = {"schema": ref(operation.body), "examples": _bodies(operation)}
+        said["requestBody"] = {"required": True, "content": {"application/json": content}}
+    good = {"application/json": {"schema": ref(operation.answer.__name__)}}
+    said["responses"] = {str(operation.status): {"description": "done", "content": good}}
+    for status, codes in operation.problems.items():
+        content = {"application/problem+json": {"schema": ref("ProblemOut")}}
+        said["responses"][status] = {"description": ", ".join(codes), "content": content}
+    return said
+
+
+def ref(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _bodies(operation: Operation) -> dict[str, Any]:
+    for entity in ENTITIES:
+        if operation.id == f"score_{entity}":
+            return {"one": {"value": examples.request(entity)}}
+    if operation.id == "add_feedback":
+        return {name: {"value": value} for name, value in examples.FEEDBACK.items()}
+    value: Any = examples.PURGE if operation.id == "purge" else examples.EVENTS
+    return {"one": {"value": value}}
+
+
+def schemas() -> dict[str, Schema]:
+    """Every component, an example on each of its properties."""
+    requests = [request_model(entity) for entity in ENTITIES]
+    answers: list[type[BaseModel]] = [ProblemOut, *(o.answer for o in operations())]
+    models = [(m, "validation") for m in dict.fromkeys([*requests, *answers, Said, Purge])]
+    _, made = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    found: dict[str, Schema] = made["$defs"]
+    found["PurgeRequest"], said = found.pop("Purge"), found.pop("Said")
+    found["FeedbackRequest"] = {"oneOf": [_outcome(e, said) for e in ENTITIES] + [_override(said)]}
+    found["HubSpotEvents"] = _EVENTS
+    for entity in ENTITIES:
+        _let_any_record_in(found, entity)
+    for name, schema in found.items():
+        for part in (schema, *schema.get("oneOf", ())):
+            _exemplify(name, part)
+    return found
+
+
+def request_model(entity: str) -> type[BaseModel]:
     """The whole body, for the document: requests are read record by record."""
     record: Any = list[record_model(entity)]  # type: ignore[misc]
     about = Envelope.model_fields["records"]
@@ -188,5 +104,91 @@ def _request(entity: str) -> type[BaseModel]:
     return create_model(f"{SINGULAR[entity].title()}Request", __base__=Envelope, **fields)
 
 
-def _json(name: str, kind: str = "json") -> dict[str, Any]:
-    return {f"application/{kind}": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+def _let_any_record_in(found: dict[str, Schema], entity: str) -> None:
+    """A record that is not as it should be is answered with its own error; the request is good."""
+    one = SINGULAR[entity].title()
+    records = found[f"{one}Request"]["properties"]["records"]
+    other = {"description": "anything else: answered with an error in its place"}
+    records["items"] = {"anyOf": [ref(f"{one}Record"), other]}
+
+
+def _outcome(entity: str, said: Schema) -> Schema:
+    """What may be said of how an entity ended: the words are its own."""
+    words = {**_plain(said, "outcome"), "enum": [*OUTCOMES[entity], OPEN]}
+    own = {"kind": {**_plain(said, "kind"), "enum": ["outcome"]}, "outcome": words}
+    fields = {**said["properties"], **own}
+    fields["entity"] = {**_plain(said, "entity"), "enum": [entity], "examples": [entity]}
+    fields["kind"]["examples"], fields["outcome"]["examples"] = ["outcome"], [OUTCOMES[entity][0]]
+    required = ["entity", "id", "kind", "outcome"]
+    return _variant(said, fields, required, "probability", f"the outcome of {entity}")
+
+
+def _override(said: Schema) -> Schema:
+    share = _plain(said, "probability")
+    kind = {**_plain(said, "kind"), "enum": ["override"], "examples": ["override"]}
+    fields = {**said["properties"], "kind": kind, "probability": share}
+    required = ["entity", "id", "kind", "probability"]
+    return _variant(said, fields, required, "outcome", "a person's own probability")
+
+
+def _variant(
+    said: Schema, fields: dict[str, Schema], required: list[str], without: str, about: str
+) -> Schema:
+    fields = {name: schema for name, schema in fields.items() if name != without}
+    fields["id"] = {"anyOf": [ID_SCHEMA, {"type": "integer"}], "examples": ["D-2044"]}
+    for name in ("by", "note"):
+        fields[name] = {**fields[name], "anyOf": [_clean(s) for s in fields[name]["anyOf"]]}
+    return {**said, "title": about, "properties": fields, "required": required}
+
+
+def _clean(schema: Schema) -> Schema:
+    return {**schema, "pattern": "^[^\\u0000]*$"} if schema.get("type") == "string" else schema
+
+
+def _plain(said: Schema, name: str) -> Schema:
+    """A property of the statement without its null."""
+    schema = dict(said["properties"][name])
+    for option in schema.pop("anyOf", []):
+        if option != {"type": "null"}:
+            schema |= option
+    schema.pop("default", None)
+    return schema
+
+
+def _exemplify(name: str, schema: Schema) -> None:
+    for field, described in schema.get("properties", {}).items():
+        if "examples" not in described:
+            described["examples"] = [example_of(name, field)]
+
+
+def example_of(name: str, field: str) -> Any:
+    """The example of a field of a shape."""
+    if (name, field) in examples.BY_SHAPE:
+        return examples.BY_SHAPE[name, field]
+    if field.endswith("_at") or field in ("until", "data_until", "renews_at"):
+        return examples.EXAMPLES.get(field, "2026-03-01T09:30:00Z")
+    return examples.EXAMPLES[field]
+
+
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+_EVENTS: Schema = {
+    "type": "array",
+    "maxItems": 1000,
+    "description": "a delivery of HubSpot's; fields beyond these are its own business",
+    "examples": [examples.EVENTS],
+    "items": {
+        "type": "object",
+        "required": ["eventId", "objectId", "occurredAt", "subscriptionType"],
+        "properties": {
+            "eventId": {**_NUMBER, "examples": [100]},
+            "objectId": {**_NUMBER, "examples": [2044]},
+            "occurredAt": {**_NUMBER, "examples": [1772357400000]},
+            "subscriptionType": {
+                "type": "string",
+                "pattern": "^[A-Za-z.]{1,100}$",
+                "examples": ["deal.propertyChange"],
+            },
+            "objectTypeId": {"type": "string", "examples": ["0-3"]},
+        },
+    },
+}

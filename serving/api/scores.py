@@ -1,0 +1,121 @@
+"""POST /v1/<entity>/score: records in, scores out, and an audit row a score before the answer."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import Response
+from starlette.concurrency import run_in_threadpool
+
+from features.tables import micros
+from serving.answers import Desk
+from serving.api.body import INLINE_BODY, Body, nul_path, read_json
+from serving.api.door import Call, Door, Handler
+from serving.api.problems import Problem, no_model
+from serving.contracts import id_of
+from serving.faults import ContractError, Fault, RecordFault
+from serving.languages import negotiate
+from serving.store.audit import AuditRow
+
+
+def score_handler(door: Door, entity: str) -> Handler:
+    """Scores records of one entity."""
+
+    async def score(call: Call) -> Response:
+        desk: Desk | None = door.state.desks.get(entity)
+        if desk is None:
+            raise no_model(entity)
+        with call.seen.step("read"):
+            body = await read_json(call.request, door.settings.body_seconds)
+        lang = negotiate(call.request.headers.get("accept-language", ""))
+        if body.size <= INLINE_BODY:
+            return _respond(door, desk, body, call, lang)
+        return await run_in_threadpool(_respond, door, desk, body, call, lang)
+
+    return score
+
+
+def _respond(door: Door, desk: Desk, body: Body, call: Call, lang: str) -> Response:
+    with call.seen.step("score"):
+        answer = _answer(desk, body, call, lang)
+    call.seen.answered(desk.scorer.entity, answer)
+    with call.seen.step("audit"):
+        _audit(door, desk.scorer.entity, answer, call)
+    with call.seen.step("write"):
+        return call.respond(answer)
+
+
+def _answer(desk: Desk, body: Body, call: Call, lang: str) -> dict[str, Any]:
+    value, faults = _without_nuls(desk, body) if body.nul else (body.value, {})
+    try:
+        answer = desk.answer(value, call.at, call.request_id, lang)
+    except ContractError as wrong:
+        fault = wrong.fault
+        raise Problem(fault.code, fault.message, fault.path) from None
+    for index, record_fault in faults.items():
+        answer["results"][index] = record_fault.to_json()
+    if len(answer["results"]) > 1:
+        _tell_twins(answer["results"])
+    return answer
+
+
+def _without_nuls(desk: Desk, body: Body) -> tuple[Any, dict[int, RecordFault]]:
+    """The body with records that hold a NUL taken out, and their faults by index.
+
+    The contract's types let NUL pass, as JSON does; no CRM means it and PostgreSQL cannot keep it.
+    """
+    records = body.value.get("records") if isinstance(body.value, dict) else None
+    if not isinstance(records, list):
+        return body.value, {}
+    said = "a text holds a NUL character; leave it out"
+    faults = {}
+    for index, raw in enumerate(records):
+        if (place := nul_path(raw, f"records[{index}]")) is not None:
+            found = id_of(desk.scorer.entity, raw)
+            known = None if found is None or "\0" in found else found
+            faults[index] = RecordFault(index, known, Fault("bad_text", place, said))
+    left = [None if index in faults else raw for index, raw in enumerate(records)]
+    return {**body.value, "records": left}, faults
+
+
+def _tell_twins(results: list[dict[str, Any]]) -> None:
+    """A warning on each record whose id another record of the request has, too."""
+    times = Counter(r["id"] for r in results)
+    for result in results:
+        if times[result["id"]] > 1 and "warnings" in result:
+            said = f"{times[result['id']]} records of this request have this id"
+            result["warnings"] = [*result["warnings"], said]
+
+
+def _audit(door: Door, entity: str, answer: dict[str, Any], call: Call) -> None:
+    """Who scored whom with which version: on disk before the answer, and without any field."""
+    store, journal = door.state.store, door.state.journal
+    if store is None or journal is None:
+        return
+    rows = list(_rows(door, entity, answer, call))
+    if len(answer["results"]) == 1 and rows:
+        call.seen.who = rows[0].subject or ""
+    journal.append(rows)
+
+
+def _rows(door: Door, entity: str, answer: dict[str, Any], call: Call) -> Iterator[AuditRow]:
+    model, as_of, one = answer["model"], answer["as_of"], secrets.token_hex(12)
+    cutoff = None if as_of is None else micros(as_of)
+    for result in answer["results"]:
+        if "error" not in result:
+            yield AuditRow(
+                at=call.at,
+                action="score",
+                key_id=call.key_id,
+                request_id=call.request_id,
+                entity=entity,
+                subject=door.state.store.subject(entity, result["id"]),
+                model=model["name"],
+                version=model["version"],
+                score=result["probability"],
+                cutoff=cutoff,
+                uid=f"{one}-{result['index']}",
+            )
