@@ -19,7 +19,7 @@ from training.forecast.periods import month_of
 LEVELS = (0.1, 0.5, 0.9)
 """The grid of the pinball loss; the outer two are the ends of the 80 % range."""
 QUANTILES = ("q0", "q1", "q2")
-MEASURES = ("pinball", "ape", "bias", "mean_bias", "coverage")
+MEASURES = ("pinball", "pinball_stated", "ape", "bias", "mean_bias", "coverage")
 BUCKETS = (1, 2, 4, 8, 13, 26)
 """Weeks to the period's end are shown up to these."""
 FEWEST_BLOCKS = 3
@@ -41,8 +41,12 @@ def pinball(actual: Floats, quantiles: Floats, levels: Sequence[float]) -> Float
 def scored(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells with what each measure needs, as sums: a measure is a ratio of two sums.
 
-    cells  actual, point, q0 … q2 and optionally mean. ``pinball`` and the biases are shares of the
-           mean actual of cells of the same kind, so that quarters do not drown months.
+    cells  actual, point, closed, q0 … q2 and optionally mean. Pinball losses and biases are shares
+           of the mean actual of cells of the same kind, so that quarters do not drown months.
+
+    ``pinball`` scores the quantiles, ``pinball_stated`` the same range moved so that its median is
+    the number the method states: what it is worth to somebody who takes it at its word, without
+    correcting it by its past errors. For the model both are the same.
     """
     out = cells.copy()
     actual, point = out["actual"].to_numpy(np.float64), out["point"].to_numpy(np.float64)
@@ -50,6 +54,10 @@ def scored(cells: pd.DataFrame) -> pd.DataFrame:
     scale = _scales(out)
     out["loss"] = pinball(actual, quantiles, LEVELS)
     out["pinball"] = out["loss"] / scale
+    stated = np.maximum(
+        quantiles + (point - quantiles[:, 1])[:, None], out["closed"].to_numpy(np.float64)[:, None]
+    )
+    out["pinball_stated"] = pinball(actual, stated, LEVELS) / scale
     out["ape"] = np.divide(
         np.abs(point - actual), np.abs(actual), out=np.full(len(out), np.nan), where=actual != 0
     )
@@ -139,18 +147,22 @@ def ratio_interval(
     return measures.interval(measures.ratio(drawn[:, 0], drawn[:, 1]))
 
 
-def compared(cells: pd.DataFrame, model: str, seed: int = 0) -> pd.DataFrame:
+def compared(
+    cells: pd.DataFrame, model: str, seed: int = 0, measure: str = "pinball"
+) -> pd.DataFrame:
     """The model's loss beside each other method's, on the cells that both have.
 
-    cells   ``scored`` cells. Columns: method, n, periods, blocks, theirs, ours (pinball as a share
-            of the mean actual), ratio = ours / theirs, low, high (95 %); the hardest to beat first.
+    cells   ``scored`` cells; ``measure`` is "pinball" or "pinball_stated". Columns: method, n,
+            periods, blocks, theirs, ours (shares of the mean actual), ratio = ours / theirs, low,
+            high (95 %); the hardest to beat first.
     """
     keys = [k for k in ("data", "stream", "origin", "period") if k in cells]
-    ours = cells.loc[cells["method"] == model, [*keys, "pinball"]]
-    ours = ours.rename(columns={"pinball": "ours"}).dropna()
+    ours = cells.loc[cells["method"] == model, [*keys, measure]]
+    ours = ours.rename(columns={measure: "ours"}).dropna()
     rows = []
     for method, part in cells[cells["method"] != model].groupby("method", sort=False):
-        both = part.dropna(subset=["pinball"]).merge(ours, on=keys)
+        theirs = part.rename(columns={measure: "theirs"}).dropna(subset=["theirs"])
+        both = theirs.merge(ours, on=keys)
         if len(both):
             rows.append({"method": method, **_beside(both, seed)})
     columns = ["method", "n", "periods", "blocks", "theirs", "ours", "ratio", "low", "high"]
@@ -159,8 +171,8 @@ def compared(cells: pd.DataFrame, model: str, seed: int = 0) -> pd.DataFrame:
 
 
 def _beside(both: pd.DataFrame, seed: int) -> Mapping[str, float]:
-    low, high = ratio_interval(both, "ours", "pinball", seed)
-    theirs, ours = float(both["pinball"].mean()), float(both["ours"].mean())
+    low, high = ratio_interval(both, "ours", "theirs", seed)
+    theirs, ours = float(both["theirs"].mean()), float(both["ours"].mean())
     ratio = ours / theirs if theirs else float("nan")
     return {
         **_counts(both),
