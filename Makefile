@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo features train report serve score figures ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ serve: $(READY) ## serve the champions on PORT (3000)
 
 score: $(READY) ## score every open entity of DATA (a canonical folder; default the demo's)
 	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),data/scores)
+
+figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERIOD, AS_OF, SCORES, CAPACITY
+	@$(RUN) -m serving figures --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/figures) \
+	  --health $(if $(BY),--by $(BY)) $(if $(PERIOD),--period $(PERIOD)) $(if $(AS_OF),--as-of $(AS_OF)) \
+	  $(if $(SCORES),--scores $(SCORES) --capacity $(or $(CAPACITY),40))
 
 ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db
