@@ -15,14 +15,18 @@ from functools import cached_property
 import numpy as np
 
 from features.asof import past
-from features.tables import DAY, NAT, Floats, Ints, Tables, instant_text, micros
+from features.tables import DAY, NAT, Floats, Instants, Ints, Tables, instant_text, micros
 from features.view import Timeline
 from training.forecast.amounts import Changes
 from training.forecast.arrivals import Arrivals, arrivals
 from training.forecast.booked import Book
+from training.forecast.charges import Charges
 from training.forecast.curve import Curve, Looks, fit_curve
 from training.forecast.lifetimes import Jumps, jumps
 from training.forecast.pipeline import History, pipeline
+from training.forecast.recurring import Shopping, believe
+from training.forecast.renewals import Renewals
+from training.forecast.schedule import chains, scheduled
 from training.forecast.settings import ForecastSettings
 from training.forecast.shock import PAST_DAYS, Past
 from training.teaching import question_of
@@ -68,8 +72,12 @@ class Beliefs:
     history: History
     looks: Looks
     curves: tuple[Curve, ...]
+    charges: Charges | None
+    churn: tuple[Curve, ...] = ()
     kept: dict[int, DealBelief] = field(default_factory=dict)
     past: dict[int, Past | None] = field(default_factory=dict)
+    kept_charges: dict[int, Renewals | Shopping] = field(default_factory=dict)
+    past_charges: dict[int, Past | None] = field(default_factory=dict)
 
     @staticmethod
     def of(tables: Tables, origins: Sequence[int], settings: ForecastSettings) -> Beliefs:
@@ -79,11 +87,17 @@ class Beliefs:
         """
         _require_inside(tables, origins)
         timeline = Timeline(tables)
-        book = Book.of(timeline)
+        book, charges = Book.of(timeline), Charges.of(timeline)
+        _require_streams(book, charges)
         looks = Looks.of(timeline, question_of("deal_close", tables), max(origins))
-        fits = [fit_at(looks, at, settings) for at in fit_times(book, origins, settings)]
-        curves = tuple(fit for fit in fits if fit is not None)
-        return Beliefs(tables, settings, book, History.of(tables), looks, curves)
+        curves = _chain(looks, book.born[book.born != NAT], origins, settings)
+        churn = _churn(timeline, charges, origins, settings)
+        return Beliefs(tables, settings, book, History.of(tables), looks, curves, charges, churn)
+
+    @property
+    def has_bookings(self) -> bool:
+        """Whether any deal was ever known to be won."""
+        return bool((self.book.outcome == 1).any())
 
     def curve(self, origin: int) -> Curve | None:
         """The newest curve model fitted at or before ``origin``."""
@@ -94,6 +108,18 @@ class Beliefs:
         if origin not in self.kept:
             self.kept[origin] = self._at(origin)
         return self.kept[origin]
+
+    def recurring(self, origin: int) -> Renewals | Shopping:
+        """What is believed about charges at ``origin``; TooLittleError where that is nothing."""
+        if origin not in self.kept_charges:
+            curve = next((c for c in reversed(self.churn) if c.at <= origin), None)
+            assert self.charges is not None
+            try:
+                found = believe(self.charges, curve, origin, self.settings.recent_days)
+            except ValueError as why:
+                raise TooLittleError(f"charges at {instant_text(origin)}: {why}") from why
+            self.kept_charges[origin] = found
+        return self.kept_charges[origin]
 
     def _at(self, origin: int) -> DealBelief:
         book, recent = self.book, origin - round(self.settings.recent_days * DAY)
@@ -166,12 +192,41 @@ def _require_history(book: Book, origin: int) -> None:
         )
 
 
-def fit_times(book: Book, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
-    """When curve models are fitted: every ``refit_days`` from the first deal on, as far as needed.
+def _require_streams(book: Book, charges: Charges | None) -> None:
+    if not (book.outcome == 1).any() and charges is None:
+        raise ValueError(
+            "the data hold neither a won deal nor an invoice nor a subscription with its mrr: "
+            "there is nothing to forecast; map one of these tables"
+        )
 
-    The oldest origin needs the ones of the year before it too: the shock is sized on them.
+
+def _chain(
+    looks: Looks, born: Instants, origins: Sequence[int], settings: ForecastSettings
+) -> tuple[Curve, ...]:
+    """The curve models the origins need, oldest first."""
+    fits = [fit_at(looks, at, settings) for at in fit_times(born, origins, settings)]
+    return tuple(fit for fit in fits if fit is not None)
+
+
+def _churn(
+    timeline: Timeline, charges: Charges | None, origins: Sequence[int], settings: ForecastSettings
+) -> tuple[Curve, ...]:
+    """Churn models, where charges are scheduled and customers are known to leave."""
+    accounts = timeline.tables["accounts"]
+    if charges is None or not accounts.has("outcome"):
+        return ()
+    if not scheduled(chains(charges, max(origins)), any(charges.kind)):
+        return ()
+    looks = Looks.of(timeline, question_of("churn", timeline.tables), max(origins))
+    born = accounts.instant("customer_at")
+    return _chain(looks, born[born != NAT], origins, settings)
+
+
+def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
+    """When curve models are fitted: every ``refit_days`` from the first birth on, as needed.
+
+    The oldest origin needs the ones before it too: the shock is sized on them.
     """
-    born = book.born[book.born != NAT]
     if len(born) == 0:
         return []
     step = round(settings.refit_days * DAY)

@@ -79,8 +79,8 @@ def bookings(
     counts = _open_counts(deals, groups)
     parts = (
         _closed_part(book, closed, months, groups, settings.draws),
-        _placed("open", open_draws(deals, luck.shock), future, len(months), counts),
-        _placed("new", unborn_draws(unborn), future, len(months), nobody),
+        placed("open", open_draws(deals, luck.shock), future, len(months), counts),
+        placed("new", unborn_draws(unborn), future, len(months), nobody),
     )
     stream = Stream("bookings", parts, groups, asked, holds)
     return Bookings(stream, closed, there, deals, future)
@@ -134,7 +134,7 @@ def _closed_part(
     return Part("closed", every[0], every[1:], counts)
 
 
-def _placed(
+def placed(
     name: str, drawn: tuple[Floats, Floats], future: Ints, months: int, counts: Floats
 ) -> Part:
     """Draws of the months to come, among all months."""
@@ -219,12 +219,12 @@ DEALS = (
 )
 
 
-def deal_frame(beliefs: Beliefs, made: Bookings, since: int, origin: int) -> pd.DataFrame:
+def deal_frame(beliefs: Beliefs, made: Bookings | None, since: int, origin: int) -> pd.DataFrame:
     """The open deals first, then those closed in [since, origin): columns ``DEALS``."""
     book = beliefs.book
     ended = np.flatnonzero(book.known(origin) & book.ended(origin) & (book.closed_at >= since))
     frames = [_closed_frame(book, ended)]
-    if made.open is not None:
+    if made is not None and made.open is not None:
         frames.insert(0, _open_frame(book, made.open))
     return pd.concat(frames, ignore_index=True)[list(DEALS)]
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from features.tables import Floats, Tables, instant_text
 from training.forecast.belief import Beliefs
 from training.forecast.booked import rates_at
+from training.forecast.charged import recurring, recurring_shock_at
 from training.forecast.drawn import Bookings, bookings, deal_frame, influence
+from training.forecast.groups import Groups
 from training.forecast.luck import Luck
 from training.forecast.past import shock_at
 from training.forecast.periods import Period, cells, periods
 from training.forecast.result import Forecast
 from training.forecast.settings import ForecastSettings
+from training.forecast.summary import Part, Stream, total
 
 
 def forecast(
@@ -39,19 +43,31 @@ def forecast(
         asked = periods(origin, settings.months, settings.quarters, settings.fiscal_start)
     asked = tuple(asked)
     months = cells(asked)
-    sigma = shock_at(beliefs, origin, settings)
-    made = bookings(beliefs, origin, asked, months, sigma, settings)
-    chances, expected = _by_period(made)
-    shares = influence(made, Luck.of(settings, sigma)) if weigh else np.empty((0, 0))
-    stream = made.stream
+    streams: list[Stream] = []
+    made, sigma = None, 0.0
+    if beliefs.has_bookings:
+        sigma = shock_at(beliefs, origin, settings)
+        made = bookings(beliefs, origin, asked, months, sigma, settings)
+        streams.append(made.stream)
+    tremor = recurring_shock_at(beliefs, origin, settings)
+    charged = recurring(beliefs, origin, asked, months, tremor, settings)
+    if charged is not None:
+        streams.append(charged)
+    if settings.total and len(streams) == 2:
+        streams.append(together(streams))
+    tables_of = [s.table(settings) for s in streams]
+    chances, expected = _by_period(made, asked)
+    shares = np.empty((0, 0))
+    if weigh and made is not None:
+        shares = influence(made, Luck.of(settings, sigma))
     return Forecast(
         origin,
         tables.meta.currency,
-        rates_at(beliefs.book.timeline, set(beliefs.book.currency.values), origin),
+        rates_at(beliefs.book.timeline, _currencies(beliefs, origin), origin),
         asked,
-        stream.table(settings),
-        stream.draws(),
-        stream.by_group(),
+        pd.concat(tables_of, ignore_index=True),
+        {k: v for s in streams for k, v in s.draws().items()},
+        {k: v for s in streams for k, v in s.by_group().items()},
         deal_frame(beliefs, made, months[0].start, origin),
         chances,
         expected,
@@ -59,21 +75,48 @@ def forecast(
         sigma,
         settings,
         tuple(_notes(made)),
-        _learned(beliefs, origin),
+        _learned(beliefs, origin, tremor),
     )
 
 
-def _by_period(made: Bookings) -> tuple[Floats, Floats]:
+def together(streams: Sequence[Stream]) -> Stream:
+    """Bookings and recurring added up, draw by draw; by the dimensions' values of both."""
+    first = streams[0]
+    values = Groups.union([s.groups for s in streams])
+    parts = tuple(
+        Part(
+            s.name,
+            total([p.whole for p in s.parts]),
+            values.spread(s.groups, total([p.groups for p in s.parts])),
+            np.full(1 + values.size, np.nan),
+        )
+        for s in streams
+    )
+    return Stream("total", parts, values, first.periods, first.holds)
+
+
+def _currencies(beliefs: Beliefs, origin: int) -> set[str]:
+    """Every currency that deals and charges known at the origin state."""
+    book, charges = beliefs.book, beliefs.charges
+    known = set(book.currency.take(np.flatnonzero(book.known(origin))).words())
+    if charges is not None:
+        known |= set(charges.currency.take(np.flatnonzero(charges.seen(origin))).words())
+    return {word for word in known if word is not None}
+
+
+def _by_period(made: Bookings | None, asked: Sequence[Period]) -> tuple[Floats, Floats]:
     """Chance and expected amount (open deals, P) of each open deal in each period."""
-    if made.open is None:
-        nothing = np.empty((0, len(made.stream.periods)))
+    if made is None or made.open is None:
+        nothing = np.empty((0, len(asked)))
         return nothing, nothing
     held = made.stream.holds[:, made.future].T
     return made.open.chances @ held, made.open.expected @ held
 
 
-def _notes(made: Bookings) -> list[str]:
-    notes = []
+def _notes(made: Bookings | None) -> list[str]:
+    notes: list[str] = []
+    if made is None:
+        return notes
     if made.open is not None and len(made.open.seen) == 0:
         notes.append("no deal is open: the forecast rests on what is closed and on new deals")
     if made.open is not None:
@@ -86,6 +129,9 @@ def _notes(made: Bookings) -> list[str]:
     return notes
 
 
-def _learned(beliefs: Beliefs, origin: int) -> dict[str, object]:
+def _learned(beliefs: Beliefs, origin: int, tremor: float) -> dict[str, object]:
     curve = beliefs.curve(origin)
-    return {"curve_fitted_at": None if curve is None else instant_text(curve.at)}
+    return {
+        "curve_fitted_at": None if curve is None else instant_text(curve.at),
+        "recurring_shock": tremor,
+    }

@@ -49,6 +49,29 @@ class Groups:
         turn = self.dimensions.index(dimension)
         return sums[self.first[turn] : self.first[turn + 1]]
 
+    @staticmethod
+    def union(several: Sequence[Groups]) -> Groups:
+        """The dimensions that all of them have, with the values of any."""
+        shared = [d for d in several[0].dimensions if all(d in g.dimensions for g in several)]
+        made = Groups((), [], 1)
+        made.dimensions = tuple(shared)
+        made.values = [sorted({v for g in several for v in g.of(d)}) for d in shared]
+        made.first = np.concatenate([[0], np.cumsum([len(v) for v in made.values])]).astype(int)
+        return made
+
+    def of(self, dimension: str) -> list[str]:
+        """The values of one dimension."""
+        return self.values[self.dimensions.index(dimension)]
+
+    def spread(self, theirs: Groups, sums: Floats) -> Floats:
+        """Sums (G', …) by another's groups, as sums by these; a value they lack is 0."""
+        out = np.zeros((self.size, *sums.shape[1:]))
+        for turn, dimension in enumerate(self.dimensions):
+            place = {v: i + int(self.first[turn]) for i, v in enumerate(self.values[turn])}
+            for value, row in zip(theirs.of(dimension), theirs.part(sums, dimension), strict=True):
+                out[place[value]] = row
+        return out
+
 
 def _values(columns: Sequence[tuple[list[str], Floats]], most: int) -> list[str]:
     """The words there are, by alphabet; beyond ``most`` only the weightiest, and "other"."""

@@ -71,7 +71,7 @@ class Stream:
         for part in self.parts:
             every = np.concatenate([self._sum(part.whole)[None], self._sum(part.groups)])
             found.append((part.name, every, self._counted(part)))
-        counts = np.nansum([c for _, _, c in found], axis=0)
+        counts = known_sum(np.stack([c for _, _, c in found]))
         found.append((WHOLE, total([d for _, d, _ in found]), counts))
         frames = [self._rows(name, d, c, settings) for name, d, c in found]
         return order(pd.concat(frames, ignore_index=True), self)
@@ -116,6 +116,12 @@ def order(table: pd.DataFrame, stream: Stream) -> pd.DataFrame:
     rows = len(table) // parts
     places = np.arange(len(table)).reshape(parts, rows).T.ravel()
     return table.iloc[places].reset_index(drop=True)
+
+
+def known_sum(counts: Floats) -> Floats:
+    """The sum over the parts of what is known; NaN where no part is."""
+    unknown = np.isnan(counts).all(axis=0)
+    return np.where(unknown, np.nan, np.nansum(counts, axis=0))
 
 
 def total(parts: Sequence[Floats]) -> Floats:

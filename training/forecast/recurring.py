@@ -1,0 +1,217 @@
+"""What is believed about charges at an origin, of either kind, and how it is drawn.
+
+Two kinds of data: charges at regular steps (contracts; thinned by churn) and purchases (customers
+who come back when they like). Which one a data set is, its own gaps tell (``schedule.scheduled``).
+A strong shock means more: customers stay longer, buy more often, and more of them come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.tables import DAY, Floats, Ints
+from training.forecast.arrivals import Arrivals, arrivals
+from training.forecast.booked import NONE
+from training.forecast.chance import Keys, key_of
+from training.forecast.charges import Charges
+from training.forecast.curve import Curve
+from training.forecast.groups import Groups, Words
+from training.forecast.hazards import cumulative
+from training.forecast.luck import Luck
+from training.forecast.purchases import (
+    OWN,
+    Buyers,
+    FirstBuyers,
+    Habits,
+    Shoppers,
+    buyers,
+    chances,
+    first_draws,
+    habits,
+    purchase_draws,
+    rates,
+)
+from training.forecast.recharge import (
+    Newcomers,
+    Present,
+    newcomer_draws,
+    present_draws,
+)
+from training.forecast.renewals import RECENT, Renewals, hazards_at, renewals
+from training.forecast.schedule import chains, scheduled
+
+Drawn = tuple[Floats, Floats]
+"""The whole (C, draws) and by group (G, C, draws)."""
+
+
+@dataclass(frozen=True)
+class Shopping:
+    """What is believed about purchases: who bought when, the process, and who will come."""
+
+    found: Buyers
+    habits: Habits
+    come: Arrivals
+    fresh: Ints
+    pool: Floats
+
+
+@dataclass(frozen=True)
+class Future:
+    """The cells to come of an origin: ``bounds`` (C + 1,) in days, their names, and the seed."""
+
+    origin: int
+    bounds: Floats
+    names: tuple[str, ...]
+    seed: int
+
+    def keys(self, purpose: str) -> Keys:
+        """(C,) names of the luck of each cell."""
+        return np.array([key_of(self.seed, purpose, name) for name in self.names], np.uint64)
+
+
+def shopping(charges: Charges, origin: int, recent_days: float) -> Shopping:
+    """Learn the purchase process; ValueError where customers or weeks are too few."""
+    found = buyers(charges, origin)
+    process = habits(found)
+    began = charges.began[charges.began < origin]
+    come = arrivals(began, origin, int(began.min()))
+    fresh = np.flatnonzero(found.age <= RECENT)
+    later = np.ones(len(found.amount), np.bool_)
+    later[found.starts[:-1]] = False
+    recent = charges.began[found.account] >= origin - round(recent_days * DAY)
+    ours = later & np.repeat(recent, np.diff(found.starts))
+    pool = found.amount[ours] if ours.sum() >= OWN else found.amount
+    return Shopping(found, process, come, fresh, np.sort(pool))
+
+
+def believe(
+    charges: Charges, curve: Curve | None, origin: int, recent_days: float
+) -> Renewals | Shopping:
+    """What is known before ``origin`` about either kind; ValueError where it is too little."""
+    found = chains(charges, origin)
+    if scheduled(found, any(charges.kind)):
+        return renewals(charges, found, curve, origin, recent_days)
+    return shopping(charges, origin, recent_days)
+
+
+def draw(
+    charges: Charges, believed: Renewals | Shopping, future: Future, groups: Groups, luck: Luck
+) -> tuple[Drawn, Drawn]:
+    """Charges of present customers, and of customers to come."""
+    if isinstance(believed, Renewals):
+        return _renewals(charges, believed, future, groups, luck)
+    return _shopping(charges, believed, future, groups, luck)
+
+
+def chain_words(charges: Charges, chain: Ints) -> Words:
+    """The words of chains."""
+    return {
+        name: [NONE if w is None else w for w in column.take(chain).words()]
+        for name, column in charges.dimensions.items()
+    }
+
+
+def expected_arrivals(come: Arrivals | None, future: Future, luck: Luck) -> Floats:
+    """(C, draws) customers expected to come in each cell."""
+    cells = len(future.bounds) - 1
+    if come is None:
+        return np.zeros((cells, len(luck.z)))
+    steps = np.arange(0.0, np.ceil(future.bounds[-1]) + 1.0)
+    total = np.concatenate([[0.0], np.cumsum(come.rate(steps[:-1] + 0.5))])
+    base = np.diff(np.interp(future.bounds, steps, total))
+    spread = come.spread(float(future.bounds[-1]))
+    factor = np.exp(spread * luck.arrivals - spread**2 / 2) * luck.shock
+    found: Floats = base[:, None] * factor
+    return found
+
+
+def _renewals(
+    charges: Charges, believed: Renewals, future: Future, groups: Groups, luck: Luck
+) -> tuple[Drawn, Drawn]:
+    found, cells = believed.found, len(future.bounds) - 1
+    here = np.flatnonzero(believed.going)
+    present = present_draws(_present(charges, believed, here, future, groups), luck.shock, cells)
+    like = believed.like
+    ages = np.arange(0.0, future.bounds[-1] + 1.0)
+    new = Newcomers(
+        future.keys("customer"),
+        expected_arrivals(believed.come, future, luck),
+        future.bounds,
+        found.step[like],
+        np.nan_to_num(charges.amounts(found.last[like])),
+        groups.numbers(chain_words(charges, found.chain[like]), len(like)),
+        believed.starts,
+        ages,
+        cumulative(np.minimum(believed.stays.incidence(ages), 0.999)),
+        groups.size,
+    )
+    return present, newcomer_draws(new, luck.shock)
+
+
+def _present(
+    charges: Charges, believed: Renewals, here: Ints, future: Future, groups: Groups
+) -> Present:
+    found, end = believed.found, future.bounds[-1]
+    times = np.maximum(np.ceil((end - believed.due[here]) / found.step[here]), 0).astype(np.int64)
+    rows = np.repeat(here, times)
+    starts = np.concatenate([[0], np.cumsum(times)]).astype(np.int64)
+    turn = np.arange(len(rows)) - np.repeat(starts[:-1], times)
+    day = believed.due[rows] + turn * found.step[rows]
+    cell = np.clip(np.searchsorted(future.bounds, day, side="right") - 1, 0, len(future.names) - 1)
+    hazard = hazards_at(charges, believed, rows, future.origin, day)
+    amount = np.nan_to_num(charges.amounts(found.last[here]))
+    keys = charges.keys[charges.owner_of[found.chain[here]]] ^ key_of(future.seed, "churn")
+    numbers = groups.numbers(chain_words(charges, found.chain[here]), len(here))
+    return Present(
+        keys,
+        cell.astype(np.int32),
+        hazard,
+        starts,
+        amount,
+        believed.growth,
+        numbers,
+        groups.size,
+    )
+
+
+def _shopping(
+    charges: Charges, believed: Shopping, future: Future, groups: Groups, luck: Luck
+) -> tuple[Drawn, Drawn]:
+    found, process = believed.found, believed.habits
+    n, seen = len(found.account), np.diff(found.starts)
+    shoppers = Shoppers(
+        charges.keys[found.account] ^ key_of(future.seed, "purchase"),
+        process.alive(found),
+        rates(process.r + found.x, process.alpha + found.age),
+        chances(np.full(n, process.a), process.b + found.x),
+        seen / (seen + OWN),
+        found.amount,
+        found.starts,
+        believed.pool,
+        groups.numbers(account_words(charges, found.account), n),
+        groups.size,
+    )
+    one = np.ones(1)
+    fresh = believed.fresh
+    new = FirstBuyers(
+        future.keys("customer"),
+        expected_arrivals(believed.come, future, luck),
+        future.bounds,
+        rates(one * process.r, one * process.alpha)[0],
+        chances(one * process.a, one * process.b)[0],
+        found.amount[found.starts[fresh]],
+        believed.pool,
+        groups.numbers(account_words(charges, found.account[fresh]), len(fresh)),
+        groups.size,
+    )
+    return purchase_draws(shoppers, luck.shock, future.bounds), first_draws(new, luck.shock)
+
+
+def account_words(charges: Charges, account: Ints) -> Words:
+    """The words of customers: those of their first chain."""
+    first = np.unique(charges.owner_of, return_index=True)
+    lookup = np.zeros(len(charges.accounts), np.int64)
+    lookup[first[0]] = first[1]
+    return chain_words(charges, lookup[account])
