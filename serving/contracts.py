@@ -33,6 +33,9 @@ MOST_RECORDS = 1000
 MOST_ROWS = 20_000
 """Rows of one list of one record; a record with more belongs in the nightly batch."""
 
+MOST_REASONS = 100
+"""Reasons of one record that may be asked for; a model has fewer groups of features."""
+
 LONGEST_ID = 200
 LONGEST_WORD = 10_000
 
@@ -159,6 +162,20 @@ def record_model(entity: str) -> type[Strict]:
     return create_model(f"{SINGULAR[entity].title()}Record", __base__=Strict, **fields)
 
 
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_REASONS:
+        said = f"must be a whole number from 0 to {MOST_REASONS}: how many reasons to give"
+        raise PydanticCustomError("wrong_type", said)
+    return value
+
+
+Count = Annotated[
+    int,
+    PlainValidator(_count),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_REASONS}),
+]
+
+
 class Earlier(Strict):
     """The date that scores are compared with."""
 
@@ -174,6 +191,9 @@ class Envelope(Strict):
         None, description="the base rate that is known to hold now, instead of the model's own"
     )
     compare_to: Earlier | None = Field(None, description="tell why each score moved since then")
+    reasons: Count | None = Field(
+        None, description="how many reasons to give; default: 5; 0 is the fastest"
+    )
     records: list[Any] = Field(min_length=1, max_length=MOST_RECORDS)
 
 
@@ -194,10 +214,10 @@ def read_record(entity: str, index: int, raw: Any) -> Strict | RecordFault:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        return RecordFault(index, _id_of(entity, raw), fault_of(error, model, f"records[{index}]"))
+        return RecordFault(index, id_of(entity, raw), fault_of(error, model, f"records[{index}]"))
 
 
-def _id_of(entity: str, raw: Any) -> str | None:
+def id_of(entity: str, raw: Any) -> str | None:
     """The id of a faulty record, where it has one that can be read."""
     row = raw.get(SINGULAR[entity]) if isinstance(raw, Mapping) else None
     key = as_id(row.get(TABLES[entity].key)) if isinstance(row, Mapping) else None

@@ -63,6 +63,9 @@ _CODES = {
     "bad_instant": "bad_instant",
     "instant_without_zone": "instant_without_zone",
     "number_too_large": "number_too_large",
+    "not_a_share": "not_a_share",
+    "unknown_word": "unknown_word",
+    "bad_text": "bad_text",
 }
 """The library's kinds of error under our stable codes; every other kind is ``wrong_type``."""
 
