@@ -1,0 +1,1 @@
+"""Who works what: leads and accounts assigned to owners as an optimisation that changes nothing."""
