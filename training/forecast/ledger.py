@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Tables, micros
-from training.forecast.backtest import MODEL, cell_of, data_end, easy_cells
+from training.forecast.answers import MODEL, cell_of, easy_cells
+from training.forecast.backtest import data_end
 from training.forecast.flows import Flow, flows
 from training.forecast.keep import Kept
 from training.forecast.periods import Period
