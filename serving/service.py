@@ -24,6 +24,7 @@ from serving.run.state import Reloads
 from serving.run.timers import cure
 from serving.run.vet import Vetter
 from serving.settings import read_settings
+from serving.watch.watch import Watch
 
 log = logging.getLogger("embudo.service")
 
@@ -40,14 +41,16 @@ app = make_app(now)
 app.state.settings = settings
 app.state.reload = Reloads()
 app.state.degraded = {}
+watch = Watch(app.state, now, os.environ)
 
 
 class FrontedService(bentoml.Service):  # type: ignore[misc]
     """A BentoML service whose app stands behind our own layer, however it is started."""
 
     def to_asgi(self, is_main: bool = True) -> Any:
-        """The ASGI app: ours in front, BentoML's for its lifespan."""
-        return Front(app, super().to_asgi(is_main))
+        """The ASGI app: ours in front, BentoML's for its lifespan, and both watched."""
+        routes = [getattr(route, "path", "") for route in app.routes]
+        return watch.around(Front(app, super().to_asgi(is_main)), routes)
 
 
 @bentoml.service(
@@ -66,6 +69,7 @@ class Embudo:
         # while a thread loads a bundle or scores a thousand records, a request waits this long for
         # the interpreter each time it gives it up: 5 ms unless told
         sys.setswitchinterval(0.0005)
+        watch.start()
         self.reloader: Reloader | None = None
         folder = settings.bundles
         if folder is None:
@@ -80,6 +84,7 @@ class Embudo:
         """Look for no more bundles."""
         if self.reloader is not None:
             self.reloader.stop()
+        watch.stop()
 
     def __is_ready__(self) -> bool:
         return bool(app.state.desks)

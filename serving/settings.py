@@ -25,6 +25,7 @@ class Settings:
     hubspot_secret  EMBUDO_HUBSPOT_SECRET: of the app whose webhooks are believed; "": none are
     public_url  EMBUDO_PUBLIC_URL: scheme, host and path before /v1 as the CRM calls it, where a
                 proxy stands before the service
+    metrics_port  EMBUDO_METRICS_PORT: port of the metrics page on 127.0.0.1; 0: none
     body_seconds  EMBUDO_BODY_SECONDS: seconds in which a request's body must have come
     """
 
@@ -36,6 +37,7 @@ class Settings:
     hubspot_secret: str = field(default="", repr=False)
     public_url: str = ""
     body_seconds: float = 15.0
+    metrics_port: int = 9464
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -67,6 +69,12 @@ def _seconds(given: str) -> float:
     return number
 
 
+def _port(given: str) -> int:
+    if not given.isdecimal() or int(given) > 65_535:
+        raise ValueError("give a port, or 0 for no page")
+    return int(given)
+
+
 def _address(given: str) -> str:
     if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", given):
         raise ValueError("give a URL without a query, such as https://scores.example.com")
@@ -79,6 +87,7 @@ _VARIABLES: dict[str, tuple[str, Any]] = {
     "timeout": ("EMBUDO_TIMEOUT", _seconds),
     "hubspot_secret": ("EMBUDO_HUBSPOT_SECRET", str),
     "public_url": ("EMBUDO_PUBLIC_URL", _address),
+    "metrics_port": ("EMBUDO_METRICS_PORT", _port),
     "body_seconds": ("EMBUDO_BODY_SECONDS", _seconds),
     "drain": ("EMBUDO_DRAIN", _seconds),
     "database": ("DATABASE_URL", str),

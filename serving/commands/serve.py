@@ -8,10 +8,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 from serving.commands import CommandError, Subparsers
 from serving.run.launch import Launcher, listen
 from serving.settings import read_settings
+from serving.watch.folder import FOLDER, shared_folder
+from serving.watch.logs import Stream, configure
+
+log = logging.getLogger("embudo.serve")
 
 
 def add(commands: Subparsers) -> None:
@@ -27,7 +32,7 @@ def add(commands: Subparsers) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    configure(Stream())
     folder = (chosen.bundles or chosen.root / "mlruns" / "serving").resolve()
     environment = {
         **os.environ,
@@ -47,4 +52,18 @@ def _serve(chosen: argparse.Namespace) -> int:
     host, port = listener.getsockname()[:2]
     print(f"serving {folder.name} at http://{host}:{port}", flush=True)
     clock = time.monotonic
-    return Launcher(listener, chosen.workers, environment, clock, others, settings.drain).run()
+    with shared_folder() as numbers:
+        environment[FOLDER] = str(numbers)
+        if settings.metrics_port:
+            Thread(target=_show, args=(numbers, settings.metrics_port), daemon=True).start()
+        return Launcher(listener, chosen.workers, environment, clock, others, settings.drain).run()
+
+
+def _show(numbers: Path, port: int) -> None:
+    """Serve the metrics page; the service goes on without one where its port is taken."""
+    from serving.watch.pages import page_server  # noqa: PLC0415  # while probes are answered
+
+    try:
+        log.info("metrics at http://127.0.0.1:%d/metrics", page_server(numbers, port))
+    except OSError as wrong:
+        log.error("no metrics page, port %d: %s; set EMBUDO_METRICS_PORT", port, wrong.strerror)

@@ -63,6 +63,7 @@ class Metrics:
         self._audit_failures = self._counter(
             "audit_failures", "times the store did not take the audit rows", []
         )
+        self._audit_lost = self._counter("audit_lost", "audit rows lost", [])
         self._degraded = self._gauge("degraded", "1: something beside scoring fails", ["part"])
         self._starts = self._counter("worker_starts", "worker processes started", [])
         self._unlogged = self._counter("log_lines_left_out", "log lines not written", ["reason"])
@@ -145,9 +146,13 @@ class Metrics:
         """Say how many audit rows of this process the store has not got yet."""
         self._pending.set(pending)
 
-    def audit_failed(self) -> None:
-        """Count a time at which the store did not take the audit rows."""
-        self._audit_failures.inc()
+    def audit_failed(self, times: int) -> None:
+        """Count times at which the store did not take the audit rows."""
+        self._audit_failures.inc(times)
+
+    def audit_lost(self, rows: int) -> None:
+        """Count audit rows that neither disk nor memory nor store would take."""
+        self._audit_lost.inc(rows)
 
     def degraded(self, part: str, failing: bool) -> None:
         """Say whether a part beside scoring (the store, the audit) fails in this process."""

@@ -1,18 +1,14 @@
 """The metrics page: what all worker processes counted, added up, on a loopback port of its own.
 
 prometheus_client's multiprocess mode keeps each process's numbers in mapped files, so a killed
-worker's counts stay and nobody has to ask the workers, who may be busy. The files lie in memory
-(tmpfs) where there is some: a mapped file on a full disk kills the process that writes to it.
+worker's counts stay and nobody has to ask the workers, who may be busy.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest, start_http_server
@@ -21,25 +17,10 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that must be set before a worker imports prometheus_client."""
-
 DEAD = 0
 """The process whose files hold what dead processes counted; no process has this number."""
 
-_TMPFS = Path("/dev/shm")
 _ADDED_UP = ("counter", "histogram", "summary")
-
-
-@contextmanager
-def shared_folder() -> Iterator[Path]:
-    """A folder for the workers' numbers, in memory where there is some; gone at the end."""
-    usable = _TMPFS.is_dir() and os.access(_TMPFS, os.W_OK)
-    folder = Path(tempfile.mkdtemp(prefix="embudo-metrics-", dir=_TMPFS if usable else None))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Together(Collector):
@@ -115,18 +96,13 @@ def page(folder: Path) -> bytes:
     return generate_latest(registry)
 
 
-@contextmanager
-def page_server(folder: Path, port: int, host: str = "127.0.0.1") -> Iterator[int]:
-    """Serve the page from a thread of this process; yields the port (port 0: any free one).
+def page_server(folder: Path, port: int, host: str = "127.0.0.1") -> int:
+    """Serve the page from a thread of this process until it ends; the port (port 0: any free one).
 
-    The address is loopback unless another is given: the page asks for no key.
+    The address is loopback unless another is given: the page asks for no key. OSError where the
+    port is taken.
     """
     registry = CollectorRegistry()
     registry.register(Together(folder))
-    server, thread = start_http_server(port, addr=host, registry=registry)
-    try:
-        yield int(server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    server, _ = start_http_server(port, addr=host, registry=registry)
+    return int(server.server_port)
