@@ -83,16 +83,19 @@ class Teller:
         features: Features,
         X: Floats,
         effects: Floats,
-        top: int,
-        lang: str = LANGUAGES[0],
+        top: int | Sequence[int],
+        lang: str | Sequence[str] = LANGUAGES[0],
         prior: Prior | None = None,
     ) -> tuple[list[list[Reason]], Floats]:
         """The ``top`` reasons of each row, largest first, and (n,) the effect of all else.
 
         features and matrix X (n, F) of the rows; effects (n, F) in log-odds. What is not known (a
         missing value that states no fact) is no reason: its effect is among all else. A stated
-        prior is a further reason, the last, beyond ``top``.
+        prior is a further reason, the last, beyond ``top``. ``top`` and ``lang`` are one for all,
+        or one each.
         """
+        tops = [top] * len(X) if isinstance(top, int) else top
+        langs = [lang] * len(X) if isinstance(lang, str) else lang
         stated = ~np.isnan(X) | self._states_absence
         told = np.where(stated, effects, 0.0)
         # not a matrix product: its rounding depends on how many rows there are
@@ -101,17 +104,18 @@ class Teller:
         untold = total - grouped.sum(axis=1)
         shift = np.full(len(X), 0.0 if prior is None else prior.shift)
         moved = points(np.column_stack([grouped, untold, shift]), self.log_odds)
-        ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :top]
+        most = max(tops, default=0)
+        ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :most].tolist()
         reasons, others = [], total
-        for i, groups in enumerate(ranked.tolist()):
-            row = told[i].tolist()
-            clear = [g for g in groups if abs(grouped[i, g]) >= FAINT]
+        for i, (groups, n, word) in enumerate(zip(ranked, tops, langs, strict=True)):
+            row, sizes, shares = told[i].tolist(), grouped[i].tolist(), moved[i].tolist()
+            clear = [g for g in groups[:n] if abs(sizes[g]) >= FAINT]
             reasons.append(
-                [self._reason(features, i, g, grouped[i, g], moved[i, g], row, lang) for g in clear]
+                [self._reason(features, i, g, sizes[g], shares[g], row, word) for g in clear]
             )
             others[i] -= sum(r.effect for r in reasons[i])
             if prior is not None and prior.shift != 0:
-                reasons[i].append(self._prior_reason(prior, float(moved[i, -1]), lang))
+                reasons[i].append(self._prior_reason(prior, shares[-1], word))
         return reasons, others
 
     def _prior_reason(self, prior: Prior, moved: float, lang: str) -> Reason:
@@ -146,8 +150,8 @@ class Teller:
             feature=spec.name,
             value=value,
             unit=spec.unit,
-            effect=float(effect),
-            points=float(moved),
+            effect=effect,
+            points=moved,
             direction="up" if effect > 0 else "down",
             sentence=sentence(spec, value, moved, self.outcome, self.currency, lang),
             own=spec.own,

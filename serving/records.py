@@ -8,16 +8,31 @@ activities at an account would count in another's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
+import numpy as np
 from pydantic_core import PydanticCustomError
 
 from features.schema import TABLES, Kind
-from features.tables import Meta, Tables, from_records
+from features.tables import (
+    NAT,
+    Coded,
+    Floats,
+    Instants,
+    Meta,
+    Storage,
+    Table,
+    Tables,
+    code,
+    micros,
+    storage,
+)
 from serving.contracts import SINGULAR, Strict, read_instant, read_record
 from serving.faults import Fault, RecordFault, path
+from serving.quick import Unusual, read_rows, record_plan
 
 Row = dict[str, Any]
 
@@ -53,20 +68,37 @@ class Reader:
         self.key = TABLES[entity].key
         self.unused = {t: _unused(t, entity) for t in TABLES}
         self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
+        self._plan = record_plan(entity, self.unused, self.custom)
+        self._storage = {t: _storage_of(t, meta) for t in TABLES}
 
-    def read(self, index: int, raw: Any) -> Record | RecordFault:
-        """The rows of one record, or what is wrong with it."""
+    def read(self, index: int, raw: Any, place: int | None = None) -> Record | RecordFault:
+        """The rows of one record, or what is wrong with it.
+
+        place: its number among all that are scored together; its index where they are one request
+        """
+        place = index if place is None else place
+        try:
+            warnings = dict[str, None]()
+            return self._record(index, place, read_rows(self._plan, raw, warnings), warnings)
+        except Unusual:
+            return self._read_closely(index, raw, place)
+        except _FaultError as wrong:
+            return RecordFault(index, raw[SINGULAR[self.entity]][self.key], wrong.fault)
+
+    def _read_closely(self, index: int, raw: Any, place: int) -> Record | RecordFault:
+        """As ``read``, with words for all that can be wrong."""
         checked = read_record(self.entity, index, raw)
         if isinstance(checked, RecordFault):
             return checked
         entity_id = getattr(getattr(checked, SINGULAR[self.entity]), self.key)
         try:
-            return self._record(index, entity_id, checked)
+            warnings = dict[str, None]()
+            rows = self._rows(checked, f"records[{index}]", warnings)
+            return self._record(index, place, rows, warnings)
         except _FaultError as wrong:
             return RecordFault(index, entity_id, wrong.fault)
 
-    def _record(self, index: int, entity_id: str, checked: Strict) -> Record:
-        place, warnings = f"records[{index}]", dict[str, None]()
+    def _rows(self, checked: Strict, place: str, warnings: dict[str, None]) -> dict[str, list[Row]]:
         rows: dict[str, list[Row]] = {}
         for name, value in vars(checked).items():
             if value is None:
@@ -79,9 +111,16 @@ class Reader:
                 ]
             else:
                 rows[table] = [self._row(table, value, f"{place}.{name}", name, warnings)]
-        entity = rows[self.entity][0]
-        account = self._account(index, entity_id, entity, rows, place)
-        contact = _same_contact(entity, rows, place, index)
+        return rows
+
+    def _record(
+        self, index: int, number: int, rows: dict[str, list[Row]], warnings: dict[str, None]
+    ) -> Record:
+        """A record of its rows; ``number`` is another for each that is scored with it."""
+        place, entity = f"records[{index}]", rows[self.entity][0]
+        entity_id = entity[self.key]
+        account = self._account(number, entity_id, entity, rows, place)
+        contact = _same_contact(entity, rows, place, number)
         self._belong(entity_id, account, rows, warnings)
         keys = {(self.entity, entity_id), ("accounts", account), ("contacts", contact)}
         brought = {(self.entity, entity_id)}
@@ -113,7 +152,7 @@ class Reader:
         return row
 
     def _account(
-        self, index: int, entity_id: str, entity: Row, rows: Mapping[str, list[Row]], place: str
+        self, number: int, entity_id: str, entity: Row, rows: Mapping[str, list[Row]], place: str
     ) -> str:
         """The record's account; a stand-in where facts are brought of an account without an id."""
         if self.entity == "accounts":
@@ -126,7 +165,7 @@ class Reader:
             raise _FaultError(Fault("account_mismatch", f"{place}.account.account_id", said))
         account = known or stated
         if account is None:
-            account = _stand_in(index)
+            account = _stand_in(number)
         if brought:
             entity["account_id"] = brought[0]["account_id"] = account
         elif stated is not None:
@@ -174,13 +213,50 @@ class Reader:
     def _at(self, account: str, rows: Mapping[str, list[Row]]) -> bool:
         return any(r.get("account_id") == account for r in rows.get("activities", []))
 
-    def tables(self, records: Iterable[Record]) -> Tables:
+    def tables(self, records: Sequence[Record]) -> Tables:
         """The rows of some records as tables."""
-        rows: dict[str, list[Row]] = {self.entity: []}
-        for record in records:
-            for table, own in record.rows.items():
-                rows.setdefault(table, []).extend(own)
-        return from_records(rows, self.meta)
+        if len(records) == 1:
+            rows: Mapping[str, list[Row]] = records[0].rows
+        else:
+            joined: dict[str, list[Row]] = {}
+            for record in records:
+                for table, own in record.rows.items():
+                    joined.setdefault(table, []).extend(own)
+            rows = joined
+        return Tables({t: self._table(t, own) for t, own in rows.items()}, self.meta)
+
+    def _table(self, name: str, rows: list[Row]) -> Table:
+        """Rows as columns; what the model does not know is left out."""
+        known, columns = self._storage[name], {}
+        for column in dict.fromkeys(chain.from_iterable(rows)):
+            kind = known.get(column)
+            if kind is not None:
+                columns[column] = _COLUMNS[kind]([row.get(column) for row in rows])
+        return Table(name, len(rows), columns)
+
+
+def _number_column(values: list[Any]) -> Floats:
+    return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def _instant_column(values: list[Any]) -> Instants:
+    # read closely, an instant is a datetime still
+    return np.array(
+        [NAT if v is None else v if type(v) is int else micros(v) for v in values], np.int64
+    )
+
+
+_COLUMNS: dict[str, Callable[[list[Any]], Floats | Instants | Coded]] = {
+    "number": _number_column,
+    "instant": _instant_column,
+    "coded": code,
+}
+
+
+def _storage_of(table: str, meta: Meta) -> dict[str, Storage]:
+    """How each column that the model can know is kept; a canonical name is not a custom one's."""
+    custom = {f.name: storage(f.kind) for f in meta.custom.get(table, [])}
+    return custom | {c.name: storage(c.kind) for c in TABLES[table].columns}
 
 
 def _unused(table: str, entity: str) -> frozenset[str]:
@@ -199,22 +275,22 @@ _OF_ACCOUNT_LISTS = ("subscriptions", "invoices", "contacts", "deals")
 _OF_ACCOUNT = ("accounts", "subscriptions", "invoices")
 
 
-def _stand_in(index: int) -> str:
+def _stand_in(number: int) -> str:
     """A key no CRM can have sent: keys are checked, and this one is longer than allowed."""
-    return f"{index}".rjust(201, " ")
+    return f"{number}".rjust(201, " ")
 
 
-def _same_contact(entity: Row, rows: Mapping[str, list[Row]], place: str, index: int) -> str:
+def _same_contact(entity: Row, rows: Mapping[str, list[Row]], place: str, number: int) -> str:
     """The record's contact, or a stand-in; an account's people are a list and no one's contact."""
     brought = rows.get("contacts", [])
     if "accounts" in rows and rows["accounts"][0] is entity:
-        return _stand_in(index)
+        return _stand_in(number)
     stated = brought[0].get("contact_id") if brought else None
     known: str | None = entity.get("contact_id")
     if stated is not None and known is not None and stated != known:
         said = "the record names another contact_id than its contact"
         raise _FaultError(Fault("contact_mismatch", f"{place}.contact.contact_id", said))
-    contact = known or stated or _stand_in(index)
+    contact = known or stated or _stand_in(number)
     if brought:
         entity["contact_id"] = brought[0]["contact_id"] = contact
     return contact
@@ -241,16 +317,16 @@ def _typed(kind: Kind, value: Any, place: str) -> Any:
     return value
 
 
-def rounds(records: Sequence[Record]) -> list[list[Record]]:
-    """Records in groups that can share one set of tables without seeing one another's rows."""
+def rounds(records: Sequence[Record]) -> list[list[int]]:
+    """Places of records that can share one set of tables without seeing one another's rows."""
     brought = frozenset[tuple[str, str]]().union(*(r.brought for r in records))
     free: dict[tuple[str, str], int] = {}
-    found: list[list[Record]] = []
-    for record in records:
+    found: list[list[int]] = []
+    for place, record in enumerate(records):
         shared = record.keys & brought
         turn = max((free.get(key, 0) for key in shared), default=0)
         free.update(dict.fromkeys(shared, turn + 1))
         while len(found) <= turn:
             found.append([])
-        found[turn].append(record)
+        found[turn].append(place)
     return found

@@ -23,6 +23,7 @@ from serving.languages import LANGUAGES
 from serving.reasons import Prior, Reason, Teller
 from training.models.bundle import Bundle
 from training.models.curves import incidence as incidence_of
+from training.models.curves import log_odds
 from training.models.grades import grade
 from training.models.prior import log_odds_shift, shifted
 from training.models.receipts import Band
@@ -42,7 +43,7 @@ class Scored:
     """
 
     ids: list[str]
-    cutoff: int
+    cutoff: int | Instants
     probability: Floats
     incidence: Floats
     grades: list[str]
@@ -110,7 +111,11 @@ class Scorer:
         return RequestTimeline(Tables({**tables.tables, **carried}, tables.meta), history)
 
     def features(
-        self, timeline: Timeline, ids: list[str], cutoff: int, history: Timeline | None = None
+        self,
+        timeline: Timeline,
+        ids: list[str],
+        cutoff: int | Instants,
+        history: Timeline | None = None,
     ) -> Features:
         """The bundle's features of the entities at the cutoff (ignored by a flat question)."""
         at = NAT if self.flat else cutoff
@@ -121,10 +126,10 @@ class Scorer:
         self,
         timeline: Timeline,
         ids: list[str],
-        cutoff: int,
+        cutoff: int | Instants,
         history: Timeline | None = None,
-        top: int = TOP,
-        lang: str = LANGUAGES[0],
+        top: int | Sequence[int] = TOP,
+        lang: str | Sequence[str] = LANGUAGES[0],
         prior: float | None = None,
     ) -> Scored:
         """Score the entities as they were just before ``cutoff`` (microseconds).
@@ -133,14 +138,22 @@ class Scorer:
         request's come from the bundle (``Scorer.history``). An id without a row has every fact
         missing; ``standing`` tells who can be asked about. ``lang`` is the language of the
         sentences; ``prior`` a stated base rate, by default the bundle's (ValueError: ``prior``).
+        ``cutoff``, ``top`` and ``lang`` may be one for all or one each; where ``top`` is 0 for all,
+        nothing is explained.
         """
         features = self.features(timeline, ids, cutoff, history)
         model, stated = self.bundle.model, self.prior(prior)
         X = model.encoding.matrix(features)
-        own, baseline, effects = model.explain(X)
-        incidence = model.curve(X) if stated is None else self._shifted(X, stated.shift)
+        if top == 0 or (not isinstance(top, int) and not any(top)):
+            margins = model.margins(X)
+            reasons, others = self._unexplained(margins, stated)
+        else:
+            margins, effects = model.explained(X)
+            reasons, others = self.teller.tell(features, X, effects, top, lang, stated)
+        incidence = own = incidence_of(margins)
+        if stated is not None:
+            incidence = incidence_of(shifted(margins, stated.shift))
         probability = incidence[:, -1, 0]
-        reasons, others = self.teller.tell(features, X, effects, top, lang, stated)
         return Scored(
             ids,
             cutoff,
@@ -149,9 +162,16 @@ class Scorer:
             grade(probability, self.bundle.grades),
             reasons,
             others,
-            baseline,
-            self.bundle.receipts.of(own),
+            self.bundle.model.baseline_score,
+            self.bundle.receipts.of(own[:, -1, 0]),
         )
+
+    def _unexplained(
+        self, margins: Floats, stated: Prior | None
+    ) -> tuple[list[list[Reason]], Floats]:
+        """No reasons: all that there is to a score is among the others."""
+        moved = margins if stated is None else shifted(margins, stated.shift)
+        return [[] for _ in margins], log_odds(moved) - self.teller.log_odds
 
     def prior(self, stated: float | None = None) -> Prior | None:
         """The stated base rate, or the bundle's; None where nobody states one.
@@ -170,10 +190,6 @@ class Scorer:
         shift = log_odds_shift(stated, known.expected)
         return Prior(stated, known.expected, shift)
 
-    def _shifted(self, X: Floats, shift: float) -> Floats:
-        """(n, K, J) incidence under a stated prior."""
-        return incidence_of(shifted(self.bundle.model.margins(X), shift))
-
     @property
     def born_column(self) -> str:
         """The instant from which an entity can be asked about.
@@ -185,7 +201,7 @@ class Scorer:
             return "customer_at"
         return TABLES[self.entity].born
 
-    def standing(self, table: Table, cutoff: int) -> tuple[Bools, Bools, Bools]:
+    def standing(self, table: Table, cutoff: int | Instants) -> tuple[Bools, Bools, Bools]:
         """Rows of the entity table whose birth is unknown, that are not yet born, that are closed.
 
         None of the three is open at ``cutoff``; all three are false for a flat question.

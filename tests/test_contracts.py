@@ -199,7 +199,7 @@ def test_no_round_holds_two_records_that_could_see_each_other(
         got = Reader("leads", META).read(index, raw | ({"account": {}} if brings else {}))
         assert isinstance(got, Record)
         records.append(got)
-    found = rounds(records)
+    found = [[records[place] for place in turn] for turn in rounds(records)]
     assert sorted(r.index for turn in found for r in turn) == list(range(len(made)))
     brought = {key for r in records for key in r.brought}
     for turn in found:

@@ -68,12 +68,22 @@ class OutcomeModel:
         Effects sum to logit(score) - logit(baseline score); ``reasons.points`` turns them into
         probability.
         """
-        score, effects = np.empty(len(X)), np.empty(X.shape)
+        margins, effects = self.explained(X)
+        return incidence(margins)[:, -1, 0], self.baseline_score, effects
+
+    @cached_property
+    def baseline_score(self) -> float:
+        """The score of the baseline, F_1(H)."""
+        return float(incidence(self.baseline_margins[None])[0, -1, 0])
+
+    def explained(self, X: Floats) -> tuple[Floats, Floats]:
+        """Margins (n, K, J) and effects (n, F) in log-odds."""
+        margins, effects = np.empty((len(X), *self.blend.c.shape)), np.empty(X.shape)
         start = self.baseline_margins
         for first in range(0, len(X), BLOCK):
             block = slice(first, first + BLOCK)
-            score[block], effects[block] = self._explain(X[block], start)
-        return score, float(incidence(start[None])[0, -1, 0]), effects
+            margins[block], effects[block] = self._explain(X[block], start)
+        return margins, effects
 
     def _explain(self, X: Floats, start: Floats) -> tuple[Floats, Floats]:
         linear = self.linear.contributions(X)
@@ -83,7 +93,7 @@ class OutcomeModel:
         effects = self.blend.a * (weights.sum(axis=1)[:, None, :] @ linear)[:, 0]
         if self.trees is not None and self.blend.b:
             effects += self.blend.b * self.trees.attributions(X, weights)
-        return incidence(margins)[:, -1, 0], effects
+        return margins, effects
 
     def to_state(self) -> dict[str, Any]:
         """JSON types: one part each, and the booster's text under ``booster``."""
