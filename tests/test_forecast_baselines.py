@@ -164,6 +164,33 @@ def test_stage_chances_are_shares_of_earlier_looks(seed: int, place: int, days: 
     assert stage_chances(found, origin, period) == pytest.approx(want, nan_ok=True)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_the_weighted_pipeline_counts_what_is_dated_into_the_period(seed: int, place: int) -> None:
+    """One by one: win rate of the closed deals seen in the stage, times the amount."""
+    found, origin = some_looks(seed), int(some_looks(seed).origins[place])
+    stage = found.stage.words()
+    closed = [i for i in range(len(stage)) if NAT < found.closed[i] < origin > found.cutoff[i]]
+
+    def rate(word: str | None) -> float:
+        rows = [i for i in closed if stage[i] == word]
+        rows = rows if len(rows) >= baselines.FEWEST_LOOKS else closed
+        return float(np.mean([found.won[i] != NAT for i in rows])) if rows else float("nan")
+
+    flow = steady(30)
+    known = Known(origin, flow, found)
+    for period, running in ((month(month_of(origin)), True), (month(month_of(origin) + 1), False)):
+        want = flow.total(period.start, min(period.end, origin))
+        here = range(*found.at(origin).indices(len(stage)))
+        for i, amount in zip(here, known.amounts.tolist(), strict=True):
+            due = found.due[i]
+            if due != NAT and due < period.end and (running or due >= period.start):
+                want += rate(stage[i]) * amount
+        if (found.due[found.at(origin)] != NAT).any():
+            got = BASELINES["weighted pipeline"](known, period)
+            assert got == pytest.approx(want, nan_ok=True)
+
+
 def test_people_are_taken_at_their_word() -> None:
     """What closed so far, and the open deals they commit to and date into the period."""
     origin = day("2024-03-18")

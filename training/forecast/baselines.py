@@ -5,6 +5,8 @@ Every way gives one number for a period. A period that runs has a part that is a
 * ``last period``, ``same period last year``, ``moving average`` and ``AutoETS`` forecast whole
   periods, as they are used; AutoETS takes the months of a quarter that are over as they were.
 * ``run rate`` is what closed so far, and the moving average for the days that are left.
+* ``weighted pipeline`` is what closed so far, and the amounts of the open deals that people date
+  into the period, each times the share of the deals seen in its stage that were won in the end.
 * ``stage-weighted`` is what closed so far, and every open deal's amount times the share of earlier
   deals in its stage that were won in so many days from then.
 * ``people's commit`` is what closed so far, and the open deals called commit whose close date, as
@@ -134,6 +136,29 @@ def smoothed(months: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(np.asarray(found, np.float64).tolist())
 
 
+def weighted_pipeline(known: Known, period: Period) -> float:
+    """What closed so far, and the open deals dated into the period times their stage's win rate.
+
+    A date that has passed counts for the period that runs.
+    """
+    if known.looks is None or not (known.looks.due[known.here] != NAT).any():
+        return float("nan")
+    due, running = known.looks.due[known.here], period.start <= known.origin
+    inside = (due < period.end) & (due >= (NAT + 1 if running else period.start))
+    worth = win_rates(known.looks, known.origin) * known.amounts
+    return known.closed(period) + float(worth[inside].sum())
+
+
+def win_rates(looks: Looks, origin: int) -> Floats:
+    """(open deals at the origin,) share of earlier looks at that stage whose deal was won.
+
+    Only deals that were closed before the origin are counted.
+    """
+    old: Bools = (looks.closed != NAT) & (looks.closed < origin) & (looks.cutoff < origin)
+    rows = np.flatnonzero(old & (looks.cutoff >= origin - STAGE_DAYS * DAY))
+    return _shares(looks, rows, looks.won[rows] != NAT, origin)
+
+
 def stage_weighted(known: Known, period: Period) -> float:
     """What closed so far, and the open deals weighted by what became of earlier ones so placed."""
     if known.looks is None:
@@ -152,7 +177,11 @@ def stage_chances(looks: Looks, origin: int, period: Period) -> Floats:
     old: Bools = (looks.cutoff <= origin - end) & (looks.cutoff >= origin - STAGE_DAYS * DAY)
     rows = np.flatnonzero(old)
     after = np.where(looks.won[rows] == NAT, -1, looks.won[rows] - looks.cutoff[rows])
-    hit = (after >= begin) & (after < end)
+    return _shares(looks, rows, (after >= begin) & (after < end), origin)
+
+
+def _shares(looks: Looks, rows: Ints, hit: Bools, origin: int) -> Floats:
+    """(open deals at the origin,) share of ``hit`` among the earlier looks at the same stage."""
     stages = len(looks.stage.values)
     here = looks.stage.codes[looks.at(origin)]
     if len(rows) == 0:
@@ -184,8 +213,9 @@ BASELINES: Mapping[str, Baseline] = {
     "moving average": moving_average,
     "AutoETS": auto_ets,
     "run rate": run_rate,
+    "weighted pipeline": weighted_pipeline,
     "stage-weighted": stage_weighted,
     "people's commit": lambda known, period: peoples(known, period, COMMIT),
     "people's best case": lambda known, period: peoples(known, period, BEST_CASE),
 }
-"""In the order of the tables; the last three need open deals."""
+"""In the order of the tables; the last four need open deals."""
