@@ -11,12 +11,14 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import bentoml
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 
 from serving.api.app import make_app
+from serving.run.admission import Line
 from serving.run.front import Front
 from serving.run.load import load_desk
 from serving.run.reload import Reloader
@@ -34,11 +36,16 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-settings = read_settings(os.environ)
+OWN = Path(__file__).parents[1] / "bundles"
+"""Where a Bento keeps the bundles it was built with (``serving.commands.bento``)."""
+
+own = {"EMBUDO_BUNDLES": str(OWN)} if OWN.is_dir() else {}
+settings = read_settings({**own, **os.environ})
 cure(TimeoutMiddleware)
 
 app = make_app(now)
 app.state.settings = settings
+app.state.line = Line(settings.queue, settings.timeout)
 app.state.reload = Reloads()
 app.state.degraded = {}
 watch = Watch(app.state, now, os.environ)

@@ -129,7 +129,7 @@ def test_a_fault_of_ours_says_nothing_of_the_record(
     def fail(*_: Any) -> None:
         raise RuntimeError("the value was s3cret")
 
-    monkeypatch.setattr(app.state.desks["leads"], "answer", fail)
+    monkeypatch.setattr(app.state.desks["leads"], "answer_all", fail)
     with caplog.at_level(logging.DEBUG):
         response = _post(app, orjson.dumps({"records": [LEAD]}))
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")

@@ -23,6 +23,7 @@ from serving.api.problems import Problem, respond
 from serving.api.scores import score_handler
 from serving.api.stored import stored_handler
 from serving.api.webhooks import HubSpot
+from serving.run.admission import Line
 from serving.settings import Settings
 from serving.watch.templates import Templates
 
@@ -44,6 +45,7 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
     app.state.desks = {}
     app.state.store = app.state.journal = app.state.reload = None
     app.state.settings = Settings()
+    app.state.line = Line(app.state.settings.queue, app.state.settings.timeout)
     door = app.state.door = Door(app.state, clock)
     for entity in ENTITIES:
         _add_entity(app, door, entity)

@@ -86,6 +86,8 @@ CODES: dict[str, Code] = {
     "store_schema": Code(503, "Store of another version", "run `python -m serving store upgrade`"),
     "store_unavailable": Code(503, "Store unavailable", _LATER),
     "not_storable": Code(422, "Not storable", "leave out NUL and numbers beyond 64 bits"),
+    "overloaded": Code(429, "Too many requests", _LATER),
+    "too_late": Code(503, "Too late", "send fewer records at a time, or the same request later"),
     "internal_error": Code(500, "Internal error", "report the request_id"),
 }
 """Of whole requests; ``serving.faults`` and ``serving.records`` give some to records, too."""

@@ -11,13 +11,14 @@ from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 
 from features.tables import micros
-from serving.answers import Desk
+from serving.answers import Desk, Request
 from serving.api.body import INLINE_BODY, Body, nul_path, read_json
 from serving.api.door import Call, Door, Handler
 from serving.api.problems import Problem, no_model
 from serving.contracts import id_of
 from serving.faults import ContractError, Fault, RecordFault
 from serving.languages import negotiate
+from serving.run.admission import Line, Overloaded, TooLate
 from serving.store.audit import AuditRow
 
 
@@ -31,16 +32,16 @@ def score_handler(door: Door, entity: str) -> Handler:
         with call.seen.step("read"):
             body = await read_json(call.request, door.settings.body_seconds)
         lang = negotiate(call.request.headers.get("accept-language", ""))
+        with call.seen.step("score"):
+            answer = await _answer(door.state.line, desk, body, call, lang)
         if body.size <= INLINE_BODY:
-            return _respond(door, desk, body, call, lang)
-        return await run_in_threadpool(_respond, door, desk, body, call, lang)
+            return _respond(door, desk, answer, call)
+        return await run_in_threadpool(_respond, door, desk, answer, call)
 
     return score
 
 
-def _respond(door: Door, desk: Desk, body: Body, call: Call, lang: str) -> Response:
-    with call.seen.step("score"):
-        answer = _answer(desk, body, call, lang)
+def _respond(door: Door, desk: Desk, answer: dict[str, Any], call: Call) -> Response:
     call.seen.answered(desk.scorer.entity, answer)
     with call.seen.step("audit"):
         _audit(door, desk.scorer.entity, answer, call)
@@ -48,13 +49,20 @@ def _respond(door: Door, desk: Desk, body: Body, call: Call, lang: str) -> Respo
         return call.respond(answer)
 
 
-def _answer(desk: Desk, body: Body, call: Call, lang: str) -> dict[str, Any]:
+async def _answer(line: Line, desk: Desk, body: Body, call: Call, lang: str) -> dict[str, Any]:
     value, faults = _without_nuls(desk, body) if body.nul else (body.value, {})
+    request = Request(value, call.at, call.request_id, lang)
     try:
-        answer = desk.answer(value, call.at, call.request_id, lang)
+        answer = await line.answer(desk, request, body.size)
     except ContractError as wrong:
         fault = wrong.fault
         raise Problem(fault.code, fault.message, fault.path) from None
+    except Overloaded as full:
+        said = f"{line.length} requests wait here already"
+        raise Problem("overloaded", said, retry_after=str(full.seconds)) from None
+    except TooLate:
+        said = f"it was not done within {line.seconds:g} s"
+        raise Problem("too_late", said, retry_after="5") from None
     for index, record_fault in faults.items():
         answer["results"][index] = record_fault.to_json()
     if len(answer["results"]) > 1:
