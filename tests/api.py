@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,15 @@ def desks(*entities: str) -> dict[str, Desk]:
     return {e: Desk(Scorer(bundle_of(e, history(3)))) for e in entities}
 
 
+@cache
+def _empty_store() -> bytes:
+    """A database whose tables are made already: making them takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        open_store(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
 @contextmanager
 def served(
     folder: Path,
@@ -58,6 +69,7 @@ def served(
 ) -> Iterator[FastAPI]:
     """The app with desks, a store in ``folder`` and a journal that drains when it is told."""
     app = make_app(clock or Clock())
+    (folder / "store.db").write_bytes(_empty_store())
     store = open_store(f"sqlite:///{folder / 'store.db'}")
     journal = Journal(folder / "journal", store.audit.append)
     app.state.desks, app.state.store, app.state.journal = desks(*entities), store, journal

@@ -44,7 +44,7 @@ def key_of(call: Call) -> str | None:
     if not given:
         return None
     key = given[0].strip()
-    key = key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key
+    key = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
     if len(given) > 1 or not _KEY.fullmatch(key):
         said = "the key must be 1 to 255 visible ASCII characters"
         raise Problem("bad_idempotency_key", said, "Idempotency-Key")

@@ -1,0 +1,224 @@
+"""Keys: who is let in, who is not and why, and how soon a revocation counts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from serving.api.app import make_app
+from serving.store.errors import StoreDownError
+from serving.store.keys import Key
+from serving.store.store import Store
+from tests.api import LEAD, NOW, SECOND, Clock, bearer, call, desks, post, refused, served
+
+SCORE = "/v1/leads/score"
+BODY = {"records": [LEAD]}
+FAR = ("203.0.113.9", 4000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def app(tmp_path: Path, clock: Clock) -> Iterator[FastAPI]:
+    with served(tmp_path, clock) as made:
+        yield made
+
+
+def _key(app: FastAPI, *scopes: str, expires_at: int | None = None) -> tuple[Key, str]:
+    store: Store = app.state.store
+    return store.keys.create("crm", scopes or ("score",), NOW, expires_at)
+
+
+def test_without_any_key_only_this_machine_is_let_in(app: FastAPI) -> None:
+    assert post(app, SCORE, BODY).status_code == 200
+    far = call(app, "GET", "/v1/models", client=FAR)
+    assert refused(far)[:2] == (401, "key_missing")
+    assert far.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
+def test_a_proxy_on_this_machine_does_not_make_strangers_local(app: FastAPI, header: str) -> None:
+    found = call(app, "GET", "/v1/models", headers={header: "for=203.0.113.9"})
+    assert refused(found)[0] == 401
+
+
+def test_without_a_store_only_this_machine_is_let_in() -> None:
+    app = make_app(Clock())
+    app.state.desks = desks("leads")
+    assert post(app, SCORE, BODY).status_code == 200
+    assert call(app, "GET", "/v1/models", client=FAR).status_code == 401
+
+
+def test_one_key_closes_the_service(app: FastAPI) -> None:
+    _, token = _key(app)
+    assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+    assert call(app, "GET", "/").status_code == 200  # the page, and it names no model
+    assert "lead_conversion" not in call(app, "GET", "/").text
+
+
+def test_a_revoked_key_goes_on_closing_it(app: FastAPI) -> None:
+    key, token = _key(app)
+    app.state.store.keys.revoke(key.id, NOW)
+    assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
+    assert refused(post(app, SCORE, BODY, **bearer(token)))[:2] == (401, "key_revoked")
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("", "key_malformed"),
+        ("Bearer", "key_malformed"),
+        ("Bearer ", "key_malformed"),
+        ("Basic dXNlcjpwYXNz", "key_malformed"),
+        ("Bearer nonsense", "key_malformed"),
+        ("Bearer emb_0123456789ab_" + "0" * 63, "key_malformed"),
+        ("Bearer emb_0123456789ab_" + "0" * 64, "key_unknown"),
+        ("Bearer emb_0123456789ab_" + "0" * 64 + " more", "key_malformed"),
+        ("Bearer " + "x" * 7000, "key_malformed"),
+    ],
+)
+def test_what_is_no_key_is_told(app: FastAPI, header: str, code: str) -> None:
+    _key(app)
+    answer = post(app, SCORE, BODY, authorization=header)
+    assert refused(answer)[:2] == (401, code)
+    assert "error=" in answer.headers["www-authenticate"]
+
+
+def test_two_authorizations_are_none(app: FastAPI) -> None:
+    _, token = _key(app, "read")
+    twice = [("authorization", f"Bearer {token}")] * 2
+    assert refused(call(app, "GET", "/v1/models", headers=twice))[:2] == (401, "key_malformed")
+
+
+def test_another_secret_under_a_known_id_is_as_unknown_as_any(app: FastAPI) -> None:
+    key, token = _key(app)
+    forged = f"emb_{key.id}_{'0' * 64}"
+    body = refused(post(app, SCORE, BODY, **bearer(forged)))
+    assert body[:2] == (401, "key_unknown") and token not in str(body)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        (("score",), {"score"}),
+        (("read",), {"read"}),
+        (("score", "read"), {"score", "read"}),
+        (("admin",), {"score", "read", "admin"}),
+    ],
+)
+def test_scopes_open_what_they_name(
+    app: FastAPI, scopes: tuple[str, ...], allowed: set[str]
+) -> None:
+    _, token = _key(app, *scopes)
+    tried: dict[str, Any] = {
+        "score": post(app, SCORE, BODY, **bearer(token)),
+        "read": call(app, "GET", "/v1/models", headers=bearer(token)),
+        "admin": call(app, "GET", "/v1/audit?entity=leads&id=x", headers=bearer(token)),
+    }
+    assert {scope for scope, answer in tried.items() if answer.status_code == 200} == allowed
+    for scope in {"score", "read", "admin"} - allowed:
+        assert refused(tried[scope])[:2] == (403, "scope_missing")
+        assert f'scope="{scope}"' in tried[scope].headers["www-authenticate"]
+
+
+def test_an_expired_key_opens_nothing(app: FastAPI, clock: Clock) -> None:
+    _, token = _key(app, expires_at=NOW + 10 * SECOND)
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+    clock.now += 10 * SECOND
+    assert refused(post(app, SCORE, BODY, **bearer(token)))[:2] == (401, "key_expired")
+
+
+@pytest.mark.parametrize("idle", [5, 3600])
+def test_a_revocation_counts_within_five_seconds(app: FastAPI, clock: Clock, idle: int) -> None:
+    key, token = _key(app)
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+    app.state.store.keys.revoke(key.id, NOW)
+    clock.now += idle * SECOND
+    assert refused(post(app, SCORE, BODY, **bearer(token)))[:2] == (401, "key_revoked")
+
+
+def test_a_rotated_key_opens_until_its_overlap_ends(app: FastAPI, clock: Clock) -> None:
+    key, old = _key(app)
+    _, new = app.state.store.keys.rotate(key.id, NOW, 60 * SECOND)
+    for token in (old, new):
+        assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+    clock.now += 60 * SECOND
+    assert refused(post(app, SCORE, BODY, **bearer(old)))[:2] == (401, "key_expired")
+    assert post(app, SCORE, BODY, **bearer(new)).status_code == 200
+
+
+def test_a_new_key_opens_at_once(app: FastAPI, clock: Clock) -> None:
+    _, first = _key(app)
+    assert post(app, SCORE, BODY, **bearer(first)).status_code == 200
+    _, second = _key(app)
+    clock.now += SECOND // 2
+    assert post(app, SCORE, BODY, **bearer(second)).status_code == 200
+
+
+def _locked(folder: Path) -> sqlite3.Connection:
+    held = sqlite3.connect(folder / "store.db", isolation_level=None)
+    held.execute("BEGIN EXCLUSIVE")
+    return held
+
+
+def test_a_locked_database_locks_nobody_out_and_keeps_a_revocation(
+    app: FastAPI, clock: Clock, tmp_path: Path
+) -> None:
+    _, token = _key(app)
+    gone, revoked = _key(app)
+    assert post(app, SCORE, BODY, **bearer(revoked)).status_code == 200
+    app.state.store.keys.revoke(gone.id, NOW)
+    held = _locked(tmp_path)
+    clock.now += 5 * SECOND
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+    assert refused(post(app, SCORE, BODY, **bearer(revoked)))[:2] == (401, "key_revoked")
+    held.close()
+
+
+def test_a_database_that_went_away_locks_nobody_out(
+    app: FastAPI, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = _key(app)
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+
+    def fail() -> list[Key]:
+        raise StoreDownError("the database cannot be used")
+
+    monkeypatch.setattr(app.state.store.keys, "all", fail)
+    clock.now += 3600 * SECOND
+    assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
+
+
+def test_keys_that_were_never_read_open_nothing(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the list nobody knows whether there are keys: it is not taken for an empty one."""
+
+    def fail() -> list[Key]:
+        raise StoreDownError("the database cannot be used")
+
+    monkeypatch.setattr(app.state.store.keys, "all", fail)
+    answer = post(app, SCORE, BODY)
+    assert refused(answer)[:2] == (503, "store_down") and answer.headers["retry-after"]
+
+
+def test_webhooks_and_documents_need_no_key(app: FastAPI) -> None:
+    _key(app)
+    assert call(app, "GET", "/openapi.json").status_code == 200
+    assert refused(post(app, "/v1/webhooks/hubspot", []))[:2] == (404, "webhook_off")
+
+
+def test_no_token_is_in_an_answer_or_a_log(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    _, token = _key(app, "read")
+    with caplog.at_level(0):
+        said = post(app, SCORE, BODY, **bearer(token)).text
+    assert token not in said + caplog.text and token[-64:] not in said + caplog.text
