@@ -29,4 +29,4 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
     cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.database()
+    return cluster.schema()

@@ -200,6 +200,23 @@ def _changes(rng: np.random.Generator, ids: dict[str, tuple[str, ...]], n: int) 
     return frame
 
 
+def frames_of(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Tables as frames, to be written as a canonical data set."""
+    made = {}
+    for name, table in tables.tables.items():
+        columns = {}
+        for column, values in table.columns.items():
+            if isinstance(values, Coded):
+                columns[column] = pd.Series(values.words(), dtype="string")
+            elif values.dtype == np.int64:
+                at = pd.Series(values.astype("datetime64[us]"))
+                columns[column] = at.dt.tz_localize("UTC")
+            else:
+                columns[column] = pd.Series(values)
+        made[name] = pd.DataFrame(columns)
+    return made
+
+
 def part_of(tables: Tables, entity: str, entity_id: str) -> Tables:
     """What a CRM would send with one record: its row, its own rows, its account and contact."""
     own = _where(tables, entity, TABLES[entity].key, entity_id)

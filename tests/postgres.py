@@ -27,7 +27,7 @@ _numbers = count(1)
 
 
 class Cluster:
-    """A running cluster: databases by the dozen."""
+    """A running cluster: schemas by the dozen, since a database has hundreds of files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,9 +39,18 @@ class Cluster:
     def database(self) -> str:
         """The URL of a new, empty database."""
         name = f"test{next(_numbers)}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        self._do(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def schema(self) -> str:
+        """The URL of a new, empty schema, which is a database to whoever connects with it."""
+        name = f"test{next(_numbers)}"
+        self._do(f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}&options=-csearch_path%3D{name}"
+
+    def _do(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 def binaries() -> Path | None:

@@ -6,37 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from features import frames as data
-from features.tables import Coded, Tables
 from serving import __main__ as serving
 from serving.run.folder import offered
 from serving.run.publish import lay_out
 from serving.trial import told
-from tests.histories import META, history
+from tests.histories import META, frames_of, history
 from tests.scored import bundle_of
 from training.models import bundle as bundles
-
-
-def _frames(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Tables as frames, to be written as a canonical data set."""
-    made = {}
-    for name, table in tables.tables.items():
-        columns = {}
-        for column, values in table.columns.items():
-            if isinstance(values, Coded):
-                columns[column] = pd.Series(values.words(), dtype="string")
-            elif values.dtype == np.int64:
-                at = pd.Series(values.astype("datetime64[us]"))
-                columns[column] = at.dt.tz_localize("UTC")
-            else:
-                columns[column] = pd.Series(values)
-        made[name] = pd.DataFrame(columns)
-    return made
 
 
 @pytest.fixture
@@ -69,7 +49,7 @@ def test_bundles_are_laid_out_whole_and_the_retired_go(
 def test_score_writes_a_file_for_every_champion(
     champions: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data.write(tmp_path / "data", _frames(history(8, size=30)), META)
+    data.write(tmp_path / "data", frames_of(history(8, size=30)), META)
     asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert serving.main([*asked, "--as-of", "2023-12-24T00:00:00Z"]) == 0
     said = capsys.readouterr().out
@@ -84,7 +64,7 @@ def test_data_of_another_mapping_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mapping: str
 ) -> None:
     """Columns of one name may mean two things: the models learned with META's mapping, ""."""
-    data.write(tmp_path / "data", _frames(history(8, size=30)), replace(META, mapping=mapping))
+    data.write(tmp_path / "data", frames_of(history(8, size=30)), replace(META, mapping=mapping))
     asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert serving.main([*asked, "--as-of", "2023-12-24T00:00:00Z"]) == 0
     assert ("these were read with 'another company'" in capsys.readouterr().out) == bool(mapping)
@@ -98,7 +78,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.usefixtures("champions")
 def test_an_instant_without_zone_is_refused(tmp_path: Path) -> None:
-    data.write(tmp_path / "data", _frames(history(8)), META)
+    data.write(tmp_path / "data", frames_of(history(8)), META)
     asked = ["score", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert serving.main([*asked, "--as-of", "2023-12-24"]) == 2
 

@@ -92,7 +92,10 @@ def make_engine(url: str, patience: float = PATIENCE) -> Engine:
     if made.get_backend_name() == "sqlite":
         return _sqlite(made, patience)
     waits = f"-c lock_timeout={_ms(patience)} -c statement_timeout={_ms(LONGEST_STATEMENT)}"
-    settings: dict[str, Any] = {"application_name": "embudo", "options": waits}
+    # what the URL asks of the server comes last, and so has the last word
+    asked = made.query.get("options", "")
+    options = " ".join([waits, asked] if isinstance(asked, str) else [waits, *asked])
+    settings: dict[str, Any] = {"application_name": "embudo", "options": options}
     settings["connect_timeout"] = max(2, round(patience))
     # hide_parameters: what an exception says may end in a log, and values must not
     return create_engine(
