@@ -143,15 +143,15 @@ def product_penetration(book: Book, window: Window, _: Given) -> pd.DataFrame:
     """Pairs of a customer and a product on the list where the customer has the product (a running
     contract; without contracts a won deal), at the end of the window / all pairs."""
     then = book.at(window.end)
-    owned = _owned(then)
-    products = pd.DataFrame({"product": sorted(owned["product"].dropna().unique())}, dtype="str")
+    held = owned(then)
+    products = pd.DataFrame({"product": sorted(held["product"].dropna().unique())}, dtype="str")
     pairs = customers(then, then.instant).merge(products, how="cross")
-    mark = owned.drop_duplicates().assign(owned=True)
+    mark = held.drop_duplicates().assign(owned=True)
     pairs = pairs.merge(mark, on=["account_id", "product"], how="left")
     return pairs.assign(owned=pairs["owned"].notna())
 
 
-def _owned(book: Book) -> pd.DataFrame:
+def owned(book: Book) -> pd.DataFrame:
     """account_id, product that each account has now."""
     contracts = book.subscriptions
     if contracts["product"].notna().any():
