@@ -106,6 +106,7 @@ def _owner(folder: Path) -> int | None:
 @contextmanager
 def _server(programs: Path, folder: Path, user: int | None) -> Iterator[None]:
     settings = {"listen_addresses": "", "unix_socket_directories": folder, "fsync": "off"}
+    settings |= {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "64MB"}
     options = [word for k, v in settings.items() for word in ("-c", f"{k}={v}")]
     said = (folder / "log").open("wb")
     server = subprocess.Popen(

@@ -113,10 +113,10 @@ def test_many_workers_may_start_at_once(database_url: str) -> None:
         subprocess.Popen(
             [sys.executable, "-c", code, database_url], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(5)
+        for _ in range(3)
     ]
     said = {worker.communicate(timeout=120)[0].strip() for worker in started}
-    assert [worker.returncode for worker in started] == [0] * 5
+    assert [worker.returncode for worker in started] == [0] * 3
     assert len(said) == 1 and len(said.pop()) == 64, "one secret, made once"
 
 
