@@ -17,6 +17,7 @@ class SettingsError(ValueError):
 class Settings:
     """One field a variable; an empty one counts as not set.
 
+    root       EMBUDO_ROOT: folder of mlruns and data, where the store is unless DATABASE_URL says
     bundles    EMBUDO_BUNDLES: folder of bundles, or of what `serve` publishes; None: not ready
     queue      EMBUDO_QUEUE: most requests that wait or are worked on in one worker
     timeout    EMBUDO_TIMEOUT: seconds a request may take
@@ -27,8 +28,10 @@ class Settings:
                 proxy stands before the service
     metrics_port  EMBUDO_METRICS_PORT: port of the metrics page on 127.0.0.1; 0: none
     body_seconds  EMBUDO_BODY_SECONDS: seconds in which a request's body must have come
+    forecasts  EMBUDO_FORECASTS: folder of the kept forecasts
     """
 
+    root: Path = Path()
     bundles: Path | None = None
     queue: int = 64
     timeout: float = 30.0
@@ -37,6 +40,7 @@ class Settings:
     hubspot_secret: str = field(default="", repr=False)
     public_url: str = ""
     body_seconds: float = 15.0
+    forecasts: Path = Path("mlruns") / "forecasts"
     metrics_port: int = 9464
 
 
@@ -82,6 +86,7 @@ def _address(given: str) -> str:
 
 
 _VARIABLES: dict[str, tuple[str, Any]] = {
+    "root": ("EMBUDO_ROOT", Path),
     "bundles": ("EMBUDO_BUNDLES", Path),
     "queue": ("EMBUDO_QUEUE", _count),
     "timeout": ("EMBUDO_TIMEOUT", _seconds),
@@ -89,6 +94,7 @@ _VARIABLES: dict[str, tuple[str, Any]] = {
     "public_url": ("EMBUDO_PUBLIC_URL", _address),
     "metrics_port": ("EMBUDO_METRICS_PORT", _port),
     "body_seconds": ("EMBUDO_BODY_SECONDS", _seconds),
+    "forecasts": ("EMBUDO_FORECASTS", Path),
     "drain": ("EMBUDO_DRAIN", _seconds),
     "database": ("DATABASE_URL", str),
 }

@@ -64,7 +64,7 @@ def _empty_store() -> bytes:
 def served(
     folder: Path,
     clock: Clock | None = None,
-    entities: tuple[str, ...] = ("leads",),
+    entities: tuple[str, ...] = (),
     **settings: Any,
 ) -> Iterator[FastAPI]:
     """The app with desks, a store in ``folder`` and a journal that drains when it is told."""

@@ -18,7 +18,7 @@ SCORE = "/v1/leads/score"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[FastAPI]:
-    with served(tmp_path) as made:
+    with served(tmp_path, entities=("leads",)) as made:
         yield made
 
 

@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def app(tmp_path: Path, clock: Clock) -> Iterator[FastAPI]:
-    with served(tmp_path, clock) as made:
+    with served(tmp_path, clock, ("leads",)) as made:
         yield made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -15,8 +16,10 @@ from serving.api import VERSION
 from serving.api.admin import AuditRoom, erase_handler
 from serving.api.door import Call, Door, Endpoint, Handler
 from serving.api.feedback import ENTITIES, FeedbackRoom
+from serving.api.forecast import ForecastRoom
 from serving.api.models import ModelsRoom
 from serving.api.openapi import document
+from serving.api.openapi30 import document30
 from serving.api.pages import PAGE_HEADERS, home
 from serving.api.paths import Slashes
 from serving.api.problems import Problem, respond
@@ -66,6 +69,7 @@ def _add_entity(app: FastAPI, door: Door, entity: str) -> None:
 
 def _add_rooms(app: FastAPI, door: Door) -> None:
     models, feedback, audit = ModelsRoom(door), FeedbackRoom(door), AuditRoom(door)
+    _add(app, door, "/v1/forecast", ForecastRoom(door).newest, "read")
     _add(app, door, "/v1/models", models.all, "read")
     _add(app, door, "/v1/models/{name}", models.one, "read")
     _add(app, door, "/v1/feedback", feedback.add, "score", "POST")
@@ -92,7 +96,14 @@ def _add_documents(app: FastAPI, door: Door) -> None:
         text = home(app.state.desks, not door.guard.secured)
         return Response(text, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
 
+    async def openapi30(call: Call) -> Response:
+        await door.guard.refresh(call.at)
+        metas = {e: desk.scorer.bundle.meta for e, desk in app.state.desks.items()}
+        made = await run_in_threadpool(document30, document(door.guard.secured), metas)
+        return respond(made)
+
     _add(app, door, "/openapi.json", openapi, None)
+    _add(app, door, "/openapi-3.0.json", openapi30, None)
     _add(app, door, "/", page, None)
 
 

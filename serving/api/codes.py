@@ -71,6 +71,7 @@ CODES: dict[str, Code] = {
     "unknown_model": Code(404, "Unknown model", "see GET /v1/models for those that are loaded"),
     "no_score": Code(404, "No score stored", "run `make score`, or POST the record to be scored"),
     "no_forecast": Code(404, "No forecast", "run `make forecast`"),
+    "not_in_forecast": Code(404, "Not in the forecast", "ask for a word named in detail"),
     "forecast_unreadable": Code(503, "Forecast unreadable", "run `make forecast` again"),
     "webhook_off": Code(404, "Webhooks are off", "set EMBUDO_HUBSPOT_SECRET and restart"),
     "reply_in_progress": Code(409, "In progress", _LATER),

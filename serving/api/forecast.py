@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
-from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from serving.api.problems import Problem, failed, request_id_of, respond, respond_problem, signed
+from serving.api.door import Call, Door
+from serving.api.params import read_params
+from serving.api.problems import Problem
+from serving.api.shapes import Body, Part
 from serving.kept import PARAMETERS, BadForecast, BadQuery, NoForecast, Shelf, answer
 
-PATH = "/v1/forecast"
 
-PROBLEMS = {
-    "400": "a parameter is given twice",
-    "404": "no forecast is kept yet",
-    "422": "a parameter, or its value, is not one",
-    "500": "a fault of the service",
-    "503": "the kept forecast cannot be read",
-}
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class PeriodOut(_Part):
+class PeriodOut(Part):
     """A month, or a quarter of the fiscal year."""
 
     name: str
@@ -37,7 +24,7 @@ class PeriodOut(_Part):
     end: str = Field(description="the first instant after it")
 
 
-class RateOut(_Part):
+class RateOut(Part):
     """An exchange rate that was used."""
 
     currency: str
@@ -45,7 +32,7 @@ class RateOut(_Part):
     rate_at: str | None = Field(description="from when it holds")
 
 
-class ForecastRow(_Part):
+class ForecastRow(Part):
     """What is foreseen of one part of one stream in one period."""
 
     stream: Literal["bookings", "recurring", "total"]
@@ -63,7 +50,7 @@ class ForecastRow(_Part):
     n: float | None = Field(description="deals or customers behind it; null: not there yet")
 
 
-class TargetOut(_Part):
+class TargetOut(Part):
     """A target beside the forecast, and what people say themselves."""
 
     dimension: str
@@ -83,7 +70,7 @@ class TargetOut(_Part):
     best_case: float | None = Field(description="commit and what people call best case")
 
 
-class QuantilesOut(_Part):
+class QuantilesOut(Part):
     """The distribution of the whole."""
 
     stream: str
@@ -92,7 +79,7 @@ class QuantilesOut(_Part):
     values: list[float]
 
 
-class DriverOut(_Part):
+class DriverOut(Part):
     """An open deal that matters to the range."""
 
     period: str
@@ -108,7 +95,7 @@ class DriverOut(_Part):
     influence: float | None = Field(description="share of the variance of the bookings")
 
 
-class StepOut(_Part):
+class StepOut(Part):
     """One step of a bridge."""
 
     step: str
@@ -117,7 +104,7 @@ class StepOut(_Part):
     n: int = Field(description="deals")
 
 
-class BridgeOut(_Part):
+class BridgeOut(Part):
     """What changed since an earlier forecast; the steps sum to end less start, to the cent."""
 
     period: str
@@ -128,7 +115,7 @@ class BridgeOut(_Part):
     steps: list[StepOut]
 
 
-class CoverOut(_Part):
+class CoverOut(Part):
     """How much pipeline a target would need to be reached with a stated confidence."""
 
     period: str
@@ -142,7 +129,7 @@ class CoverOut(_Part):
     coverage: float | None = Field(description="open amount due by what is left of the target")
 
 
-class CapacityOut(_Part):
+class CapacityOut(Part):
     """One line of the capacity table: measured, or stated with its argument."""
 
     topic: str
@@ -156,14 +143,12 @@ class CapacityOut(_Part):
     why: str
 
 
-class ForecastOut(_Part):
+class ForecastOut(Body):
     """The newest kept forecast."""
 
     as_of: str = Field(description="only what was known before it speaks")
     expires: str = Field(description="the end of the first period; ask for a newer one then")
     expired: bool
-    request_id: str
-    version: str
     data: str
     currency: str
     level: float = Field(description="share of the draws between p10 and p90")
@@ -183,54 +168,37 @@ class ForecastOut(_Part):
     capacity: list[CapacityOut]
 
 
-def _asked() -> list[dict[str, Any]]:
-    """The parameters as OpenAPI has them."""
-    said = {
-        "stream": "bookings, recurring or total; left out: every one there is",
-        "dimension": "owner, team, region, segment or product; left out: the whole company",
-        "period": 'one period by its name, as "2026-01" or "2026-Q1"; left out: every one',
-        "kind": "month or quarter; left out: both",
-    }
-    return [
-        {"name": n, "in": "query", "required": False, "description": said[n]}
-        | {"schema": {"type": "string"}}
-        for n in PARAMETERS
-    ]
+PARAMETER_WORDS = {
+    "stream": ("bookings, recurring or total; left out: every one there is", "bookings"),
+    "dimension": ("owner, team, region, segment or product; left out: the whole company", "team"),
+    "period": ('one period by its name, as "2026-01" or "2026-Q1"; left out: every one', "2026-Q1"),
+    "kind": ("month or quarter; left out: both", "quarter"),
+}
+"""What each parameter means, and an example of it."""
 
 
-def add_forecast(app: FastAPI, root: Path, clock: Callable[[], int]) -> None:
-    """Mount the route; ``root`` is the folder of kept forecasts, which need not be there yet."""
-    shelf = Shelf(root)
+class ForecastRoom:
+    """The handler of /v1/forecast."""
 
-    @app.get(
-        PATH,
-        summary="The newest revenue forecast",
-        name="get_forecast",
-        operation_id="get_forecast",
-        openapi_extra={"parameters": _asked()},
-    )
-    async def get_forecast(request: Request) -> Response:
-        request_id = request_id_of(request)
-        try:
-            found = await run_in_threadpool(_found, shelf, request, clock())
-            return respond(signed(found, request_id))
-        except Problem as problem:
-            return respond_problem(problem, request_id)
-        except Exception as failure:
-            return respond_problem(failed(failure, request_id), request_id)
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self._shelf: Shelf | None = None
+
+    async def newest(self, call: Call) -> Response:
+        """The newest kept forecast, or the part of it that is asked for."""
+        params = read_params(call.request, PARAMETERS)
+        root = self.door.settings.forecasts
+        if self._shelf is None or self._shelf.root != root:
+            self._shelf = Shelf(root)
+        return call.respond(await run_in_threadpool(_found, self._shelf, params, call.at))
 
 
-def _found(shelf: Shelf, request: Request, now: int) -> dict[str, Any]:
-    names = [name for name, _ in request.query_params.multi_items()]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        said = f"{twice[:80]!r} is given {names.count(twice)} times; give it once"
-        raise Problem("duplicate_key", said, twice[:80])
+def _found(shelf: Shelf, params: dict[str, str], now: int) -> dict[str, Any]:
     try:
-        return answer(shelf.newest(), dict(request.query_params), now)
+        return answer(shelf.newest(), params, now)
     except NoForecast as none:
         raise Problem("no_forecast", str(none)) from None
     except BadForecast as bad:
-        raise Problem("forecast_unreadable", str(bad)) from None
+        raise Problem("forecast_unreadable", str(bad), retry_after="60") from None
     except BadQuery as bad:
-        raise Problem(bad.code, str(bad), bad.parameter[:80]) from None
+        raise Problem("not_in_forecast", str(bad), bad.parameter[:80]) from None

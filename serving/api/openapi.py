@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from features.schema import OUTCOMES
 from serving.api import VERSION, examples
 from serving.api.admin import Purge
+from serving.api.examples_answers import example_of
 from serving.api.feedback import ENTITIES, OPEN, Said
 from serving.api.operations import ID_SCHEMA, Operation, Schema, operations
 from serving.api.shapes import ProblemOut
@@ -159,15 +160,6 @@ def _exemplify(name: str, schema: Schema) -> None:
     for field, described in schema.get("properties", {}).items():
         if "examples" not in described:
             described["examples"] = [example_of(name, field)]
-
-
-def example_of(name: str, field: str) -> Any:
-    """The example of a field of a shape."""
-    if (name, field) in examples.BY_SHAPE:
-        return examples.BY_SHAPE[name, field]
-    if field.endswith("_at") or field in ("until", "data_until", "renews_at"):
-        return examples.EXAMPLES.get(field, "2026-03-01T09:30:00Z")
-    return examples.EXAMPLES[field]
 
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}

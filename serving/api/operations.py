@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serving.api import shapes, shapes_kept
+from serving.api import forecast, shapes, shapes_kept
 from serving.api.codes import CODES
 from serving.api.feedback import ENTITIES
 from serving.contracts import LONGEST_ID, SINGULAR
@@ -117,6 +117,9 @@ _ENTITY = parameter(
 _ENTITY_ID = parameter("id", ID_SCHEMA, "the entity's id", "D-2044", required=True)
 
 
+_FORECAST = [parameter(n, _TEXT, *said) for n, said in forecast.PARAMETER_WORDS.items()]
+
+
 def _limit(most: int, default: int) -> Schema:
     numbers = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return parameter("limit", numbers, "at most so many, the newest", 10)
@@ -129,6 +132,7 @@ def _of_entity(entity: str) -> list[Operation]:
         "Accept-Language", _TEXT, "of the sentences, where the body names none", "es", "header"
     )
     semantic = ("bad_instant", "instant_without_zone", "not_a_share", "unknown_language")
+    state = ("no_dates", "not_earlier", "prior_not_possible", "no_model", "overloaded", "too_late")
     return [
         Operation(
             f"score_{entity}",
@@ -139,7 +143,7 @@ def _of_entity(entity: str) -> list[Operation]:
             shapes.Answer,
             body=f"{one.title()}Request",
             parameters=[language],
-            codes=[*_BODY, *semantic, "no_dates", "not_earlier", "prior_not_possible", "no_model"],
+            codes=[*_BODY, *semantic, *state],
             said="1 to 1,000 records; each is answered with its score or with its own error.",
         ),
         Operation(
@@ -179,6 +183,12 @@ def operations() -> list[Operation]:
             "get_model", "get", "/v1/models/{name}", "One model: measures, drift, reloads", "read",
             shapes_kept.OneModelOut, parameters=[name],
             codes=["unknown_field", "duplicate_key", "unknown_model"],
+        ),
+        Operation(
+            "get_forecast", "get", "/v1/forecast", "The newest revenue forecast", "read",
+            forecast.ForecastOut, parameters=_FORECAST,
+            codes=["unknown_field", "duplicate_key", "no_forecast", "not_in_forecast",
+                   "forecast_unreadable"],
         ),
         Operation(
             "add_feedback", "post", "/v1/feedback", "Tell an outcome, or a person's own value",
