@@ -20,12 +20,14 @@ from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from serving.api.app import make_app
 from serving.run.admission import Line
 from serving.run.front import Front
+from serving.run.keeper import Keeper
 from serving.run.load import load_desk
 from serving.run.reload import Reloader
 from serving.run.state import Reloads
 from serving.run.timers import cure
 from serving.run.vet import Vetter
 from serving.settings import read_settings
+from serving.store.store import default_url
 from serving.watch.watch import Watch
 
 log = logging.getLogger("embudo.service")
@@ -77,6 +79,9 @@ class Embudo:
         # the interpreter each time it gives it up: 5 ms unless told
         sys.setswitchinterval(0.0005)
         watch.start()
+        url = settings.database or default_url(settings.root)
+        self.keeper = Keeper(url, settings.root / "data" / "journal", app.state)
+        self.keeper.start()
         self.reloader: Reloader | None = None
         folder = settings.bundles
         if folder is None:
@@ -91,6 +96,7 @@ class Embudo:
         """Look for no more bundles."""
         if self.reloader is not None:
             self.reloader.stop()
+        self.keeper.stop()
         watch.stop()
 
     def __is_ready__(self) -> bool:

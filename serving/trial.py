@@ -30,17 +30,25 @@ class TrialError(CommandError):
     """The service did not start, or did not answer."""
 
 
-def command(port: int, host: str = "127.0.0.1") -> list[str]:
-    """The command line of the service."""
-    serve = [sys.executable, "-m", "bentoml", "serve", "serving.service:Embudo"]
-    return [*serve, "--host", host, "--port", str(port)]
+def command(port: int, bundles: Path, workers: int, plain: bool = False) -> list[str]:
+    """The command line of the service; plain: as BentoML starts it, without our launcher."""
+    if plain:
+        serve = ["-m", "bentoml", "serve", "serving.service:Embudo", "--host", "127.0.0.1"]
+        return [sys.executable, *serve, "--port", str(port)]
+    serve = ["-m", "serving", "--root", str(bundles.parent.resolve()), "serve"]
+    options = ["--port", str(port), "--workers", str(workers), "--bundles", str(bundles.resolve())]
+    return [sys.executable, *serve, *options]
 
 
 def environment(bundles: Path, workers: int) -> dict[str, str]:
-    """The service's environment: where its bundles are, and how many workers it has."""
+    """The service's environment: its bundles, its workers, and a store of its own beside them."""
+    root = bundles.parent.resolve()
     return {
         **os.environ,
         "EMBUDO_BUNDLES": str(bundles.resolve()),
+        "EMBUDO_ROOT": str(root),
+        "EMBUDO_METRICS_PORT": "0",
+        "DATABASE_URL": f"sqlite:///{root / 'trial.db'}",
         "BENTOML_CONFIG_OPTIONS": f"services.embudo.workers={workers}",
         "BENTOML_DO_NOT_TRACK": "True",
     }
@@ -54,13 +62,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(bundles: Path, log: Path, workers: int = 1) -> Iterator[str]:
-    """The service in a child process, ready to answer at the address given; stopped at the end."""
+def running(bundles: Path, log: Path, workers: int = 1, plain: bool = False) -> Iterator[str]:
+    """The service in a child process, ready to answer at the address given; stopped at the end.
+
+    plain: started by BentoML instead of our launcher.
+    """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as out:
         child = subprocess.Popen(
-            command(port), env=environment(bundles, workers), stdout=out, stderr=out
+            command(port, bundles, workers, plain),
+            env=environment(bundles, workers),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
         )
         try:
             _wait_until_ready(child, address, log)

@@ -32,14 +32,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield made
 
 
-def test_the_service_answers_as_the_app(app: Any, folder: Path) -> None:
-    """BentoML in a process of its own: the same answer, our problems, and no value in its log."""
+@pytest.mark.parametrize("plain", [False, True], ids=["serve", "bentoml serve"])
+def test_the_service_answers_as_the_app(app: Any, folder: Path, plain: bool) -> None:
+    """In a process of its own: the same answer, our problems, and no value in its log."""
     body = {"as_of": "2024-01-01T00:00:00Z", "records": [LEAD]}
-    with running(folder / "bundles", folder / "log") as address:
+    with running(folder / "bundles", folder / "log", plain=plain) as address:
+        ready = httpx.get(f"{address}/readyz").json()
         answer = send(address, "leads", body)
         lost = httpx.get(f"{address}/nowhere")
         secret = {"lead": {"lead_id": "s3cret", "source": 3}}
         refused = send(address, "leads", {"records": [secret]})
+    assert ready["status"] == "ready" and ready["models"] == {"lead_conversion": "v-test"}
     assert answer["results"] == post(app, "/v1/leads/score", orjson.dumps(body)).json()["results"]
     assert (lost.status_code, lost.json()["code"]) == (404, "not_found")
     assert refused["results"][0]["error"]["code"] == "wrong_type"

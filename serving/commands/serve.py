@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
@@ -34,12 +36,17 @@ def add(commands: Subparsers) -> None:
 def _serve(chosen: argparse.Namespace) -> int:
     configure(Stream())
     folder = (chosen.bundles or chosen.root / "mlruns" / "serving").resolve()
+    root = chosen.root.resolve()
     environment = {
+        "EMBUDO_FORECASTS": str(root / "mlruns" / "forecasts"),
         **os.environ,
+        "EMBUDO_ROOT": str(root),
         "EMBUDO_BUNDLES": str(folder),
         "BENTOML_DO_NOT_TRACK": "True",
     }
     settings = read_settings(environment)
+    if not _loopback(chosen.host):
+        _require_key(chosen)
     try:
         listener = listen(chosen.host, chosen.port)
     except OSError as wrong:
@@ -57,6 +64,30 @@ def _serve(chosen: argparse.Namespace) -> int:
         if settings.metrics_port:
             Thread(target=_show, args=(numbers, settings.metrics_port), daemon=True).start()
         return Launcher(listener, chosen.workers, environment, clock, others, settings.drain).run()
+
+
+def _loopback(host: str) -> bool:
+    """Whether nobody beyond this machine can reach the address; CommandError where it is none."""
+    try:
+        found = socket.getaddrinfo(
+            host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as wrong:
+        raise CommandError(f"--host {host!r} is no address: {wrong.strerror}") from None
+    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+def _require_key(chosen: argparse.Namespace) -> None:
+    """CommandError unless the store holds a key that opens something."""
+    from serving.commands.store import opened  # noqa: PLC0415  # dear, and asked only here
+
+    now = time.time_ns() // 1000
+    with opened(chosen) as store:
+        if not any(key.active(now) for key in store.keys.all()):
+            raise CommandError(
+                f"beyond this machine ({chosen.host}) nobody is answered without a key, and there "
+                f"is none: make one with `python -m serving keys create`, or leave --host out"
+            )
 
 
 def _show(numbers: Path, port: int) -> None:

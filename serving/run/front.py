@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 
+from serving.run.keeper import Absent
 from serving.run.state import Reloads
 from serving.run.timers import Message, Receive, Send
 
@@ -50,11 +51,12 @@ def readiness(state: Any) -> dict[str, Any]:
     reasons += [f"{part}: {reason}" for part, reason in sorted(degraded.items()) if reason]
     if not models:
         reasons.insert(0, "no model is loaded")
+    ready = bool(models) and not isinstance(state.store, Absent)
     last = reload.last
     return {
-        "status": "ready" if models else "not ready",
+        "status": "ready" if ready else "not ready",
         "models": models,
-        "degraded": bool(models and reasons),
+        "degraded": ready and bool(reasons),
         "reasons": reasons,
         "reload": None if last is None else last.to_json(),
     }

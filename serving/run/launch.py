@@ -229,7 +229,7 @@ class Launcher:
 
 def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
     """The listening socket; OSError where it cannot be had."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
