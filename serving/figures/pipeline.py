@@ -178,13 +178,13 @@ def _velocity(cases: pd.DataFrame, _: Given) -> Estimate:
     curve = kaplan_meier(estimates.numbers(fresh, "days"), estimates.mask(fresh, "ended"))
     cycle, (low, high) = curve.quantile(0.5), curve.quantile_interval(0.5)
     n, wins = int(is_open.sum()), int(over["won"].sum())
-    if not (n and wins and len(sizes) and cycle > 0):
-        notes = (UNREACHED,) if wins and n else (NOTHING_BELOW,)
+    if not (wins and len(sizes) and cycle > 0):
+        notes = (UNREACHED,) if wins else (NOTHING_BELOW,)
         return Estimate(float("nan"), *intervals.NONE, len(cases), notes)
     rate, size = wins / len(over), float(sizes.mean())
     spread = float(np.var(sizes, ddof=1)) / len(sizes) / size**2 if len(sizes) > 1 else np.inf
     cycling = (np.log(high / low) / (2 * intervals.Z)) ** 2 if low > 0 else np.inf
-    variance = 1 / n + (1 - rate) / (len(over) * rate) + spread + cycling
+    variance = 1 / max(n, 1) + (1 - rate) / (len(over) * rate) + spread + cycling
     value = n * rate * size / cycle
     ends = intervals.on_logs(value, variance)
     return Estimate(value, *ends, len(cases), (MISSING,) if len(sizes) < wins else ())
