@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, NAT, micros
-from serving.accounts.desk import desk, plans
+from serving.accounts.filled import plans, share
 from serving.accounts.export import markdown, table
 from serving.accounts.fit import engagement, fit
 from serving.accounts.goals import Goal, progress, read_goals
@@ -179,7 +179,7 @@ def test_goals_are_read_and_what_is_wrong_is_named(tmp_path: Path) -> None:
 
 def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
     book = Book(trained.tables(), micros(trained.tables().meta.as_of))
-    made = desk(book, None, Scorer(trained.once().bundle), Terms())
+    made = share(book, None, Scorer(trained.once().bundle), Terms())
     everyone = plans(made, list(made.engagement), [])
     frames = generate(size="tiny").frames
     invoices = frames["invoices"]
@@ -208,7 +208,7 @@ def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
 
 def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
     book = Book(trained.tables(), micros(trained.tables().meta.as_of))
-    made = desk(book, None, None, Terms(margin=0.7))
+    made = share(book, None, None, Terms(margin=0.7))
     one = next(iter(made.engagement))
     goal = Goal(one, "products", 9.0, book.as_of - 90 * DAY, book.as_of + 10 * DAY)
     (plan,) = plans(made, [one], [goal])
@@ -225,4 +225,4 @@ def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
 def test_an_unknown_customer_is_named() -> None:
     book = Book(trained.tables(), micros(trained.tables().meta.as_of))
     with pytest.raises(ValueError, match="'A9' is no customer as of 2026-01-01"):
-        plans(desk(book, None, None, Terms()), ["A9"])
+        plans(share(book, None, None, Terms()), ["A9"])

@@ -1,4 +1,4 @@
-"""The account plan as data: filled in by ``desk``, told by ``export`` and the pages."""
+"""The account plan as data: put together by ``filled``, told by ``export`` and the pages."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ EVENTS = 10
 
 
 @dataclass(frozen=True)
-class Desk:
+class Shared:
     """What all plans of one data set share; the mappings are by account_id.
 
     engagement, value  records; offers, deals  rows of ``whitespace`` and of open deals
@@ -51,13 +51,13 @@ class Desk:
     overdue: Mapping[str, tuple[int, float]]
 
 
-def desk(book: Book, churn: Scorer | None, deal: Scorer | None, terms: Terms) -> Desk:
+def share(book: Book, churn: Scorer | None, deal: Scorer | None, terms: Terms) -> Shared:
     """Compute it; without a model of churn (or of deals) the plans say nothing of it."""
     ids = customers(book, book.instant)["account_id"].tolist()
     scored = None if churn is None or churn.flat or not ids else _scored(book, churn, ids)
     fitted, held = fit(book), owned(book).dropna().drop_duplicates()
     lively = engagement(book)
-    return Desk(
+    return Shared(
         book,
         fitted,
         _records(book.accounts, "account_id"),
@@ -81,7 +81,7 @@ def _by_account(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(a): rows for a, rows in frame.groupby("account_id")}
 
 
-def plans(shared: Desk, ids: Sequence[str], goals: Sequence[Goal] = ()) -> list[AccountPlan]:
+def plans(shared: Shared, ids: Sequence[str], goals: Sequence[Goal] = ()) -> list[AccountPlan]:
     """The plans of some customers; ValueError names an id that is none at the book's instant."""
     for one in ids:
         if one not in shared.engagement:
@@ -91,7 +91,7 @@ def plans(shared: Desk, ids: Sequence[str], goals: Sequence[Goal] = ()) -> list[
     return [_plan(shared, one, [p for p in made if p.goal.account_id == one]) for one in ids]
 
 
-def _plan(shared: Desk, one: str, made: list[Progress]) -> AccountPlan:
+def _plan(shared: Shared, one: str, made: list[Progress]) -> AccountPlan:
     book, account, lively = shared.book, shared.accounts[one], shared.engagement[one]
     mrr, months, value = shared.value[one]
     none = pd.DataFrame()
