@@ -55,10 +55,10 @@ def test_scores_of_the_first_revision_are_read_by_this_one(database_url: str) ->
         connection.execute(
             text(
                 "INSERT INTO scores (run_id, entity_id, entity, position, probability, grade,"
-                " baseline, others, curve, reasons, receipt) VALUES"
-                " (1, 'L-Old', 'leads', 0, 0.5, 'A', 0.1, 0.2, '[]', '[]', 'null')"
+                " baseline, others) VALUES (1, 'L-Old', 'leads', 0, 0.5, 'A', 0.1, 0.2)"
             )
         )
+        connection.execute(text("INSERT INTO details VALUES (1, 'L-Old', '[]', '[]', 'null')"))
     database.engine.dispose()
     store = open_store(database_url)
     found = store.scores.latest("leads", "L-Old")

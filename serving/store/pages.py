@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from serving.store.engine import Database
 from serving.store.runs import Run, newest_first, one, run_of
 from serving.store.schema import RUNS, SCORES
-from serving.store.scores import ScoreRow, score_of
+from serving.store.scores import ScoreRow, score_of, whole_scores
 
 Sort = Literal["score", "grade", "owner", "stage", "amount", "label", "id"]
 
@@ -123,7 +123,7 @@ class Pages:
                 return Page(None, [], 0, None)
             fits = filters.where(run.id)
             total = connection.scalar(select(func.count()).select_from(SCORES).where(fits)) or 0
-            wanted = _ordered(select(SCORES).where(fits), column, falling)
+            wanted = _ordered(whole_scores(fits), column, falling)
             if place is not None:
                 wanted = wanted.where(_beyond(column, falling, place[1], place[2]))
             limit = min(max(limit, 1), MOST)

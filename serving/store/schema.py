@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -76,9 +77,6 @@ SCORES = Table(
     Column("grade", String, nullable=False),
     Column("baseline", Float(53), nullable=False),
     Column("others", Float(53), nullable=False),
-    Column("curve", Text, nullable=False),
-    Column("reasons", Text, nullable=False),
-    Column("receipt", Text, nullable=False),
     # as known at the cutoff, for people to find and sort by
     Column("label", Text),
     Column("owner_id", String),
@@ -92,7 +90,21 @@ SCORES = Table(
     Index(None, "run_id", "owner_id", "entity_id"),
     Index(None, "run_id", "amount", "entity_id"),
 )
-"""One score of one entity in one run."""
+"""One score of one entity in one run: what is searched and sorted, in short rows."""
+
+DETAILS = Table(
+    "details",
+    METADATA,
+    Column("run_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("entity_id", String, primary_key=True),
+    Column("curve", Text, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["run_id", "entity_id"], ["scores.run_id", "scores.entity_id"], ondelete="CASCADE"
+    ),
+)
+"""What is read with one score only; it goes when its score goes."""
 
 STALE = Table(
     "stale",

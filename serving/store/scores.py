@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from serving.store.engine import Database, delete_in_turns, hold_gate, unless_there
 from serving.store.runs import Run, newest_first, one
-from serving.store.schema import ERASED, RUNS, SCORES, STALE
+from serving.store.schema import DETAILS, ERASED, RUNS, SCORES, STALE
 
 Subject = Callable[[str, str], str]
 """(entity, id) -> keyed hash."""
@@ -116,7 +117,8 @@ class Scores:
                     if not gone or self.subject(run.entity, row.id) not in gone
                 ]
                 if kept:
-                    connection.execute(insert(SCORES), kept)
+                    connection.execute(insert(SCORES), [score for score, _ in kept])
+                    connection.execute(insert(DETAILS), [details for _, details in kept])
             return one(connection, run.id)
 
     def latest(
@@ -144,7 +146,7 @@ class Scores:
         """A run's scores in the order they were written, a few at a time."""
         after = -1
         while True:
-            wanted = select(SCORES).where(SCORES.c.run_id == run.id, SCORES.c.position > after)
+            wanted = whole_scores(SCORES.c.run_id == run.id, SCORES.c.position > after)
             with self.database.reading() as connection:
                 some = connection.execute(wanted.order_by(SCORES.c.position).limit(1_000)).all()
             if not some:
@@ -202,10 +204,10 @@ def _history(entity: str, entity_id: str) -> Select[Any]:
     names = ("model", "version", "outcome", "lang", "cutoff", "finished_at", "as_of")
     happened = (STALE.c.entity == SCORES.c.entity) & (STALE.c.entity_id == SCORES.c.entity_id)
     return (
-        select(SCORES, *(RUNS.c[n] for n in names), STALE.c.at.label("stale_at"))
+        whole_scores(SCORES.c.entity == entity, SCORES.c.entity_id == entity_id)
+        .add_columns(*(RUNS.c[n] for n in names), STALE.c.at.label("stale_at"))
         .join(RUNS, RUNS.c.id == SCORES.c.run_id)
         .outerjoin(STALE, happened)
-        .where(SCORES.c.entity == entity, SCORES.c.entity_id == entity_id)
         .where(RUNS.c.state == "finished")
         .order_by(RUNS.c.as_of.desc(), RUNS.c.finished_at.desc(), RUNS.c.id.desc())
     )
@@ -229,29 +231,35 @@ def _stored(row: Row[Any], newest: Row[Any]) -> StoredScore:
     )
 
 
-def _columns(run: Run, position: int, row: ScoreRow) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
+def whole_scores(*which: ColumnElement[bool]) -> Select[Any]:
+    """Scores with their details, for ``score_of``."""
+    same = (DETAILS.c.run_id == SCORES.c.run_id) & (DETAILS.c.entity_id == SCORES.c.entity_id)
+    details = (DETAILS.c[name] for name in ("curve", "reasons", "receipt"))
+    return select(SCORES, *details).select_from(SCORES.join(DETAILS, same)).where(*which)
+
+
+def _columns(run: Run, position: int, row: ScoreRow) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The row's columns of ``SCORES`` and of ``DETAILS``."""
+    key = {"run_id": run.id, "entity_id": row.id}
+    details = {name: _json(getattr(row, name)) for name in ("curve", "reasons", "receipt")}
+    score = {
         "entity": run.entity,
-        "entity_id": row.id,
         "position": position,
         "probability": row.probability,
         "grade": row.grade,
         "baseline": row.baseline,
         "others": row.others,
-        "curve": _json(row.curve),
-        "reasons": _json(row.reasons),
-        "receipt": _json(row.receipt),
         "label": row.label,
         "owner_id": row.owner_id,
         "stage": row.stage,
         "amount": row.amount,
         "sought": f"{row.id} {row.label or ''}".casefold(),
     }
+    return key | score, key | details
 
 
 def score_of(row: Row[Any]) -> ScoreRow:
-    """The score of a row of ``SCORES``."""
+    """The score of a row of ``whole_scores``."""
     return ScoreRow(
         row.entity_id,
         row.probability,

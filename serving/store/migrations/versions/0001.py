@@ -58,9 +58,6 @@ def upgrade() -> None:
         sa.Column("grade", sa.String(), nullable=False),
         sa.Column("baseline", sa.Float(precision=53), nullable=False),
         sa.Column("others", sa.Float(precision=53), nullable=False),
-        sa.Column("curve", sa.Text(), nullable=False),
-        sa.Column("reasons", sa.Text(), nullable=False),
-        sa.Column("receipt", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_scores_run_id")),
         sa.PrimaryKeyConstraint("run_id", "entity_id", name=op.f("pk_scores")),
     )
@@ -75,6 +72,26 @@ def upgrade() -> None:
         "scores",
         ["run_id", "probability", "entity_id"],
         unique=False,
+    )
+    op.create_table(
+        "details",
+        sa.Column(
+            "run_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("entity_id", sa.String(), nullable=False),
+        sa.Column("curve", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("receipt", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id", "entity_id"],
+            ["scores.run_id", "scores.entity_id"],
+            name=op.f("fk_details_run_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", "entity_id", name=op.f("pk_details")),
     )
     op.create_table(
         "stale",
