@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, NAT, micros
-from serving.accounts.filled import plans, share
 from serving.accounts.export import markdown, table
+from serving.accounts.filled import plans, share
 from serving.accounts.fit import engagement, fit
 from serving.accounts.goals import Goal, progress, read_goals
 from serving.accounts.value import MONTH, Terms, lifetime_value, survival
