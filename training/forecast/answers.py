@@ -60,7 +60,7 @@ def easy_cells(
     for stream, flow in every.items():
         seen = looked if stream == "bookings" else None
         cells = pd.DataFrame(_easy(flow, seen, grid, settings, end, asked))
-        found.append(add_ranges(cells[cells["point"].notna()], LEVELS))
+        found.append(add_ranges(cells[cells["point"].notna()], LEVELS, origins))
     return pd.concat(found, ignore_index=True)
 
 

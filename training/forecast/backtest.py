@@ -101,13 +101,14 @@ def backtest(
     settings: ForecastSettings,
     origins: Sequence[int] | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    until: int | None = None,
 ) -> Backtest:
     """Score the model and the easy ways at ``origins`` (default: ``default_origins``).
 
-    Targets that are not over at the data's end are not asked about. ValueError where no target is
-    over, or where the data have no stream to forecast.
+    Targets that are not over at the data's end, or at ``until``, are not asked about. ValueError
+    where none is over, or where the data have no stream to forecast.
     """
-    end = data_end(tables)
+    end = data_end(tables) if until is None else min(until, data_end(tables))
     every = flows(tables, end)
     if not every:
         raise ValueError("nothing to forecast: no won deal and no invoice has a date and an amount")

@@ -9,6 +9,8 @@ says so. With errors of fewer than ``FEWEST`` periods there is no range, and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -20,14 +22,21 @@ FEWEST = 2
 """Different periods that the errors must come from."""
 
 
-def add_ranges(cells: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
+def add_ranges(
+    cells: pd.DataFrame, levels: tuple[float, ...], origins: Sequence[int] | None = None
+) -> pd.DataFrame:
     """The cells of one stream with columns ``q0``, ``q1`` … for the levels.
+
+    origins  where ranges are wanted (None: everywhere); cells of other origins only teach
 
     cells  method, origin, period, kind, ahead, end, weeks, actual (NaN while the period runs),
            closed (so far; -inf where nothing stops the total from falling), point. A quantile is
            never below ``closed``: what is booked is booked.
     """
     out = cells.copy()
+    wanted = np.ones(len(cells), np.bool_)
+    if origins is not None:
+        wanted = cells["origin"].isin(origins).to_numpy(np.bool_)
     found = np.full((len(cells), len(levels)), np.nan)
     for _, rows in cells.groupby(["method", "kind", "ahead"], sort=False).indices.items():
         part = cells.iloc[rows]
@@ -37,6 +46,7 @@ def add_ranges(cells: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
             part["weeks"].to_numpy(np.int64),
             part["point"].to_numpy(np.float64),
             part["actual"].to_numpy(np.float64),
+            wanted[rows],
             levels,
         )
     low = cells["closed"].to_numpy(np.float64)[:, None]
@@ -51,14 +61,15 @@ def _ranges(
     weeks: Ints,
     point: Floats,
     actual: Floats,
+    wanted: Bools,
     levels: tuple[float, ...],
 ) -> Floats:
     error = actual - point
     known: Bools = ~np.isnan(error)
     found = np.full((len(origin), len(levels)), np.nan)
-    for i in range(len(origin)):
+    for i in np.flatnonzero(wanted & ~np.isnan(point)):
         rows = np.flatnonzero(known & (end <= origin[i]))
-        if np.isnan(point[i]) or len(np.unique(end[rows])) < FEWEST:
+        if len(np.unique(end[rows])) < FEWEST:
             continue
         far = np.abs(weeks[rows] - weeks[i])
         reach = np.sort(far)[min(ENOUGH, len(far)) - 1]

@@ -8,6 +8,7 @@ together, or (in a benchmark of many data sets) all cells of one data set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -143,8 +144,14 @@ def ratio_interval(
     sums = measures.summed(
         np.column_stack([cells[top].to_numpy(np.float64), under]), numbers, count
     )
-    drawn = np.concatenate([w @ sums for w in measures.draws(count, seed, DRAWS)])
+    drawn = _weights(count, seed) @ sums
     return measures.interval(measures.ratio(drawn[:, 0], drawn[:, 1]))
+
+
+@lru_cache(maxsize=64)
+def _weights(blocks: int, seed: int) -> Floats:
+    """(draws, blocks) bootstrap weights: how often each block was drawn."""
+    return np.concatenate(list(measures.draws(blocks, seed, DRAWS)))
 
 
 def compared(
