@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score figures ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo features train report serve score figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,16 @@ figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERI
 	@$(RUN) -m serving figures --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/figures) \
 	  --health $(if $(BY),--by $(BY)) $(if $(PERIOD),--period $(PERIOD)) $(if $(AS_OF),--as-of $(AS_OF)) \
 	  $(if $(SCORES),--scores $(SCORES) --capacity $(or $(CAPACITY),40))
+
+forecast: $(READY) ## foresee revenue of DATA (a canonical folder; default the demo's): table, JSON, CSV, HTML in OUT
+	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports) \
+	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE))
+
+backtest: $(READY) ## score that forecast at past Mondays beside the easier ways; tables as CSV in OUT
+	@$(RUN) -m training backtest --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/backtest)
+
+bento: $(READY) ## build a Bento with the champions (OUT: also copy it there); it serves by itself
+	@$(RUN) -m serving bento --with-champions $(if $(OUT),--out $(OUT))
 
 ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db

@@ -1,8 +1,9 @@
-"""`python -m training`: audit the data, train the questions, promote, roll back, list, report."""
+"""`python -m training`: audit the data, train, promote, roll back, report, forecast, backtest."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from training.train import Trained, train
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "mlruns" / "studies"
+ROOMS = ("forecast", "backtest")
+"""Commands in ``training.commands``."""
 LEAKS = 4
 """Exit code of an audit or a training that a red finding stopped."""
 
@@ -34,7 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_audit(commands)
     _add_train(commands)
     _add_promotion(commands)
-    chosen = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    # a room's packages are dear: it is opened when its command, or all of them, are asked for
+    asked = [room for room in ROOMS if room in given[:1]]
+    for room in asked or (() if given[:1] and not given[0].startswith("-") else ROOMS):
+        importlib.import_module(f"training.commands.{room}").add(commands)
+    parser.set_defaults(root=ROOT)
+    chosen = parser.parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
         return run(chosen)

@@ -11,15 +11,13 @@ steps make up the difference to the cent, not to the last rounding of a float.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from features.tables import NAT, Bools, Floats, Instants, Ints
-
-MEASURES = ("pipeline", "expected")
 
 STEPS: dict[str, str] = {
     "created": "created",
@@ -37,8 +35,28 @@ STEPS: dict[str, str] = {
     "removed": "no longer in the CRM",
     "reassessed": "time passed, and what the model sees now",
     "not_created": "deals not created yet",
+    "customers": "customers of today: invoiced, and to be",
+    "new customers": "customers not won yet",
 }
 """The steps in the order of the waterfall, and their names."""
+
+
+EXPECTED: dict[str, str] = STEPS | {
+    "created": "deals created since",
+    "pulled_in": "deals pulled in",
+    "slipped_in": "deals that slipped in",
+    "amount_up": "amounts raised",
+    "amount_down": "amounts lowered",
+    "reopened": "deals re-opened, or entered late",
+    "pushed_out": "deals pushed out",
+    "pulled_out": "deals moved earlier, or without a date now",
+    "won": "deals won",
+    "won_elsewhere": "deals won in another period",
+    "lost": "deals lost",
+    "removed": "deals no longer in the CRM",
+    "not_created": "deals expected and not created yet",
+}
+"""Their names where a step is what became of some deals' expectation, and may go either way."""
 
 
 @dataclass(frozen=True)
@@ -182,18 +200,53 @@ def expected_bridge(
 
     Standings as in ``pipeline_bridge``, with ``expected``: what the deal is expected to bring to
     the period (a deal won in it: what was booked). ``means`` are the means of the whole, whose rest
-    is what deals not created yet are expected to bring. A deal's whole difference goes to the one
-    thing that happened to it: closed, created, moved, amount changed, or else nothing but time.
+    is what deals not created yet are expected to bring. A deal's difference goes to the one thing
+    that happened to it: closed, created or moved. Of a deal whose amount alone changed, the step is
+    what it would bring less had the amount stayed; the rest is time.
     """
     pair = _pair(was, now, span)
     value, reached = cents(pair.was["expected"].to_numpy()), cents(pair.now["expected"].to_numpy())
-    change = reached - value
+    event, change = _events(pair), reached - value
+    by_amount = np.where(
+        np.isin(event, ("amount_up", "amount_down")), _by_amount(pair, reached), change
+    )
+    rest = np.full(len(event), "reassessed")
     whole = [round(mean * 100) for mean in means]
-    rest = whole[1] - whole[0] - int(change.sum())
-    taken = _steps(deals := _taken(pair.ids, [(_events(pair), change)]))
-    if rest:
-        taken = pd.concat([taken, _step("not_created", rest, 0)], ignore_index=True)
+    unborn = whole[1] - whole[0] - int(change.sum())
+    deals = _taken(pair.ids, [(event, by_amount), (rest, change - by_amount)])
+    taken = _steps(deals, EXPECTED)
+    if unborn:
+        taken = pd.concat([taken, _step("not_created", unborn, 0, EXPECTED)], ignore_index=True)
     return Bridge(span.period, "expected", whole[0], whole[1], taken, deals)
+
+
+def _by_amount(pair: _Pair, reached: Ints) -> Ints:
+    """What each deal is expected to bring now, less what it would had its amount stayed."""
+    old, new = (frame["amount"].to_numpy(np.float64) for frame in (pair.was, pair.now))
+    ratio = np.divide(old, new, out=np.ones(len(old)), where=~np.isnan(old) & (new > CENT))
+    # an amount that was typed in wrong by many orders of magnitude is no reason to overflow
+    stayed: Ints = np.round(np.clip(reached * ratio, 0, _MOST)).astype(np.int64)
+    return reached - stayed
+
+
+CENT = 0.01
+_MOST = 1e15
+"""Cents beyond which an amount is a typing error."""
+
+
+def parts_bridge(parts: Mapping[str, tuple[float, float]], span: Span) -> Bridge:
+    """The mean of a stream in the period, then and now, by its parts and their "whole".
+
+    What rounding to cents leaves goes to the last part.
+    """
+    whole = [round(mean * 100) for mean in parts["whole"]]
+    moved = {p: round((b - a) * 100) for p, (a, b) in parts.items() if p != "whole"}
+    last = list(moved)[-1]
+    moved[last] += whole[1] - whole[0] - sum(moved.values())
+    rows = [_step(part, change, 0) for part, change in moved.items() if change]
+    table = pd.concat(rows, ignore_index=True) if rows else _step(last, 0, 0).iloc[:0]
+    nobody = pd.DataFrame({"deal_id": [], "step": [], "cents": np.array([], np.int64)})
+    return Bridge(span.period, "recurring", whole[0], whole[1], table, nobody)
 
 
 def _events(pair: _Pair) -> np.ndarray:
@@ -221,8 +274,8 @@ def _events(pair: _Pair) -> np.ndarray:
     return np.select([c for c, _ in cases], [w for _, w in cases], "reassessed")
 
 
-def _step(step: str, amount: int, n: int) -> pd.DataFrame:
-    return pd.DataFrame({"step": [step], "name": [STEPS[step]], "cents": [amount], "n": [n]})
+def _step(step: str, amount: int, n: int, names: Mapping[str, str] = STEPS) -> pd.DataFrame:
+    return pd.DataFrame({"step": [step], "name": [names[step]], "cents": [amount], "n": [n]})
 
 
 def _taken(ids: pd.Index, rows: Sequence[tuple[np.ndarray, Ints]]) -> pd.DataFrame:
@@ -232,8 +285,9 @@ def _taken(ids: pd.Index, rows: Sequence[tuple[np.ndarray, Ints]]) -> pd.DataFra
     return deals[deals["cents"] != 0].reset_index(drop=True)
 
 
-def _steps(deals: pd.DataFrame) -> pd.DataFrame:
+def _steps(deals: pd.DataFrame, names: Mapping[str, str] = STEPS) -> pd.DataFrame:
     """The steps that were taken, in their order, each with its sum and its number of deals."""
     sums = deals.groupby("step")["cents"].agg(["sum", "size"])
-    rows = [_step(s, int(sums["sum"][s]), int(sums["size"][s])) for s in STEPS if s in sums.index]
+    totals, counts = sums["sum"].to_dict(), sums["size"].to_dict()
+    rows = [_step(s, int(totals[s]), int(counts[s]), names) for s in STEPS if s in totals]
     return pd.concat(rows, ignore_index=True) if rows else _step("created", 0, 0).iloc[:0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,3 +89,19 @@ def cells(asked: Sequence[Period]) -> tuple[Period, ...]:
     first = month_of(min(p.start for p in asked))
     last = month_of(max(p.end for p in asked))
     return tuple(month(number) for number in range(first, last))
+
+
+def named(name: str, fiscal_start: int = 1) -> Period:
+    """The period of a name, "2026-01", "2026-Q1" or (of a fiscal year) "FY2026-Q1"."""
+    found = re.fullmatch(r"(?:FY)?(\d{4})-(?:Q([1-4])|(0[1-9]|1[0-2]))", name)
+    if found is None:
+        raise ValueError(f"{name!r} is no period; write a month as 2026-01, a quarter as 2026-Q1")
+    year = int(found[1])
+    if found[3]:
+        made = month(year * 12 + int(found[3]) - 1)
+    else:
+        first = year - (fiscal_start > 1)
+        made = quarter(first * 12 + fiscal_start - 1 + 3 * (int(found[2]) - 1), fiscal_start)
+    if made.name != name:
+        raise ValueError(f"{name!r} is no period here; did you mean {made.name!r}?")
+    return made

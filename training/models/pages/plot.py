@@ -53,6 +53,8 @@ class Plot:
     def _key(self, key: Key, x: float, y: float) -> None:
         if key.mark == "dot":
             self.drawing.circle(x + 7, y - 4, 4, f"dot {key.css}")
+        elif key.mark == "range":
+            self.drawing.rect(x + 3, y - 10, 8, 12, f"range {key.css}")
         elif key.mark == "band":
             self.drawing.rect(x, y - 9, 14, 10, f"band {key.css}")
         else:

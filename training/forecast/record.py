@@ -1,0 +1,125 @@
+"""The record: what came in month by month, what had been said of it, and who was right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from features.tables import Tables, instant_text
+from training.forecast.answers import MODEL
+from training.forecast.flows import Flow, flows
+from training.forecast.keep import Kept
+from training.forecast.ledger import Ledger, ledger
+from training.forecast.periods import month, month_of
+from training.forecast.settings import ForecastSettings
+
+ACTUALS = ("stream", "period", "start", "end", "actual")
+SHOWN = 24
+"""Months before the origin that are shown."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known at an origin of how forecasts turned out.
+
+    actuals  stream, period, start, end, actual: the last whole months, oldest first
+    said     stream, period, origin, p10, p50, p90, actual: what the model had said of those months
+             last before each began
+    kept     the board of kept forecasts (``Ledger.board``), and of the backtest; empty where none
+    weeks    ``Ledger.by_weeks`` of the backtest, or of the kept forecasts where there is none
+    """
+
+    actuals: pd.DataFrame
+    said: pd.DataFrame
+    kept: pd.DataFrame
+    backtest: pd.DataFrame
+    weeks: pd.DataFrame
+
+
+def record(
+    tables: Tables,
+    origin: int,
+    kept: Sequence[Kept],
+    cells: pd.DataFrame | None,
+    settings: ForecastSettings,
+) -> Record:
+    """The record at ``origin``; ``cells`` of a backtest (``Backtest.cells``), None for none.
+
+    Only what was over by the origin counts, whatever the data say of later days.
+    """
+    own = ledger(tables, [k for k in kept if k.origin < origin], settings).cells
+    parts = [frame for frame in (own, cells) if frame is not None and len(frame)]
+    over = [p[p["end"] <= origin].reset_index(drop=True) for p in parts]
+    mine, tested = (
+        (over[0] if len(own) else None),
+        (over[-1] if cells is not None and over else None),
+    )
+    widest = tested if tested is not None else mine
+    weeks = pd.DataFrame() if widest is None or widest.empty else Ledger(widest).by_weeks()
+    actuals = _actuals(flows(tables, origin), origin)
+    said = _said([c for c in (mine, tested) if c is not None])
+    return Record(actuals, said, _board(mine), _board(tested), weeks)
+
+
+def _board(cells: pd.DataFrame | None) -> pd.DataFrame:
+    return pd.DataFrame() if cells is None or cells.empty else Ledger(cells).board()
+
+
+def _actuals(every: Mapping[str, Flow], origin: int) -> pd.DataFrame:
+    rows = []
+    last = month_of(origin)
+    for stream, flow in every.items():
+        first = max(flow.first_month, last - SHOWN)
+        if first >= last:
+            continue
+        for number, actual in zip(range(first, last), flow.months(first, last), strict=True):
+            span = month(number)
+            rows.append((stream, span.name, span.start, span.end, float(actual)))
+    return pd.DataFrame(rows, columns=list(ACTUALS))
+
+
+def _said(cells: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The model's word on each month, as it was last before the month began; kept words first."""
+    columns = ["stream", "period", "origin", "q0", "q1", "q2", "actual"]
+    found = []
+    for part in cells:
+        before = (part["method"] == MODEL) & (part["kind"] == "month")
+        before &= part["origin"] <= part["start"]
+        found.append(part.loc[before].sort_values("origin").groupby(["stream", "period"]).tail(1))
+    named = {"q0": "p10", "q1": "p50", "q2": "p90"}
+    if not found:
+        return pd.DataFrame(columns=columns).rename(columns=named)
+    every = pd.concat(found).drop_duplicates(["stream", "period"])[columns].rename(columns=named)
+    return every.sort_values(["stream", "period"], ignore_index=True)
+
+
+def backtest_path(root: Path, data: str) -> Path:
+    """Where the cells of the last backtest of a data set are kept."""
+    return root / "backtests" / f"{data or 'data'}.parquet"
+
+
+def keep_backtest(root: Path, data: str, cells: pd.DataFrame) -> Path:
+    """Keep the cells of a backtest in one step."""
+    path = backtest_path(root, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_suffix(".new")
+    cells.to_parquet(made, index=False)
+    made.replace(path)
+    return path
+
+
+def kept_backtest(root: Path, data: str) -> pd.DataFrame | None:
+    """The cells of the last backtest of a data set, None where none was made."""
+    path = backtest_path(root, data)
+    if not path.is_file():
+        return None
+    cells: pd.DataFrame = pd.read_parquet(path)
+    return cells
+
+
+def until(cells: pd.DataFrame) -> str:
+    """The day of a backtest's newest origin."""
+    return instant_text(int(cells["origin"].max()))[:10]
