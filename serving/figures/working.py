@@ -9,7 +9,7 @@ from features.tables import Floats
 from serving.figures import estimates, intervals
 from serving.figures.book import Book
 from serving.figures.columns import days, looked_up
-from serving.figures.definition import NOTHING_BELOW, Estimate, Given, Shelf
+from serving.figures.definition import MISSING, NOTHING_BELOW, Estimate, Given, Shelf
 from serving.figures.pipeline import OF_OWNERS, months, of_owners, open_deals
 from serving.figures.windows import Window
 from serving.figures.winning import LEADS, won
@@ -99,26 +99,29 @@ def quota_attainment(book: Book, window: Window, _: Given) -> pd.DataFrame:
 
 
 def _error(cases: pd.DataFrame, _: Given) -> Estimate:
+    unknown = cases["said"].isna()
+    promised = unknown | (cases["said"] != 0)
+    notes = (MISSING,) if unknown.any() else ()
     by = cases.groupby("month")[["said", "came"]].sum()
     said, came = (by[c].to_numpy(np.float64) for c in ("said", "came"))
     off: Floats = np.abs(said - came)
     n = len(by)
-    if not came.sum() > 0:
-        return Estimate(float("nan"), *intervals.NONE, n, (NOTHING_BELOW,))
+    if not came.sum() > 0 or (unknown.any() and unknown[promised].all()):
+        return Estimate(float("nan"), *intervals.NONE, n, notes or (NOTHING_BELOW,))
     low, high = intervals.ratio(off, came)
-    return Estimate(float(off.sum() / came.sum()), max(0.0, low), high, n)
+    return Estimate(float(off.sum() / came.sum()), low, high, n, notes)
 
 
 def call(deals: pd.DataFrame) -> Floats:
     """What people expect of each deal: amount x their probability; else of those they commit to;
-    else of all."""
+    else of all. Missing where the amount or the probability is."""
     amounts = estimates.numbers(deals, "amount")
     if deals["probability"].notna().any():
-        return np.nan_to_num(amounts * estimates.numbers(deals, "probability"))
+        return amounts * estimates.numbers(deals, "probability")
     if deals["category"].notna().any():
         commit = deals["category"].str.casefold().str.contains("commit", regex=False, na=False)
-        return np.nan_to_num(amounts * commit.to_numpy(np.float64))
-    return np.nan_to_num(amounts)
+        return np.where(commit.to_numpy(np.bool_), amounts, 0.0)
+    return amounts
 
 
 @figure(
