@@ -21,7 +21,7 @@ MAY_REACH = {
 DOORS = {
     "mlflow": ("training/registry.py",),
     "optuna": ("training/tune.py",),
-    "bentoml": ("serving/service.py", "serving/__main__.py"),
+    "bentoml": ("serving/service.py", "serving/commands/bento.py"),
     "shap": ("training/plots.py",),
 }
 

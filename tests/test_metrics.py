@@ -133,6 +133,16 @@ def test_a_swap_moves_the_worker_from_one_version_to_the_other() -> None:
     assert serving == {("1", "churn"): 0, ("2", "churn"): 1, ("4", "deal_close"): 1}
 
 
+def test_who_is_turned_away_is_counted() -> None:
+    metrics = Metrics()
+    for code, status in (("overloaded", "429"), ("overloaded", "429"), ("no_model", "503")):
+        seen = Seen()
+        seen.code = code
+        metrics.request("POST", SCORE, status, 0.001, seen)
+    assert _of(metrics, "embudo_refusals_total", reason="overloaded") == 2
+    assert _of(metrics, "embudo_refusals_total", reason="too_late") == 0
+
+
 def test_a_refusal_stands_until_a_bundle_is_taken_up() -> None:
     metrics = Metrics()
     metrics.reloaded("churn", "checksum")

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from benchmarks.serving.workload import Workload
-from serving.trial import free_port, running
+from serving.trial import free_port
 from serving.watch.pages import resident
 
 WORKERS = 2
@@ -58,8 +58,7 @@ class Contestant:
 def everyone(work: Workload) -> Iterator[list[Contestant]]:
     """All five, ready; an idle one costs the others nothing."""
     with ExitStack() as stack:
-        ours = stack.enter_context(running(work.bundles, work.folder / "ours.log", WORKERS))
-        pid = descendants(os.getpid())[0]
+        ours, pid = stack.enter_context(us(work))
         yield [
             Contestant("ours, explained", f"{ours}/v1/accounts/score", _of(work, "explained"), pid),
             Contestant("ours, no reasons", f"{ours}/v1/accounts/score", _of(work, "plain"), pid),
@@ -67,6 +66,18 @@ def everyone(work: Workload) -> Iterator[list[Contestant]]:
             stack.enter_context(mlflow(work)),
             stack.enter_context(echo(work)),
         ]
+
+
+@contextmanager
+def us(work: Workload) -> Iterator[tuple[str, int]]:
+    """`python -m serving serve` with the bundle: its address and process."""
+    port = free_port()
+    serve = [sys.executable, "-m", "serving", "--root", str(work.folder), "serve"]
+    command = [*serve, "--bundles", str(work.bundles), "--port", str(port)]
+    address, more = f"http://127.0.0.1:{port}", {"EMBUDO_METRICS_PORT": str(free_port())}
+    command += ["--workers", str(WORKERS)]
+    with _process(command, work.folder / "ours.log", f"{address}/readyz", more) as pid:
+        yield address, pid
 
 
 def _of(work: Workload, kind: str) -> list[bytes]:

@@ -15,6 +15,9 @@ from serving.watch.seen import Seen
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 SHARES = tuple(round(0.05 * i, 2) for i in range(1, 21))
+TURNED_AWAY = ("overloaded", "too_late")
+"""Codes of requests that were not worked on because of load."""
+
 MOST_LABELS = 200
 """Values of one label; later ones are counted as "other", should a code ever be made of data."""
 
@@ -57,7 +60,7 @@ class Metrics:
         self._queue = self._gauge("queue_length", "requests waiting or at work", [])
         self._room = self._gauge("queue_limit", "requests that may wait or be at work", [])
         self._turned_away = self._counter(
-            "refusals", "requests turned away unread because of load", ["reason"]
+            "refusals", "requests not worked on because of load", ["reason"]
         )
         self._pending = self._gauge("audit_pending", "audit rows not yet in the store", [])
         self._audit_failures = self._counter(
@@ -70,8 +73,11 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}
         self._labels: dict[str, set[str]] = {}
         self._serving: dict[str, str] = {}
-        for reason in ("ration", "stderr"):  # there from the start, so that a rise can be seen
+        # there from the start, so that a rise can be seen
+        for reason in ("ration", "stderr"):
             self.log_lines_left_out(reason, 0)
+        for code in TURNED_AWAY:
+            self._of(self._turned_away, code)
 
     def _counter(self, name: str, said: str, labels: Iterable[str]) -> Counter:
         return Counter(f"embudo_{name}_total", said, list(labels), registry=self.registry)
@@ -108,6 +114,8 @@ class Metrics:
         self._of(self._seconds, method, route).observe(seconds)
         if seen.code:
             self._of(self._errors, self._bounded("code", seen.code)).inc()
+            if seen.code in TURNED_AWAY:
+                self._of(self._turned_away, seen.code).inc()
         if seen.scores:
             self._of(self._records, seen.entity, "scored").inc(len(seen.scores))
             shares = self._of(self._scores, self._bounded("model", seen.model))
@@ -137,10 +145,6 @@ class Metrics:
         """Say how many requests wait or are at work here, and how many may."""
         self._queue.set(length)
         self._room.set(limit)
-
-    def turned_away(self, reason: str) -> None:
-        """Count a request that was not let in."""
-        self._of(self._turned_away, self._bounded("reason", reason)).inc()
 
     def audit(self, pending: int) -> None:
         """Say how many audit rows of this process the store has not got yet."""

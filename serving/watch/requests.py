@@ -26,7 +26,7 @@ LINES_A_SECOND = 50
 """Lines of one process in a second about requests answered well, and as many about others."""
 
 PROBES = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-"""Asked every few seconds by machines: counted, and logged only when they fail."""
+"""Asked every second by machines: counted, and logged when they break; "not ready" is no break."""
 
 GONE = 499
 """The status counted for a client that went away before it was answered."""
@@ -98,7 +98,7 @@ class Watched:
 
     def _log(self, method: str, route: str, status: int, seen: Seen, ended: int) -> None:
         good = status < 400
-        if good and route in PROBES:
+        if route in PROBES and (good or status == 503):
             return
         without = (self._good if good else self._bad).take(ended)
         if without is None:

@@ -21,7 +21,7 @@ SECOND = 1.0
 class Watch:
     """Metrics from the first request on; log lines and traces from ``start`` to ``stop``.
 
-    state: the app's, with desks, reload, degraded and journal; clock: microseconds since 1970 UTC.
+    state: the app's, with desks, line, reload, degraded, journal; clock: microseconds since 1970 UTC.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Watch:
         state, metrics = self.state, self.metrics
         bundles = [desk.scorer.bundle for desk in state.desks.values()]
         metrics.serving({bundle.name: bundle.version for bundle in bundles})
+        metrics.queue(state.line.length, state.line.limit)
         for part, reason in dict(state.degraded).items():
             metrics.degraded(part, bool(reason))
         journal = getattr(state, "journal", None)

@@ -189,13 +189,15 @@ def _explain_row(
     for tree in range(len(tree_node) - 1):
         first, c = tree_node[tree], tree % classes
         for node in range(first, tree_node[tree + 1]):
+            if kind[node] == BIN:  # its column is none of the record's
+                continue
             x = columns[column[node], 0]
             if kind[node] == CATEGORY:
                 code = _code(x, size[node])
                 went[node - first] = code >= 0 and (
                     bitset[at[node] + (code >> 5)] >> (code & 31) & 1
                 )
-            elif kind[node] != BIN:
+            else:
                 went[node - first] = _below(kind[node], threshold[node], x)
         for region in range(tree_at[tree], tree_at[tree + 1]):
             slot, slots = slot_at[region], slot_at[region + 1] - slot_at[region]
@@ -267,6 +269,8 @@ def decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
     first = tree_node[tree]
     for node in range(first, tree_node[tree + 1]):
         kind, limit = kinds[node], threshold[node]
+        if kind == BIN:  # its column is none of the record's
+            continue
         x, side = columns[feature[node]], went[node - first]
         if kind == CATEGORY:
             for r in range(len(x)):
