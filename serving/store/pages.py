@@ -123,12 +123,15 @@ class Pages:
                 return Page(None, [], 0, None)
             fits = filters.where(run.id)
             total = connection.scalar(select(func.count()).select_from(SCORES).where(fits)) or 0
-            wanted = _ordered(whole_scores(fits), column, falling)
             if place is not None:
-                wanted = wanted.where(_beyond(column, falling, place[1], place[2]))
+                fits = and_(fits, _beyond(column, falling, place[1], place[2]))
             limit = min(max(limit, 1), MOST)
-            found = connection.execute(wanted.limit(limit + 1).offset(skip)).all()
-        rows, more = found[:limit], len(found) > limit
+            # the few rows first, in short rows, and then their details
+            keys = _ordered(select(SCORES.c.entity_id).where(fits), column, falling)
+            some = connection.scalars(keys.limit(limit + 1).offset(skip)).all()
+            here = whole_scores(SCORES.c.run_id == run.id, SCORES.c.entity_id.in_(some[:limit]))
+            rows = connection.execute(_ordered(here, column, falling)).all()
+        more = len(some) > limit
         last = [run.id, rows[-1]._mapping[column], rows[-1].entity_id] if more else None
         following = None if last is None else _cursor(last)
         return Page(run, [score_of(row) for row in rows], int(total), following)
