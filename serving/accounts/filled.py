@@ -20,7 +20,7 @@ from serving.accounts.value import Terms, lifetime_value
 from serving.accounts.whitespace import whitespace
 from serving.figures.book import Book
 from serving.figures.customers import customers, mrr_at, owned
-from serving.report.history import history
+from serving.report.history import Index, history
 from serving.scoring import Scored, Scorer
 
 OFFERS = 3
@@ -38,6 +38,7 @@ class Shared:
     """
 
     book: Book
+    index: Index
     fit: Fit
     accounts: Mapping[str, Mapping[str, Any]]
     fits: Mapping[str, tuple[str, float]]
@@ -59,6 +60,7 @@ def share(book: Book, churn: Scorer | None, deal: Scorer | None, terms: Terms) -
     lively = engagement(book)
     return Shared(
         book,
+        Index(book.tables),
         fitted,
         _records(book.accounts, "account_id"),
         {a: (letter, p) for a, p, letter in fitted.scores.itertuples(index=False)},
@@ -115,7 +117,7 @@ def _plan(shared: Shared, one: str, made: list[Progress]) -> AccountPlan:
         overdue=shared.overdue.get(one, (0, 0.0)),
         renews_at=shared.renewals.get(one, NAT),
         goals=made,
-        history=history(book.tables, "accounts", one, book.as_of)[-EVENTS:],
+        history=history(book.tables, "accounts", one, book.as_of, shared.index)[-EVENTS:],
     )
     plan.steps.extend(steps(plan))
     return plan

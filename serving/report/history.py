@@ -21,18 +21,41 @@ class Happened:
     said: str
 
 
-def history(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happened]:
+class Index:
+    """The rows of each word in columns of some tables: sorted once, for many keys."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._sorted: dict[tuple[str, str], tuple[dict[str, int], Ints, Ints]] = {}
+
+    def rows(self, table: str, column: str, key: str) -> Ints:
+        """Rows of ``table`` whose ``column`` is ``key``, in the table's order."""
+        place = (table, column)
+        if place not in self._sorted:
+            words = self.tables[table].coded(column)
+            order = np.argsort(words.codes, kind="stable")
+            starts = np.searchsorted(words.codes[order], np.arange(len(words.values) + 1))
+            self._sorted[place] = {w: i for i, w in enumerate(words.values)}, order, starts
+        codes, order, starts = self._sorted[place]
+        code = codes.get(key)
+        return order[:0] if code is None else order[starts[code] : starts[code + 1]]
+
+
+def history(
+    tables: Tables, entity: str, key: str, cutoff: int, index: Index | None = None
+) -> list[Happened]:
     """Activities, changes, contracts and invoices of the entity before ``cutoff``, oldest first.
 
     A row that the system could only know later (``available_at``) has not happened yet. Without a
-    date (cutoff NAT) there is no history.
+    date (cutoff NAT) there is no history. index: of the tables, where many histories are asked for.
     """
     if cutoff == NAT:
         return []
+    index = index or Index(tables)
     found = [
-        *_activities(tables, entity, key, cutoff),
-        *_changes(tables, entity, key, cutoff),
-        *_contracts(tables, entity, key, cutoff),
+        *_activities(index, entity, key, cutoff),
+        *_changes(index, entity, key, cutoff),
+        *_contracts(index, entity, key, cutoff),
     ]
     return sorted(found, key=lambda h: (h.at, h.kind, h.said))
 
@@ -68,9 +91,9 @@ def _seen(table: Table, born_column: str, rows: Ints, cutoff: int) -> Bools:
     return seen
 
 
-def _activities(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happened]:
-    table = tables["activities"]
-    rows = _rows(table, TABLES[entity].key, key)
+def _activities(index: Index, entity: str, key: str, cutoff: int) -> list[Happened]:
+    table = index.tables["activities"]
+    rows = index.rows("activities", TABLES[entity].key, key)
     rows = rows[_seen(table, "occurred_at", rows, cutoff)]
     columns = [table.coded(c).take(rows).words() for c in ("kind", "direction", "outcome")]
     at = table.instant("occurred_at")[rows].tolist()
@@ -80,9 +103,9 @@ def _activities(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happ
     ]
 
 
-def _changes(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happened]:
-    table = tables["changes"]
-    rows = _rows(table, "entity_id", key)
+def _changes(index: Index, entity: str, key: str, cutoff: int) -> list[Happened]:
+    table = index.tables["changes"]
+    rows = index.rows("changes", "entity_id", key)
     entities = table.coded("entity").take(rows).words()
     rows = rows[np.array([e == entity for e in entities], np.bool_)]
     rows = rows[_seen(table, "changed_at", rows, cutoff)]
@@ -108,7 +131,7 @@ def _stated(value: str | None) -> str:
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
-def _contracts(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happened]:
+def _contracts(index: Index, entity: str, key: str, cutoff: int) -> list[Happened]:
     """Contracts and invoices, which only accounts have."""
     if entity != "accounts":
         return []
@@ -117,8 +140,8 @@ def _contracts(tables: Tables, entity: str, key: str, cutoff: int) -> list[Happe
         ("subscriptions", "started_at", "contract", "plan"),
         ("invoices", "issued_at", "invoice", "invoice_id"),
     ):
-        table = tables[name]
-        rows = _rows(table, "account_id", key)
+        table = index.tables[name]
+        rows = index.rows(name, "account_id", key)
         rows = rows[_seen(table, column, rows, cutoff)]
         said = table.coded(words).take(rows).words()
         at = table.instant(column)[rows].tolist()

@@ -1,0 +1,284 @@
+"""All sheets of a data set: calls, pipeline, accounts, quality, figures, territories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from features.tables import NAT, Tables
+from serving.accounts.export import markdown, table
+from serving.accounts.filled import Shared, plans, share
+from serving.accounts.goals import Goal
+from serving.accounts.plan import AccountPlan
+from serving.accounts.value import Terms
+from serving.desk.sheets import Item, Sheet, number, plain, records, word
+from serving.figures import compute
+from serving.figures.book import DIMENSIONS, Book
+from serving.figures.catalog import chosen
+from serving.figures.definition import Figure, Given
+from serving.figures.health.actions import WAIT, call_plan
+from serving.figures.health.attention import attention
+from serving.figures.health.bottlenecks import bottlenecks
+from serving.figures.health.stages import move_table, stage_table
+from serving.quality.worklist import quality
+from serving.routing.problem import Rules
+from serving.routing.proposal import propose
+from serving.scoring import Scorer
+
+ENTITY = {"lead_conversion": "leads", "deal_close": "deals", "churn": "accounts"}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What people state for the desk; the figures say where they need more."""
+
+    capacity: int = 40
+    wait: float = WAIT
+    terms: Terms = field(default_factory=Terms)
+    goals: tuple[Goal, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+
+
+def sheets(
+    tables: Tables,
+    as_of: int,
+    scorers: Mapping[str, Scorer],
+    scores: Mapping[str, pd.DataFrame],
+    given: Given,
+    wishes: Wishes,
+) -> Iterator[Sheet]:
+    """One sheet after the other. scores: question -> the batch's table of open entities.
+
+    A sheet that the data cannot fill is empty and its head says why under ``empty``.
+    """
+    book = Book(tables, as_of)
+    yield _calls(book, scores, wishes)
+    yield _pipeline(book, scores)
+    yield _accounts(book, scorers, wishes)
+    yield _quality(tables, list(scorers.values()), as_of, wishes)
+    yield _figures(book, given)
+    yield _territories(tables, as_of, scores, wishes)
+
+
+def _calls(book: Book, scores: Mapping[str, pd.DataFrame], wishes: Wishes) -> Sheet:
+    if not any(len(frame) for frame in scores.values()):
+        return Sheet("calls", [], {"empty": "nothing is scored: promote a model and run again"})
+    found = call_plan(book, scores, wishes.capacity, wishes.wait)
+    items = [
+        Item(
+            f"{row['question']}:{row['id']}",
+            row["name"] or row["id"],
+            ENTITY[row["question"]],
+            row["owner"],
+            row["question"],
+            row["expected_value"],
+            row["probability"],
+            row["at_stake"],
+            row,
+        )
+        for row in records(found.table)
+    ]
+    head = {
+        "capacity": wishes.capacity,
+        "wait": wishes.wait,
+        "chosen": plain(vars(found.chosen)),
+        "everything": plain(vars(found.everything)),
+        "left_out": found.left_out,
+    }
+    return Sheet("calls", items, head)
+
+
+def _pipeline(book: Book, scores: Mapping[str, pd.DataFrame]) -> Sheet:
+    deals = attention(book)
+    frame = scores.get("deal_close", pd.DataFrame(columns=["id", "probability", "grade"]))
+    known = frame.drop_duplicates("id", keep="last").set_index("id")
+    deals = deals.assign(
+        probability=deals["deal_id"].map(known["probability"]),
+        grade=deals["deal_id"].map(known["grade"]),
+    )
+    items = [
+        Item(
+            row["deal_id"],
+            row["name"] or row["deal_id"],
+            "deals",
+            row["owner"],
+            row["stage"],
+            row["amount"],
+            row["days_in_stage"],
+            row["probability"],
+            row,
+        )
+        for row in records(deals)
+    ]
+    head: dict[str, Any] = {
+        "bottlenecks": records(bottlenecks(book)),
+        "stages": records(stage_table(book)),
+        "moves": records(move_table(book)),
+        "flags": {name: int(deals[name].fillna(False).astype(bool).sum()) for name in _FLAGS},
+        "value": number(deals["amount"].sum()),
+        "expected": number((deals["amount"] * deals["probability"]).sum(min_count=1)),
+    }
+    if not items:
+        head["empty"] = "no deal is open"
+    return Sheet("pipeline", items, head)
+
+
+_FLAGS = ("stalled", "overdue", "slow", "nothing_planned")
+
+
+def _accounts(book: Book, scorers: Mapping[str, Scorer], wishes: Wishes) -> Sheet:
+    shared = share(book, scorers.get("churn"), scorers.get("deal_close"), wishes.terms)
+    made = plans(shared, list(shared.engagement), list(wishes.goals))
+    if not made:
+        return Sheet("accounts", [], {"empty": "the data know no customers"})
+    rows = records(table(made))
+    items = [_account(plan, row) for plan, row in zip(made, rows, strict=True)]
+    items.sort(key=lambda i: (-(i.first or 0.0), i.id))
+    return Sheet("accounts", items, _fit_head(shared, wishes))
+
+
+def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
+    body = {
+        **row,
+        "markdown": markdown(plan),
+        "facts": [list(fact) for fact in plan.facts],
+        "curve": [list(point) for point in plan.risk.curve] if plan.risk else [],
+        "risks": [r.sentence for r in plan.risk.risks] if plan.risk else [],
+        "strengths": [r.sentence for r in plan.risk.strengths] if plan.risk else [],
+        "offers": records(plan.offers),
+        "deals": records(plan.deals),
+        "overdue_invoices": list(plan.overdue),
+        "goals": [_goal(p) for p in plan.goals],
+        "steps": [{"what": s.what, "why": s.why, "by": _instant(s.by)} for s in plan.steps],
+        "history": [{"at": _instant(h.at), "said": h.said} for h in plan.history],
+        "customer_at": _instant(plan.customer_at),
+        "currency": plan.currency,
+        "as_of": _instant(plan.as_of),
+    }
+    risk = plan.risk.probability if plan.risk else None
+    return Item(
+        plan.account_id,
+        plan.name,
+        "accounts",
+        plan.owner,
+        word(row.get("segment")),
+        number(plan.value),
+        risk,
+        number(plan.mrr),
+        plain(body),
+    )
+
+
+def _goal(progress: Any) -> dict[str, Any]:
+    goal = progress.goal
+    told = {k: v for k, v in vars(progress).items() if k != "goal"}
+    return {**told, **vars(goal), "start": _instant(goal.start), "due": _instant(goal.due)}
+
+
+def _instant(at: int) -> str | None:
+    return None if at == NAT else plain(pd.Timestamp(at, unit="us", tz="UTC").to_pydatetime())
+
+
+def _fit_head(shared: Shared, wishes: Wishes) -> dict[str, Any]:
+    fitted = shared.fit
+    return {
+        "fit": plain(
+            {"auc": fitted.auc, "n": fitted.n, "stayed": fitted.stayed, "why": fitted.why}
+        ),
+        "terms": plain(vars(wishes.terms)),
+    }
+
+
+def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: Wishes) -> Sheet:
+    found, wrong, gaps, listed = quality(tables, scorers, as_of, wishes.capacity)
+    evidence = {(row["entity"], row["copy"]): row for one in found for row in records(one)}
+    items: list[Item] = []
+    for place, row in enumerate(records(listed)):
+        more = evidence.get((row["table"], row["id"])) if row["kind"] == "duplicate" else None
+        items.append(
+            Item(
+                f"{place:07d}",
+                f"{row['id']} {row['what']}",
+                row["table"] if row["table"] in _NAMED else "",
+                row["owner_id"],
+                row["kind"],
+                number(place),
+                None if more is None else more["probability"],
+                None,
+                {**row, "duplicate": more},
+            )
+        )
+    head: dict[str, Any] = {
+        "gaps": [row for one in gaps for row in records(one.fields)],
+        "capacity": wishes.capacity,
+        "counts": {str(k): int(n) for k, n in listed["kind"].value_counts().items()},
+        "impossible": {str(k): int(n) for k, n in wrong["rule"].value_counts().items()},
+    }
+    if not items:
+        head["empty"] = "nothing to mend was found"
+    return Sheet("quality", items, head)
+
+
+_NAMED = ("leads", "deals", "accounts", "contacts")
+
+
+def _figures(book: Book, given: Given) -> Sheet:
+    """Every figure as a whole, by month, and by each dimension it can be divided by."""
+    every = chosen([])
+    parts = [compute.table(book, every, (), "", given)]
+    parts.append(
+        compute.table(book, [f for f in every if f.periods], (), "month", given, _year(book))
+    )
+    for name in DIMENSIONS:
+        parts.append(compute.table(book, [f for f in every if name in f.by], (name,), "", given))
+    items: list[Item] = []
+    for part in parts:
+        for row in records(part):
+            by = next((d for d in DIMENSIONS if d in row), "")
+            group = f"{by}: {row[by]}" if by else (row["period"] or "")
+            items.append(
+                Item(
+                    f"{len(items):07d}",
+                    f"{row['figure']} {group}".strip(),
+                    word=row["figure"],
+                    first=row.get("value"),
+                    second=number(row.get("n")),
+                    body={**row, "by": by, "group": row[by] if by else None},
+                )
+            )
+    return Sheet("figures", items, {"figures": [_told(f) for f in every]})
+
+
+def _year(book: Book) -> pd.Timestamp:
+    return book.instant - pd.Timedelta(days=366)
+
+
+def _told(figure: Figure) -> dict[str, Any]:
+    names = ("name", "title", "unit", "grain", "interval", "caveats", "formula")
+    return {n: plain(getattr(figure, n)) for n in names if hasattr(figure, n)}
+
+
+def _territories(
+    tables: Tables, as_of: int, scores: Mapping[str, pd.DataFrame], wishes: Wishes
+) -> Sheet:
+    frame = scores.get("lead_conversion")
+    if frame is None or frame.empty or not tables["owners"].n:
+        said = "routing needs scored leads and owners; nothing is proposed"
+        return Sheet("territories", [], {"empty": said})
+    value = dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
+    found = propose(tables, "leads", value, as_of, wishes.rules)
+    items = [
+        Item(row["id"], row["id"], "leads", row["to"], row["why"], row["value"], None, None, row)
+        for row in records(found.moves)
+    ]
+    head = {
+        "balance": records(found.balance),
+        "unmet": found.unmet,
+        "gap": found.gap,
+        "cases": len(value),
+        "rules": plain(vars(wishes.rules)),
+    }
+    return Sheet("territories", items, head)
