@@ -87,8 +87,9 @@ def blocks(cells: pd.DataFrame) -> Ints:
     """(n,) the block of each cell: its data set if there are several, else its calendar quarter."""
     if "data" in cells and cells["data"].nunique() > 1:
         return measures.numbered(cells["data"].astype(str).tolist())[0]
-    last = [month_of(int(end) - 1) // 3 for end in cells["end"]]
-    return measures.numbered(np.array(last, np.int64))[0]
+    ends, places = np.unique(cells["end"].to_numpy(np.int64), return_inverse=True)
+    last = np.array([month_of(int(end) - 1) // 3 for end in ends], np.int64)
+    return measures.numbered(last[places])[0]
 
 
 def summary(cells: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataFrame:
@@ -97,6 +98,7 @@ def summary(cells: pd.DataFrame, by: Sequence[str], seed: int = 0) -> pd.DataFra
     Columns: ``by``, measure, value, low, high (95 %), n (cells), periods, blocks.
     """
     rows = []
+    cells = cells.assign(block=blocks(cells))
     for key, part in cells.groupby(list(by), sort=False, observed=True):
         name = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         for measure in MEASURES:
@@ -128,16 +130,20 @@ def _estimate(cells: pd.DataFrame, measure: str, seed: int) -> dict[str, float]:
 
 
 def _counts(cells: pd.DataFrame) -> dict[str, float]:
-    periods = cells[[c for c in ("data", "kind", "period") if c in cells]].drop_duplicates()
-    return {"n": len(cells), "periods": len(periods), "blocks": int(blocks(cells).max()) + 1}
+    periods = set(zip(*(cells[c] for c in ("data", "period") if c in cells), strict=True))
+    return {"n": len(cells), "periods": len(periods), "blocks": len(np.unique(_blocks(cells)))}
+
+
+def _blocks(cells: pd.DataFrame) -> Ints:
+    """The blocks as ``summary`` numbered them in all its cells, or those of these cells."""
+    return cells["block"].to_numpy(np.int64) if "block" in cells else blocks(cells)
 
 
 def ratio_interval(
     cells: pd.DataFrame, top: str, bottom: str | None, seed: int = 0
 ) -> tuple[float, float]:
     """The 95 % interval of sum(top) / sum(bottom), or of the mean of top, over blocks."""
-    numbers = blocks(cells)
-    count = int(numbers.max()) + 1
+    numbers, count = measures.numbered(_blocks(cells))
     if count < FEWEST_BLOCKS:
         return float("nan"), float("nan")
     under = np.ones(len(cells)) if bottom is None else cells[bottom].to_numpy(np.float64)
