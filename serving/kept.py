@@ -155,6 +155,7 @@ def _check(forecast: Mapping[str, Any], query: Mapping[str, str]) -> None:
 
 
 def _not_one(given: str, what: str, values: list[str]) -> str:
-    near = get_close_matches(given, values, 1)
+    # another period is never what was meant, however alike the names are
+    near = [] if what.startswith("period") else get_close_matches(given, values, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(values)}"
     return f"{given[:80]!r} is no {what}; {hint}"

@@ -72,7 +72,12 @@ def load_capacity(path: Path | None) -> CapacitySettings:
 def capacity(
     tables: Tables, made: Forecast, needed: pd.DataFrame, chosen: CapacitySettings
 ) -> pd.DataFrame:
-    """``COLUMNS``, in the order they are read; ``needed`` is ``cover.cover``."""
+    """``COLUMNS``, in the order they are read; ``needed`` is ``cover.cover``.
+
+    Empty where the data have neither deals nor leads: nobody is seen selling.
+    """
+    if not (tables["deals"].n or tables["leads"].n):
+        return pd.DataFrame(columns=list(COLUMNS))
     there = sellers(tables, made.origin, chosen.weeks)
     grown = ramp(tables, made.origin, chosen.ramp_months, made.settings.seed)
     done = work(tables, made.origin, chosen.weeks)

@@ -124,7 +124,9 @@ def _bridges(made: Forecast, now: pd.DataFrame | None, since: Earlier) -> list[B
         if now is not None and was is not None and told in was.columns:
             sides = [frame.assign(expected=frame[told]) for frame in (was, now)]
             key = ("bookings", "whole", period.name)
-            found.append(pipeline_bridge(was, now, span))
+            dated = pipeline_bridge(was, now, span)
+            if dated.start or dated.end or len(dated.steps):  # else nobody dates deals
+                found.append(dated)
             found.append(expected_bridge(sides[0], sides[1], span, (since.means[key], means[key])))
         if "recurring" in made.streams and ("recurring", "whole", period.name) in since.means:
             before, after = (_recurring(m, period.name) for m in (since.means, means))
