@@ -38,7 +38,7 @@ def mix(x: np.uint64) -> np.uint64:
 def uniform(key: np.uint64, draw: int) -> float:
     """A number strictly between 0 and 1 for the ``draw``-th future of what ``key`` names."""
     bits = mix(key + np.uint64(draw + 1) * _ODD)
-    return (np.float64(bits >> _11) + 0.5) * _UNIT
+    return (np.float64(np.int64(bits >> _11)) + 0.5) * _UNIT
 
 
 @njit(cache=True)

@@ -19,6 +19,8 @@ RECENT = 365.0
 """Days in which a customer began who serves as a likeness of those to come."""
 FEWEST = 5
 """Newcomers without which none are expected."""
+RISK = (0.1, 10.0)
+"""A customer's risk against that of its age lies between these."""
 HELD = (0.2, 5.0)
 """A charge that changed by more than this factor was another thing."""
 
@@ -113,8 +115,9 @@ def hazards_at(
 ) -> Floats:
     """(n,) cumulative hazard of each chain's customer to have left by its own ``days`` (n,).
 
-    By the churn curve up to its horizon and beyond it by age, as customers recently left; by age
-    alone where there is no curve.
+    By the churn curve up to its horizon; beyond it by age, as customers recently left, times the
+    customer's own risk up to there against that of its age (large customers leave less, and a
+    forecast is in money). By age alone where there is no curve.
     """
     account = charges.owner_of[believed.found.chain[rows]]
     ages = (origin - charges.began[account]) / DAY
@@ -122,9 +125,33 @@ def hazards_at(
     if believed.curve is None:
         return by_age
     horizon = believed.curve.question.horizon
-    near = _by_curve(charges, believed.curve, account, origin, np.minimum(days, horizon))
-    far = by_age - _by_age(believed.stays, ages, np.minimum(days, horizon))
-    return near + far
+    reach = np.minimum(days, horizon)
+    near = _by_curve(charges, believed.curve, account, origin, reach)
+    near *= _level(charges, believed, rows, origin)
+    past_it = np.flatnonzero(days > horizon)
+    ages, ends = ages[past_it], np.full(len(past_it), horizon)
+    usual = _by_age(believed.stays, ages, ends)
+    risk = np.clip(near[past_it] / np.maximum(usual, 1e-9), *RISK)
+    near[past_it] += risk * (by_age[past_it] - usual)
+    return near
+
+
+LEAN = 1.0
+"""How far the curve's level leans to the one by age: 0 not at all, 1 wholly."""
+
+
+def _level(charges: Charges, believed: Renewals, rows: Ints, origin: int) -> float:
+    """Factor on the curve's hazards, so that all customers together leave as lately by age.
+
+    The curve tells customers apart, and learned its level over years; the ages tell of late.
+    """
+    account = np.unique(charges.owner_of[believed.found.chain[rows]])
+    if believed.curve is None or len(account) == 0:
+        return 1.0
+    ends = np.full(len(account), believed.curve.question.horizon)
+    curve = _by_curve(charges, believed.curve, account, origin, ends).sum()
+    age = _by_age(believed.stays, (origin - charges.began[account]) / DAY, ends).sum()
+    return float((max(age, 1e-9) / max(curve, 1e-9)) ** LEAN)
 
 
 def _by_age(stays: Jumps, ages: Floats, days: Floats) -> Floats:

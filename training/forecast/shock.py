@@ -36,10 +36,10 @@ class Past:
     happened: float
 
 
-def sigma_of(past: list[Past]) -> float:
+def sigma_of(past: list[Past], scale: float = PRIOR) -> float:
     """The posterior mean of the shock's deviation; overlapping windows count as what is new."""
     if not past:
-        prior = np.exp(-0.5 * (GRID / PRIOR) ** 2)
+        prior = np.exp(-0.5 * (GRID / scale) ** 2)
         return float((GRID * prior).sum() / prior.sum())
     mean, variance, slope, happened = (
         np.array([getattr(p, name) for p in past])
@@ -47,6 +47,6 @@ def sigma_of(past: list[Past]) -> float:
     )
     total = variance + (GRID[:, None] * slope) ** 2
     log: Floats = -0.5 * (np.log(total) + (happened - mean) ** 2 / total)
-    posterior = log.sum(axis=1) * (STEP / WINDOW) - 0.5 * (GRID / PRIOR) ** 2
+    posterior = log.sum(axis=1) * (STEP / WINDOW) - 0.5 * (GRID / scale) ** 2
     weight = np.exp(posterior - posterior.max())
     return float((GRID * weight).sum() / weight.sum())

@@ -22,7 +22,7 @@ from features.tables import Floats, Ints
 from training.forecast.chance import Keys, mix, uniform
 from training.forecast.result import QUANTUM
 
-BLOCK = 256
+BLOCK = 64
 """Draws handled at a time: their sums stay in the cache."""
 
 Small = npt.NDArray[np.int32]
@@ -79,9 +79,9 @@ def _arrays(deals: OpenDeals) -> tuple[Keys, Floats, Floats, Floats, Ints, Small
 
 
 @njit(cache=True, inline="always")
-def _cell(hazard: Floats, threshold: float) -> int:
-    for c in range(len(hazard)):
-        if hazard[c] > threshold:
+def _cell(hazard: Floats, i: int, threshold: float) -> int:
+    for c in range(hazard.shape[1]):
+        if hazard[i, c] > threshold:
             return c
     return -1
 
@@ -90,7 +90,8 @@ def _cell(hazard: Floats, threshold: float) -> int:
 def _drawn(key: np.uint64, d: int, amount: float, factors: Floats, first: int, last: int) -> float:
     """The booked amount: as of the origin, times a factor out of the pool."""
     pick = first + int(uniform(mix(key), d) * (last - first))
-    return float(np.rint(amount * factors[pick] / QUANTUM) * QUANTUM)
+    money: float = math.floor(amount * factors[pick] / QUANTUM + 0.5) * QUANTUM
+    return money
 
 
 @njit(cache=True, parallel=True)
@@ -109,23 +110,27 @@ def _open(
     cells, draws = whole.shape
     for block in prange((draws + BLOCK - 1) // BLOCK):
         begin, end = block * BLOCK, min(draws, (block + 1) * BLOCK)
+        # sums of the block side by side: spread over the whole they would miss the cache
+        sums = np.zeros((len(groups) + 1, cells, BLOCK))
         ease = 1.0 / shock[begin:end]
         softest = ease.min()
         for i in range(len(keys)):
             # most draws of a deal are no win: its chance at the block's strongest shock tells
             limit = 1.0 - math.exp(-hazard[i, cells - 1] / softest)
-            for d in range(begin, end):
-                u = uniform(keys[i], d)
+            for d in range(end - begin):
+                u = uniform(keys[i], begin + d)
                 if u >= limit:
                     continue
-                c = _cell(hazard[i], -math.log1p(-u) * ease[d - begin])
+                c = _cell(hazard, i, -math.log(1.0 - u) * ease[d])
                 if c < 0:
                     continue
                 p = int(pool[i, c])
-                money = _drawn(keys[i], d, amount[i], factors, starts[p], starts[p + 1])
-                whole[c, d] += money
+                money = _drawn(keys[i], begin + d, amount[i], factors, starts[p], starts[p + 1])
+                sums[len(groups), c, d] += money
                 for k in range(group.shape[1]):
-                    groups[int(group[i, k]), c, d] += money
+                    sums[int(group[i, k]), c, d] += money
+        whole[:, begin:end] = sums[len(groups), :, : end - begin]
+        groups[:, :, begin:end] = sums[: len(groups), :, : end - begin]
 
 
 @njit(cache=True, parallel=True)
@@ -149,7 +154,7 @@ def _influence(
             u = uniform(keys[i], d)
             if u >= limit:
                 continue
-            c = _cell(hazard[i], -math.log1p(-u) * ease[d])
+            c = _cell(hazard, i, -math.log(1.0 - u) * ease[d])
             if c < 0:
                 continue
             p = int(pool[i, c])
@@ -209,6 +214,20 @@ def poisson(key: np.uint64, d: int, mean: float) -> int:
     return total
 
 
+@njit(cache=True)
+def _guide(chosen: Floats) -> Small:
+    """(C, m) where to begin the search for a number in the k-th of m equal parts of 0 to 1."""
+    cells, m = chosen.shape
+    guide = np.zeros((cells, m), np.int32)
+    for c in range(cells):
+        i = 0
+        for k in range(m):
+            while i < m - 1 and chosen[c, i] <= k / m:
+                i += 1
+            guide[c, k] = i
+    return guide
+
+
 @njit(cache=True, parallel=True)
 def _unborn(
     keys: Keys,
@@ -220,11 +239,18 @@ def _unborn(
     groups: Floats,
 ) -> None:
     cells, draws = mean.shape
+    guide = _guide(chosen)
     for d in prange(draws):
+        sums = np.zeros(len(groups) + 1)
         for c in range(cells):
+            sums[:] = 0.0
             for turn in range(poisson(keys[c], d, mean[c, d])):
                 u = uniform(mix(keys[c] ^ mix(np.uint64(turn + 1))), d)
-                i = min(int(np.searchsorted(chosen[c], u, side="right")), len(amount) - 1)
-                whole[c, d] += amount[i]
+                i = int(guide[c, int(u * len(amount))])
+                while i < len(amount) - 1 and chosen[c, i] <= u:
+                    i += 1
+                sums[len(groups)] += amount[i]
                 for k in range(group.shape[1]):
-                    groups[int(group[i, k]), c, d] += amount[i]
+                    sums[int(group[i, k])] += amount[i]
+            whole[c, d] = sums[len(groups)]
+            groups[:, c, d] = sums[: len(groups)]
