@@ -12,6 +12,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -35,6 +36,9 @@ MOST_ROWS = 20_000
 
 MOST_REASONS = 100
 """Reasons of one record that may be asked for; a model has fewer groups of features."""
+
+RAREST = 1e-6
+"""The smallest base rate that may be stated, and 1 less it the largest: beyond, odds overflow."""
 
 LONGEST_ID = 200
 LONGEST_WORD = 10_000
@@ -163,16 +167,31 @@ def record_model(entity: str) -> type[Strict]:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= MOST_REASONS:
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    if not whole or not 0 <= value <= MOST_REASONS:
         said = f"must be a whole number from 0 to {MOST_REASONS}: how many reasons to give"
         raise PydanticCustomError("wrong_type", said)
-    return value
+    return int(value)
 
 
 Count = Annotated[
     int,
     PlainValidator(_count),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_REASONS}),
+]
+
+
+def _prior(value: float) -> float:
+    if not RAREST <= value <= 1 - RAREST:
+        said = f"must lie between {RAREST:g} and {1 - RAREST:g}: a share, 0.2 is 20 %"
+        raise PydanticCustomError("not_a_share", said)
+    return value
+
+
+Prior = Annotated[
+    float,
+    AfterValidator(_prior),
+    WithJsonSchema({"type": "number", "minimum": RAREST, "maximum": 1 - RAREST}),
 ]
 
 
@@ -187,7 +206,7 @@ class Envelope(Strict):
 
     as_of: Instant | None = Field(None, description="facts count if known before; default: now")
     lang: Lang | None = Field(None, description="of the sentences; default: Accept-Language, or en")
-    prior: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    prior: Prior | None = Field(
         None, description="the base rate that is known to hold now, instead of the model's own"
     )
     compare_to: Earlier | None = Field(None, description="tell why each score moved since then")

@@ -104,13 +104,12 @@ def parameter(
 
 
 _TEXT = {"type": "string"}
-IDEMPOTENCY = parameter(
-    "Idempotency-Key",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "the same key and body again are answered as the first time, for 24 hours",
-    "8e03978e-40d5-43dd-bc93-6894a57f9324",
-    "header",
+ONCE = (
+    "With the header Idempotency-Key (1 to 255 visible ASCII characters) the same request again is "
+    "answered as the first time, for 24 hours; the same key with another body is refused."
 )
+"""Said, not declared as a parameter: that a key was used before is no matter of its form."""
+
 _ENTITY = parameter(
     "entity", {**_TEXT, "enum": list(ENTITIES)}, "whose id it is", "deals", required=True
 )
@@ -128,11 +127,16 @@ def _limit(most: int, default: int) -> Schema:
 def _of_entity(entity: str) -> list[Operation]:
     one = SINGULAR[entity]
     path_id = parameter("entity_id", ID_SCHEMA, f"the {one}'s id", "D-2044", "path")
-    language = parameter(
-        "Accept-Language", _TEXT, "of the sentences, where the body names none", "es", "header"
-    )
     semantic = ("bad_instant", "instant_without_zone", "not_a_share", "unknown_language")
-    state = ("no_dates", "not_earlier", "prior_not_possible", "no_model", "overloaded", "too_late")
+    state = (
+        "in_future",
+        "no_dates",
+        "not_earlier",
+        "prior_not_possible",
+        "no_model",
+        "overloaded",
+        "too_late",
+    )
     return [
         Operation(
             f"score_{entity}",
@@ -142,9 +146,9 @@ def _of_entity(entity: str) -> list[Operation]:
             "score",
             shapes.Answer,
             body=f"{one.title()}Request",
-            parameters=[language],
             codes=[*_BODY, *semantic, *state],
-            said="1 to 1,000 records; each is answered with its score or with its own error.",
+            said="1 to 1,000 records; each is answered with its score or with its own error. The "
+            "header Accept-Language chooses the language of the sentences where the body does not.",
         ),
         Operation(
             f"stored_{one}_score",
@@ -163,8 +167,9 @@ def _of_entity(entity: str) -> list[Operation]:
             f"Erase all that is kept of one {one}",
             "admin",
             shapes_kept.ErasedOut,
-            parameters=[path_id, IDEMPOTENCY],
+            parameters=[path_id],
             codes=[*_ID, *_ONCE, *_STORE],
+            said=ONCE,
         ),
     ]
 
@@ -192,10 +197,10 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "add_feedback", "post", "/v1/feedback", "Tell an outcome, or a person's own value",
-            "score", shapes_kept.FeedbackKept, 201, "FeedbackRequest", [IDEMPOTENCY],
+            "score", shapes_kept.FeedbackKept, 201, "FeedbackRequest", [],
             [*_BODY, *_ONCE, "bad_text", "bad_instant", "instant_without_zone", "not_a_share",
              "unknown_word", "outcome_or_override", "in_future", "not_storable", *_STORE],
-            "Kept beside the model's value, which it never replaces.",
+            f"Kept beside the model's value, which it never replaces. {ONCE}",
         ),
         Operation(
             "list_feedback", "get", "/v1/feedback", "What was said of an entity", "read",
@@ -209,8 +214,8 @@ def operations() -> list[Operation]:
         ),
         Operation(
             "purge", "post", "/v1/audit/purge", "Forget what is older than an instant", "admin",
-            shapes_kept.PurgedOut, 200, "PurgeRequest", [IDEMPOTENCY],
-            [*_BODY, *_ONCE, "bad_instant", "instant_without_zone", "in_future", *_STORE],
+            shapes_kept.PurgedOut, 200, "PurgeRequest", [],
+            [*_BODY, *_ONCE, "bad_instant", "instant_without_zone", "in_future", *_STORE], ONCE,
         ),
         Operation(
             "hubspot_webhook", "post", "/v1/webhooks/hubspot", "Changes in HubSpot", None,

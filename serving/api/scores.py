@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 
-from features.tables import micros
+from features.tables import DAY, micros
 from serving.answers import Desk, Request
 from serving.api.body import INLINE_BODY, Body, nul_path, read_json
 from serving.api.door import Call, Door, Handler
 from serving.api.problems import Problem, no_model
-from serving.contracts import id_of
+from serving.contracts import MOST_RECORDS, id_of
 from serving.faults import ContractError, Fault, RecordFault
 from serving.languages import negotiate
 from serving.run.admission import Line, Overloaded, TooLate
@@ -50,7 +51,9 @@ def _respond(door: Door, desk: Desk, answer: dict[str, Any], call: Call) -> Resp
 
 
 async def _answer(line: Line, desk: Desk, body: Body, call: Call, lang: str) -> dict[str, Any]:
+    _require_past(desk, body.value, call.at)
     value, faults = _without_nuls(desk, body) if body.nul else (body.value, {})
+    value, copies = _without_copies(value)
     request = Request(value, call.at, call.request_id, lang)
     try:
         answer = await line.answer(desk, request, body.size)
@@ -63,11 +66,29 @@ async def _answer(line: Line, desk: Desk, body: Body, call: Call, lang: str) -> 
     except TooLate:
         said = f"it was not done within {line.seconds:g} s"
         raise Problem("too_late", said, retry_after="5") from None
+    if copies is not None:
+        answer["results"] = [_copied(answer["results"][of], i) for i, of in enumerate(copies)]
     for index, record_fault in faults.items():
         answer["results"][index] = record_fault.to_json()
     if len(answer["results"]) > 1:
         _tell_twins(answer["results"])
     return answer
+
+
+def _require_past(desk: Desk, body: Any, now: int) -> None:
+    """A Problem where as_of lies ahead: nobody knows yet what is to be known by then.
+
+    A day is let pass: clocks differ, and so do the zones that people forget.
+    """
+    as_of = body.get("as_of") if isinstance(body, dict) else None
+    if not isinstance(as_of, str) or desk.scorer.flat:
+        return
+    try:
+        at = micros(as_of)
+    except ValueError:
+        return  # the contract says what is wrong with it
+    if at > now + DAY:
+        raise Problem("in_future", "as_of lies in the future; leave it out for now", "as_of")
 
 
 def _without_nuls(desk: Desk, body: Body) -> tuple[Any, dict[int, RecordFault]]:
@@ -87,6 +108,43 @@ def _without_nuls(desk: Desk, body: Body) -> tuple[Any, dict[int, RecordFault]]:
             faults[index] = RecordFault(index, known, Fault("bad_text", place, said))
     left = [None if index in faults else raw for index, raw in enumerate(records)]
     return {**body.value, "records": left}, faults
+
+
+def _without_copies(body: Any) -> tuple[Any, list[int] | None]:
+    """The body without records equal to an earlier one; and which one answers for each, if any is.
+
+    Records of one id must not see one another, so each costs a turn of its own: a thousand copies
+    of one record a thousand turns. Equal records have equal answers.
+    """
+    records = body.get("records") if isinstance(body, dict) else None
+    if not isinstance(records, list) or not 1 < len(records) <= MOST_RECORDS:
+        return body, None
+    first: dict[bytes, int] = {}
+    distinct: list[Any] = []
+    answers = []
+    for raw in records:
+        answers.append(first.setdefault(_written(raw), len(first)))
+        if len(distinct) < len(first):
+            distinct.append(raw)
+    same = len(distinct) == len(records)
+    return (body, None) if same else ({**body, "records": distinct}, answers)
+
+
+def _written(raw: Any) -> bytes:
+    try:
+        return orjson.dumps(raw)
+    except orjson.JSONEncodeError:  # nested too deep to be written: the contract refuses it alone
+        return secrets.token_bytes(16)
+
+
+def _copied(result: dict[str, Any], index: int) -> dict[str, Any]:
+    """A result as that of the record at ``index``, which is equal to its own."""
+    own = result["index"]
+    made = {**result, "index": index}
+    if "error" in result:
+        path = result["error"]["path"].replace(f"records[{own}]", f"records[{index}]", 1)
+        made["error"] = {**result["error"], "path": path}
+    return made
 
 
 def _tell_twins(results: list[dict[str, Any]]) -> None:
