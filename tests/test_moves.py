@@ -18,7 +18,7 @@ from features.tables import DAY, Tables, micros
 from features.view import Timeline
 from serving.answers import Desk, exact_text
 from serving.api.app import make_app
-from serving.api.openapi import Answer
+from serving.api.shapes import Answer
 from serving.faults import ContractError
 from serving.moves import Told, moved_since
 from serving.scoring import Scorer
