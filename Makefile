@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo features train report serve score desk figures desk forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ serve: $(READY) ## serve the champions on PORT (3000)
 
 score: $(READY) ## score every open entity of DATA (a canonical folder; default the demo's)
 	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),data/scores)
+
+desk: $(READY) ## make the sheets behind the analyst's pages from DATA (default the demo's)
+	@$(RUN) -m serving desk --data $(or $(DATA),$(DEMO)/canonical) $(if $(MARGIN),--margin $(MARGIN)) \
+	  $(if $(CAPACITY),--capacity $(CAPACITY)) $(if $(GOALS),--goals $(GOALS)) $(if $(RULES),--rules $(RULES))
 
 figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERIOD, AS_OF, SCORES, CAPACITY
 	@$(RUN) -m serving figures --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/figures) \

@@ -72,6 +72,7 @@ def _calls(book: Book, scores: Mapping[str, pd.DataFrame], wishes: Wishes) -> Sh
             f"{row['question']}:{row['id']}",
             row["name"] or row["id"],
             ENTITY[row["question"]],
+            row["id"],
             row["owner"],
             row["question"],
             row["expected_value"],
@@ -104,6 +105,7 @@ def _pipeline(book: Book, scores: Mapping[str, pd.DataFrame]) -> Sheet:
             row["deal_id"],
             row["name"] or row["deal_id"],
             "deals",
+            row["deal_id"],
             row["owner"],
             row["stage"],
             row["amount"],
@@ -163,6 +165,7 @@ def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
         plan.account_id,
         plan.name,
         "accounts",
+        plan.account_id,
         plan.owner,
         word(row.get("segment")),
         number(plan.value),
@@ -202,7 +205,8 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: Wishes) 
             Item(
                 f"{place:07d}",
                 f"{row['id']} {row['what']}",
-                row["table"] if row["table"] in _NAMED else "",
+                row["table"],
+                row["id"],
                 row["owner_id"],
                 row["kind"],
                 number(place),
@@ -220,9 +224,6 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: Wishes) 
     if not items:
         head["empty"] = "nothing to mend was found"
     return Sheet("quality", items, head)
-
-
-_NAMED = ("leads", "deals", "accounts", "contacts")
 
 
 def _figures(book: Book, given: Given) -> Sheet:
@@ -271,7 +272,9 @@ def _territories(
     value = dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
     found = propose(tables, "leads", value, as_of, wishes.rules)
     items = [
-        Item(row["id"], row["id"], "leads", row["to"], row["why"], row["value"], None, None, row)
+        Item(
+            row["id"], row["id"], "leads", row["id"], row["to"], row["why"], row["value"], body=row
+        )
         for row in records(found.moves)
     ]
     head = {

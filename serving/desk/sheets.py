@@ -16,7 +16,7 @@ import pandas as pd
 class Item:
     """One row. ``word`` and the numbers are what a sheet is filtered and sorted by.
 
-    entity, id  whom it is about ("" for nobody): an erasure finds it by them
+    entity, about  whom it is about ("" for nobody): an erasure finds it by them
     first, second, third   numbers whose meaning the sheet's kind states; None: not known
     body        everything the pages show
     """
@@ -24,6 +24,7 @@ class Item:
     id: str
     label: str = ""
     entity: str = ""
+    about: str = ""
     owner: str | None = None
     word: str | None = None
     first: float | None = None

@@ -224,3 +224,55 @@ ERASED = Table(
     Index(None, "at"),
 )
 """Erasures: what was read or journalled before one does not come back by a later write."""
+
+SHEETS = Table(
+    "sheets",
+    METADATA,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),  # null: still being written, nobody reads it
+    Column("total", Integer, nullable=False),
+    Column("head", Text, nullable=False),
+    Index(None, "kind", "as_of", "finished_at"),
+)
+"""Lists for the analyst's pages; of each kind the newest finished one is read."""
+
+ITEMS = Table(
+    "items",
+    METADATA,
+    Column("sheet_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("item_id", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("entity", String, nullable=False),
+    Column("entity_id", String, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("owner_id", String),
+    Column("word", String),
+    Column("first", Float(53)),
+    Column("second", Float(53)),
+    Column("third", Float(53)),
+    Column("sought", Text, nullable=False),  # ids and label, casefolded
+    ForeignKeyConstraint(["sheet_id"], ["sheets.id"], ondelete="CASCADE"),
+    Index(None, "entity", "entity_id"),
+    Index(None, "sheet_id", "position"),
+    Index(None, "sheet_id", "owner_id", "position"),
+    Index(None, "sheet_id", "word", "position"),
+    Index(None, "sheet_id", "first", "position"),
+    Index(None, "sheet_id", "second", "position"),
+    Index(None, "sheet_id", "third", "position"),
+)
+"""One row of a sheet: what is searched and sorted; what is shown is in ``BODIES``."""
+
+BODIES = Table(
+    "bodies",
+    METADATA,
+    Column("sheet_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("item_id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["sheet_id", "item_id"], ["items.sheet_id", "items.item_id"], ondelete="CASCADE"
+    ),
+)
+"""What is read with one item only; it goes when its item goes."""

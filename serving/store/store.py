@@ -32,6 +32,7 @@ from serving.store.replies import Replies
 from serving.store.runs import Runs
 from serving.store.schema import ERASED, SETTINGS
 from serving.store.scores import Scores
+from serving.store.sheets import Sheets
 
 
 class Store:
@@ -48,6 +49,7 @@ class Store:
         self.audit = Audit(database)
         self.replies = Replies(database)
         self.events = Events(database)
+        self.sheets = Sheets(database, self.subject)
 
     def subject(self, entity: str, entity_id: str) -> str:
         """The keyed hash that stands for an entity in the audit trail and in logs."""
@@ -84,6 +86,7 @@ class Store:
             counts["audit"] = self.audit.erase(subject, connection)
             counts["replies"] = self.replies.erase(subject, connection)
             counts["events"] = self.events.erase(subject, connection)
+            counts["sheets"] = self.sheets.erase(entity, entity_id, connection)
             self._note("erase", at, key_id, request_id, entity, counts, connection)
         return counts
 
