@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score desk figures desk forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
