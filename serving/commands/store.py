@@ -65,7 +65,8 @@ def _upgrade(chosen: argparse.Namespace) -> int:
 
 def place(store: Store) -> str:
     """Where the store is, without its password."""
-    return store.engine.url.render_as_string(hide_password=True)
+    url = store.engine.url
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def _status(chosen: argparse.Namespace) -> int:
