@@ -25,7 +25,7 @@ from features.frame import Spine
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats, Tables
 from features.view import Timeline, View
-from serving.batch import BLOCK, open_ids, rows_of, write_rows
+from serving.batch import open_ids, rows_of, write_rows
 from serving.languages import LANGUAGES
 from serving.scoring import Scorer
 from serving.store.errors import StoreError, StoreRefusedError
@@ -36,6 +36,9 @@ from training.models.bundle import Bundle
 
 Clock = Callable[[], int]
 """The present instant in microseconds."""
+
+BLOCK = 500
+"""Entities of one transaction: what a kill costs, and how long other writers wait."""
 
 TRIES = 6
 """How often a block is offered to a store that is busy or away, with a longer wait each time."""
