@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from features.frames import from_frames
 from features.tables import NAT, Floats, Instants, Meta, Tables, micros
-from training.forecast.periods import Period, periods
+from training.forecast.capacity import CapacitySettings
+from training.forecast.ledger import COLUMNS as BOARD
+from training.forecast.outputs import Earlier, Outputs, bridges, means_of, outputs
+from training.forecast.periods import Period, month, periods
+from training.forecast.record import ACTUALS, Record
 from training.forecast.result import TABLE, Forecast, exact
 from training.forecast.settings import ForecastSettings
+from training.forecast.standing import with_expected
 
 ORIGIN = micros("2026-01-15T00:00:00+00:00")
 DRAWS = 400
@@ -90,9 +96,15 @@ def _deals() -> pd.DataFrame:
         segment=None,
         stage="proposal",
         expected_close_at=at["due"],
-        created_at=pd.Timestamp("2025-11-01", tz="UTC"),
+        created_at=_born(frame["deal_id"]),
         closed_at=at["closed"],
     )
+
+
+def _born(ids: pd.Series[str]) -> pd.Series[pd.Timestamp]:
+    """D3 is new, the others of November."""
+    days = ["2026-01-10" if d == "D3" else "2025-11-01" for d in ids]
+    return pd.to_datetime(pd.Series(days), utc=True)
 
 
 def _micros(stamps: pd.Series[pd.Timestamp]) -> Instants:
@@ -174,8 +186,19 @@ def quotas() -> pd.DataFrame:
 
 
 def company(rates: bool = True) -> Tables:
-    """Owners, quotas and rates of the hand-made forecast."""
+    """Owners, quotas, rates and, as far as capacity looks at them, deals of that forecast."""
+    deals = _deals()
     frames = {
+        "deals": pd.DataFrame(
+            {
+                "deal_id": deals["deal_id"],
+                "owner_id": deals["owner"],
+                "created_at": deals["created_at"],
+                "closed_at": deals["closed_at"],
+                "outcome": deals["status"].where(deals["status"] != "open"),
+                "region": "here",
+            }
+        ),
         "owners": pd.DataFrame(
             {
                 "owner_id": list(OWNERS),
@@ -196,3 +219,95 @@ def company(rates: bool = True) -> Tables:
             }
         )
     return from_frames(frames, Meta("2026-01-15T00:00:00+00:00", "EUR", mapping="by hand"))
+
+
+def recurring(draws: int = DRAWS) -> Forecast:
+    """The same days with customers' invoices alone: no deal, no group but one region."""
+    like = made(draws=draws)
+    P = len(like.periods)
+    shape, rng = (P, draws), np.random.default_rng(9)
+    per = _length(like.periods)[:, None]
+    parts = {
+        ("recurring", "invoiced"): np.repeat(
+            [[500.0], [0.0], [0.0], [500.0], [0.0]], draws, axis=1
+        ),
+        ("recurring", "renewals"): exact(rng.gamma(50.0, 20.0, shape)) * per,
+        ("recurring", "new customers"): exact(rng.gamma(2.0, 50.0, shape)) * per,
+    }
+    parts["recurring", "whole"] = sum(parts.values(), np.zeros(shape))
+    table = _table(like.periods, parts, {}).assign(stream="recurring")
+    nothing = np.empty((0, P))
+    return replace(
+        like,
+        table=table,
+        draws=parts,
+        groups={},
+        rates=like.rates.iloc[:0],
+        deals=like.deals.iloc[:0],
+        chances=nothing,
+        expected=nothing,
+        influence=np.empty((0, 0)),
+        shock=0.0,
+        notes=(),
+    )
+
+
+def history(stream: str = "bookings") -> Record:
+    """Twelve months that came in, eight of them foretold, and a board of three."""
+    months = [month(2025 * 12 + m) for m in range(12)]
+    rows = [(stream, p.name, p.start, p.end, 20_000.0 + 1000 * i) for i, p in enumerate(months)]
+    actuals = pd.DataFrame(rows, columns=list(ACTUALS))
+    told = actuals.tail(8).assign(
+        origin=lambda f: f["start"], p10=18_000.0, p50=26_000.0, p90=30_500.0
+    )
+    board = pd.DataFrame(
+        [
+            (stream, "last period", 40, 10, 0.09, 0.25, -0.02, 0.6, 0.2, 0.0, np.nan, np.nan),
+            (stream, "stage-weighted", 40, 10, 0.08, 0.2, 0.1, 0.7, 0.3, 0.11, -0.05, 0.3),
+            (stream, "embudo", 40, 10, 0.05, 0.12, 0.01, 0.82, 0.5, 0.44, 0.2, 0.6),
+        ],
+        columns=list(BOARD),
+    )
+    weeks = pd.DataFrame(
+        [
+            (stream, kind, "embudo", end, "coverage", value, value - 0.1, value + 0.05, 20, 8, 4)
+            for kind in ("month", "quarter")
+            for end, value in (("1", 0.9), ("3-4", 0.8), ("9-13", 0.7))
+        ],
+        columns=[
+            *("stream", "kind", "method", "to_end", "measure", "value", "low", "high"),
+            *("n", "periods", "blocks"),
+        ],
+    )
+    return Record(actuals, told.drop(columns=["start", "end"]), pd.DataFrame(), board, weeks)
+
+
+def outcome() -> Outputs:
+    """The outputs of the hand-made forecast beside one of a week before, in which D3 was not there,
+    D5 was due in April at 50,000, and D8 was open.
+    """
+    tables, now = company(), made()
+    whole = outputs(tables, now, None, CapacitySettings())
+    there = _standings(now)
+    was = there.drop(index="D3")
+    was.loc["D5", "amount"] = 50_000.0
+    was.loc["D5", "due"] = micros("2026-04-02T00:00:00+00:00")
+    was.loc["D8", "status"] = "open"
+    was.loc["D8", "closed"] = NAT
+    for period in now.periods:
+        column = f"expected {period.name}"
+        was[column] = np.round(was[column] * 0.9, 2)
+    means = {key: mean * 0.95 for key, mean in means_of(now).items()}
+    since = Earlier(ORIGIN - 7 * 86_400_000_000, was, means, True)
+    return replace(whole, standings=there, since=since, bridges=tuple(bridges(now, there, since)))
+
+
+def _standings(now: Forecast) -> pd.DataFrame:
+    deals = now.deals.set_index("deal_id")
+    frame = deals[["name", "status", "amount"]].assign(
+        rate=1.0,
+        due=_micros(deals["expected_close_at"]),
+        closed=_micros(deals["closed_at"]),
+        created=_micros(deals["created_at"]),
+    )
+    return with_expected(frame, now)

@@ -134,7 +134,8 @@ def test_without_durations_deals_are_counted_and_without_a_log_nothing_is_made_u
     deals = at(found, "2026-Q1 at 90 %: more deals")
     assert at(found, "2026-Q1 at 90 %: more sellers") == pytest.approx(deals / weeks / each)
     bare = lines(company())
-    assert at(bare, "sellers at work") == 0
+    assert at(bare, "sellers at work") == 3
+    assert at(bare, "deals a week") == pytest.approx(9 / 52)
     assert {"leads a week", "activities on a deal"}.isdisjoint(bare.index)
 
 

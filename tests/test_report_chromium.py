@@ -13,9 +13,14 @@ import pytest
 from features.tables import DAY, NAT
 from serving.report.record_page import record_page
 from serving.scoring import Scorer
+from tests.forecasted import company, outcome, recurring
+from tests.forecasted import history as history_of_forecasts
 from tests.histories import START, history
 from tests.reported import subject
 from tests.scored import bundle_of
+from training.forecast.capacity import CapacitySettings
+from training.forecast.outputs import outputs
+from training.report.forecast_page import forecast_page
 from training.report.model_page import model_page
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -81,6 +86,13 @@ DRAWN = """
 """
 
 
+def _invoices() -> str:
+    tables = company()
+    tables.tables.pop("deals")
+    found = outputs(tables, recurring(), None, CapacitySettings())
+    return forecast_page(found, history_of_forecasts("recurring"), {})
+
+
 def _record() -> str:
     for seed in range(20):
         tables = history(seed, 20)
@@ -101,6 +113,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "flat": model_page(subject()),
         "dated": model_page(subject(True)),
         "record": _record(),
+        "forecast": forecast_page(outcome(), history_of_forecasts(), {"O1": "Ana Ruiz"}),
+        "invoices": _invoices(),
     }
     for name, html in made.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
@@ -116,7 +130,7 @@ def browser() -> Iterator[Any]:
         made.close()
 
 
-@pytest.mark.parametrize("name", ["flat", "dated", "record"])
+@pytest.mark.parametrize("name", ["flat", "dated", "record", "forecast", "invoices"])
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_page_opens_and_can_be_read(
     browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str

@@ -117,14 +117,14 @@ def _people(there: Sellers, grown: Ramp, full: float, weeks: int) -> list[Line]:
     lines.append(stated("ramp", "months until settled", grown.edges[-1], "months", settled))
     unknown = int(np.isnan(there.months).sum())
     rest = f"; {unknown} without a start count as settled" if unknown else ""
-    why = f"each seller by the share of the band, at most 1{rest}"
+    why = f"each seller counted at the share of the band, at most 1{rest}"
     return [*lines, computed("sellers", "sellers at full strength", full, "sellers", why)]
 
 
 def _share(grown: Ramp, i: int, band: str) -> Line:
     """What a band books, as a share of settled sellers."""
     seen = int(grown.people[i])
-    why = f"booked by {many(seen, 'seller')}, by what settled ones booked in the same months"
+    why = f"what {many(seen, 'seller')} booked, over what settled ones did in the same months"
     if not seen:
         why = "nobody was seen in these months of being there: they count as settled"
     elif np.isnan(grown.low[i]):

@@ -37,7 +37,7 @@ def arriving(tables: Tables, origin: int, full: float, weeks: int) -> list[Line]
         why = f"{name} created, by week, over the last {weeks} weeks"
         lines.append(mean_of("demand", unit, counts, unit, why))
         if full > 0:
-            why = "the line above by sellers at full strength, as if they were as many all along"
+            why = "the line above over sellers at full strength, as if they were as many all along"
             lines.append(mean_of("demand", f"{name} a seller a week", counts / full, unit, why))
     return lines
 
@@ -93,7 +93,7 @@ def people(known: Mapping[str, float], full: float) -> list[Line]:
     if not np.isfinite(hours) or not week > 0:
         return []
     need = hours / week
-    of = "deals a week by hours on a deal, and leads a week by hours on a lead"
+    of = "deals a week × hours on a deal + leads a week × hours on a lead"
     spare = "sellers at full strength less those needed; below 0 they are missing"
     return [
         computed("people", "hours that arrive a week", hours, "hours a week", of),
@@ -102,7 +102,7 @@ def people(known: Mapping[str, float], full: float) -> list[Line]:
             "sellers needed for what arrives",
             need,
             "sellers",
-            "the line above, by a full week",
+            "the line above over a full week",
         ),
         computed("people", "sellers to spare", full - need, "sellers", spare),
     ]
@@ -131,7 +131,7 @@ def for_target(
     share = known.get("deals from a lead", np.nan)
     leads = deals / share if share > 0 else np.nan
     if np.isfinite(leads):
-        why = "more deals, by deals from a lead"
+        why = "more deals over deals from a lead"
         lines.append(computed("target", f"{goal}: more leads", leads, "leads", why))
     weeks = (period.end - max(made.origin, period.start)) / WEEK
     return [*lines, *_sellers_for(goal, deals, leads, weeks, known, grown)]
@@ -142,16 +142,16 @@ def _sellers_for(
 ) -> list[Line]:
     """Sellers, and hires, for so many more deals and leads within some weeks."""
     need = _hours(known, deals, leads) / known.get(FULL_WEEK, np.nan) / weeks
-    why = f"the hours they cost by a full week, over the {weeks:.1f} weeks left of the period"
+    why = f"the hours they cost over a full week, for the {weeks:.1f} weeks left of the period"
     if np.isnan(need):
         need = deals / weeks / known.get("deals a seller a week", np.nan)
-        why = f"by deals a seller a week, over the {weeks:.1f} weeks left of the period"
+        why = f"more deals over deals a seller a week, for the {weeks:.1f} weeks left of the period"
     if not np.isfinite(need):
         return []
     lines = [computed("target", f"{goal}: more sellers", need, "sellers", why)]
     first = float(grown.counted(np.zeros(1))[0])
     if grown.people[0] and first > 0:
-        why = f"more sellers, by the share in months 0 to {grown.edges[0]:g}"
+        why = f"more sellers over the share in months 0 to {grown.edges[0]:g}"
         name = f"{goal}: hires who begin now"
         lines.append(computed("target", name, need / first, "sellers", why))
     return lines

@@ -43,12 +43,13 @@ def counted(topic: str, name: str, value: int, unit: str, why: str) -> Line:
 
 
 def mean_of(topic: str, name: str, values: Floats, unit: str, why: str) -> Line:
-    """A mean with its 95 % interval (normal), n the values; fewer than three have no interval."""
+    """A mean of amounts from 0 up, with its 95 % interval (normal); below three values none."""
     if not len(values):
         return Line(topic, name, np.nan, unit, "measured", f"{why}: there are none", 0)
     mean = float(values.mean())
     half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 2 else np.nan
-    return Line(topic, name, mean, unit, "measured", why, len(values), mean - half, mean + half)
+    ends = max(mean - half, 0.0) if np.isfinite(half) else half, mean + half
+    return Line(topic, name, mean, unit, "measured", why, len(values), *ends)
 
 
 def share_of(topic: str, name: str, hits: int, n: int, why: str) -> Line:

@@ -84,7 +84,7 @@ def outputs(
         cover=needed,
         capacity=capacity(tables, made, needed, chosen),
         standings=there,
-        bridges=() if since is None else tuple(_bridges(made, there, since)),
+        bridges=() if since is None else tuple(bridges(made, there, since)),
         since=since,
     )
 
@@ -114,9 +114,10 @@ def earlier_kept(one: Kept) -> Earlier:
     return Earlier(one.origin, one.standings(), means, True)
 
 
-def _bridges(made: Forecast, now: pd.DataFrame | None, since: Earlier) -> list[Bridge]:
+def bridges(made: Forecast, now: pd.DataFrame | None, since: Earlier) -> list[Bridge]:
     """The bridges of every period that both forecasts speak of."""
-    found, means = [], means_of(made)
+    found: list[Bridge] = []
+    means = means_of(made)
     for period in made.periods:
         span = Span(period.name, period.start, period.end, since.origin)
         told = f"expected {period.name}"

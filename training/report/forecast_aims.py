@@ -37,7 +37,7 @@ def aims(of: Foreseen) -> Section:
         after=[
             "Target: quotas, by days. Commit: in so far and what sellers commit to in the period; "
             "best case adds what they call best case. Due: open amount that they date into it; "
-            "cover: that by what is left of the target. None of these enters the forecast.",
+            "cover: that over what is left of the target. The forecast does not start from them.",
         ],
     )
 

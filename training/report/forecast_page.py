@@ -128,7 +128,7 @@ def _keys(of: Foreseen) -> list[tuple[str, str, str]]:
         )
     if goal and math.isfinite(goal["coverage"]):
         said = f"{of.money(goal['due'])} due for {of.money(goal['left'])}"
-        keys.append((times(goal["coverage"]), "open amount due, by what is left", said))
+        keys.append((times(goal["coverage"]), "pipeline coverage of what is left", said))
     return keys
 
 

@@ -51,7 +51,7 @@ def _topic(lines: pd.DataFrame, title: str) -> Table:
         unit = "" if share else str(line["unit"])
         words = [_first_up(str(line["name"])), str(line["why"]), str(line["basis"])]
         rows.append([*words, value, unit, n])
-    return Table([title, "What of", "How known", "Value", "Unit", "n"], rows, words=3)
+    return Table([title, "What it is", "How known", "Value", "Unit", "n"], rows, words=3)
 
 
 def _first_up(words: str) -> str:
@@ -112,8 +112,8 @@ def _shock(shock: float) -> str:
 def _points(of: Foreseen) -> list[str]:
     made = of.found.made
     points = [
-        "People's calls and quotas do not enter the forecast; a close date counts as far as it "
-        "told in the past.",
+        "People's calls and close dates are signals among others: each counts as far as it told "
+        "in the past. Quotas do not enter the forecast.",
         "A change that no past month shows (a new price, a new market, a lost team) is not in it.",
     ]
     if "recurring" in made.streams:
