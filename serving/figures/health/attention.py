@@ -72,7 +72,7 @@ def _in_stage(deals: pd.DataFrame, book: Book) -> pd.DataFrame:
     curves = {stage: curve_of(stays[stays["stage"] == stage]) for stage in book.stays.order}
     stage = looked_up(deals["deal_id"], now["stage"])
     lasted = looked_up(deals["deal_id"], now["days"])
-    slow_after = stage.map({s: c.quantile(SLOW) for s, c in curves.items()})
+    slow_after = _of_stage(stage, {s: c.quantile(SLOW) for s, c in curves.items()})
     longer = [
         float(1 - curves[s].at(d)) if s in curves else float("nan")
         for s, d in zip(stage, lasted, strict=True)
@@ -81,11 +81,15 @@ def _in_stage(deals: pd.DataFrame, book: Book) -> pd.DataFrame:
         stage=deals["stage"].where(stage.isna(), stage),
         entered_at=looked_up(deals["deal_id"], now["entered_at"]),
         days_in_stage=lasted,
-        usual_days=stage.map({s: c.quantile(0.5) for s, c in curves.items()}).astype("float64"),
-        slow_after=slow_after.astype("float64"),
+        usual_days=_of_stage(stage, {s: c.quantile(0.5) for s, c in curves.items()}),
+        slow_after=slow_after,
         longer_than=longer,
         slow=(lasted > slow_after).to_numpy(np.bool_),
     )
+
+
+def _of_stage(stages: pd.Series, days: dict[str, float]) -> pd.Series:
+    return looked_up(stages, pd.Series(days, dtype=np.float64))
 
 
 def _touched(deals: pd.DataFrame, book: Book) -> pd.DataFrame:
@@ -99,7 +103,7 @@ def _touched(deals: pd.DataFrame, book: Book) -> pd.DataFrame:
     }
     last = looked_up(deals["deal_id"], pauses.groupby("deal_id")["at"].max())
     quiet = pd.Series(days(last, book.instant), deals.index)
-    quiet_after = deals["stage"].map(usual).astype("float64")
+    quiet_after = _of_stage(deals["stage"], usual)
     return deals.assign(
         last_touch_at=last,
         quiet_days=quiet,
