@@ -21,7 +21,7 @@ SECOND = 1.0
 class Watch:
     """Metrics from the first request on; log lines and traces from ``start`` to ``stop``.
 
-    state: the app's, with desks, line, reload, degraded, journal; clock: microseconds since 1970 UTC.
+    state: the app's, with desks, line, reload, degraded, journal; clock: µs since 1970 UTC.
     """
 
     def __init__(
