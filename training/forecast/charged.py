@@ -11,7 +11,7 @@ from training.forecast.belief import Beliefs
 from training.forecast.booked import NONE
 from training.forecast.bookings import cell_days
 from training.forecast.charges import Charges
-from training.forecast.drawn import placed
+from training.forecast.drawn import going, placed
 from training.forecast.groups import Groups
 from training.forecast.luck import Luck
 from training.forecast.periods import Period
@@ -46,7 +46,7 @@ def recurring(
     rows = charges.made(months[0].start, origin, origin)
     known = charges.chain[np.flatnonzero(charges.seen(origin))]
     groups = groups_of(charges, known, settings)
-    done = _invoiced(charges, rows, months, groups, settings.draws)
+    done = _invoiced(charges, rows, months, groups, holds, settings.draws)
     if len(future) == 0:
         return Stream("recurring", (done,), groups, asked, holds)
     believed = beliefs.recurring(origin)
@@ -55,10 +55,11 @@ def recurring(
     ahead = Future(origin, bounds, cells, settings.seed)
     luck = Luck.of(settings, sigma, "customers")
     present, new = draw(charges, believed, ahead, groups, luck)
-    nobody = np.full(1 + groups.size, np.nan)
+    nobody = np.full((1 + groups.size, len(asked)), np.nan)
+    there = going(_customers(charges, believed, groups), holds, future)
     parts = (
         done,
-        placed("renewals", present, future, len(months), _customers(charges, believed, groups)),
+        placed("renewals", present, future, len(months), there),
         placed("new customers", new, future, len(months), nobody),
     )
     return Stream("recurring", parts, groups, asked, holds)
@@ -73,7 +74,12 @@ def groups_of(charges: Charges, chain: Ints, settings: ForecastSettings) -> Grou
 
 
 def _invoiced(
-    charges: Charges, rows: Ints, months: Sequence[Period], groups: Groups, draws: int
+    charges: Charges,
+    rows: Ints,
+    months: Sequence[Period],
+    groups: Groups,
+    holds: Floats,
+    draws: int,
 ) -> Part:
     """What was charged already: the same in every draw."""
     starts = np.array([m.start for m in months], np.int64)
@@ -87,7 +93,7 @@ def _invoiced(
         np.add.at(sums[1:], (numbers[:, turn], place), amounts)
         np.add.at(counts[1:], (numbers[:, turn], place), 1.0)
     every = np.repeat(sums[:, :, None], draws, axis=2)
-    return Part("invoiced", every[0], every[1:], counts)
+    return Part("invoiced", every[0], every[1:], counts @ holds.T)
 
 
 def _customers(charges: Charges, believed: Renewals | Shopping, groups: Groups) -> Floats:

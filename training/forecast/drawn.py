@@ -63,7 +63,7 @@ def bookings(
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     if len(future) == 0:
         groups = _groups(book, settings, [(closed, book.amounts(closed))])
-        part = _closed_part(book, closed, months, groups, settings.draws)
+        part = _closed_part(book, closed, months, groups, holds, settings.draws)
         stream = Stream("bookings", (part,), groups, asked, holds)
         return Bookings(stream, closed, None, None, future)
     days = cell_days([months[i] for i in future.tolist()], origin)
@@ -75,10 +75,10 @@ def bookings(
     deals = _to_draw(book, there, groups, settings)
     names = [months[i].name for i in future.tolist()]
     unborn = _unborn(book, come, believed, groups, luck, names, settings)
-    nobody = np.full(1 + groups.size, np.nan)
-    counts = _open_counts(deals, groups)
+    nobody = np.full((1 + groups.size, len(asked)), np.nan)
+    counts = going(_open_counts(deals, groups), holds, future)
     parts = (
-        _closed_part(book, closed, months, groups, settings.draws),
+        _closed_part(book, closed, months, groups, holds, settings.draws),
         placed("open", open_draws(deals, luck.shock), future, len(months), counts),
         placed("new", unborn_draws(unborn), future, len(months), nobody),
     )
@@ -118,7 +118,7 @@ def _open_words(there: Open) -> Words:
 
 
 def _closed_part(
-    book: Book, rows: Ints, months: Sequence[Period], groups: Groups, draws: int
+    book: Book, rows: Ints, months: Sequence[Period], groups: Groups, holds: Floats, draws: int
 ) -> Part:
     """What was booked already: the same in every draw. A win without an amount counts in n only."""
     starts = np.array([m.start for m in months], np.int64)
@@ -131,7 +131,7 @@ def _closed_part(
             sums[g, place[row]] += amounts[row]
             counts[g, place[row]] += 1
     every = np.repeat(sums[:, :, None], draws, axis=2)
-    return Part("closed", every[0], every[1:], counts)
+    return Part("closed", every[0], every[1:], counts @ holds.T)
 
 
 def placed(
@@ -142,6 +142,12 @@ def placed(
     groups = np.zeros((len(drawn[1]), months, drawn[0].shape[1]))
     whole[future], groups[:, future] = drawn
     return Part(name, whole, groups, counts)
+
+
+def going(counts: Floats, holds: Floats, future: Ints) -> Floats:
+    """(1 + G, P) those there now, in the periods that go on; 0 in those that are over."""
+    on = (holds[:, future] > 0).any(axis=1)
+    return np.where(on, counts[:, None], 0.0)
 
 
 def luck_keys(keys: Keys, seed: int) -> Keys:

@@ -79,16 +79,16 @@ def forecast(
     )
 
 
-def together(streams: Sequence[Stream]) -> Stream:
+def together(streams: list[Stream]) -> Stream:
     """Bookings and recurring added up, draw by draw; by the dimensions' values of both."""
-    first = streams[0]
-    values = Groups.union([s.groups for s in streams])
+    first, values = streams[0], Groups.union([s.groups for s in streams])
+    nobody = np.full((1 + values.size, len(first.periods)), np.nan)
     parts = tuple(
         Part(
             s.name,
             total([p.whole for p in s.parts]),
             values.spread(s.groups, total([p.groups for p in s.parts])),
-            np.full(1 + values.size, np.nan),
+            nobody,
         )
         for s in streams
     )

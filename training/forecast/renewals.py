@@ -61,18 +61,19 @@ def renewals(
 
 
 def _stays(charges: Charges, found: Chains, going: Bools, origin: int, recent_days: float) -> Jumps:
-    """Ages at which customers were known to leave, or whose last chain fell silent."""
+    """Ages at which customers were known to leave, or missed the charge that was due."""
     account = charges.owner_of[found.chain]
     everyone = np.unique(account)
     place = np.searchsorted(everyone, account)
     alive = np.zeros(len(everyone), np.bool_)
     np.logical_or.at(alive, place, going)
-    last = np.zeros(len(everyone), np.int64)
-    np.maximum.at(last, place, charges.at[found.last])
+    due = charges.at[found.last] + (np.nan_to_num(found.step) * DAY).astype(np.int64)
+    missed = np.zeros(len(everyone), np.int64)
+    np.maximum.at(missed, place, due - DAY // 2)
     left = charges.left[everyone]
     known = charges.gone(origin)[everyone]
     gone = known | ~alive
-    ended = np.where(known, left, last + DAY)
+    ended = np.where(known, left, missed)
     since = origin - round(recent_days * DAY)
     return jumps(charges.began[everyone], ended, gone, np.zeros_like(gone), since, origin)
 

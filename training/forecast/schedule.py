@@ -12,15 +12,13 @@ from training.forecast.charges import Charges
 SLACK = 0.2
 """A gap may differ from the usual one by so much of it (at least ``DAYS``) and be regular."""
 DAYS = 4.0
+"""A chain later than a gap may differ has ended."""
 REGULAR = 0.6
 """Share of the chains with enough charges that must be regular for a data set to be scheduled."""
 LATEST = 4
 """How many of the newest gaps are looked at."""
 CALENDAR = ((28.0, 31.0, 365.25 / 12), (89.0, 92.0, 365.25 / 4), (365.0, 366.0, 365.25))
 """Gaps of calendar months, quarters and years, and how long these are on average."""
-GRACE = 0.5
-"""A chain that is late by more than this share of its step (at least ``LATE`` days) has ended."""
-LATE = 15.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def running(charges: Charges, found: Chains, origin: int) -> Bools:
     ended = charges.ended[found.chain]
     over = (ended != NAT) & (ended < origin)
     late = (origin - charges.at[found.last]) / DAY - found.step
-    silent = late > np.maximum(GRACE * found.step, LATE)
+    silent = late > np.maximum(SLACK * found.step, DAYS)
     going: Bools = ~over & ~charges.gone(origin)[account] & ~silent & ~np.isnan(found.step)
     return going
 

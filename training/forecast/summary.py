@@ -22,7 +22,7 @@ WHOLE = "whole"
 class Part:
     """One part of a stream by cell: the whole (C, draws), by group (G, C, draws), and how many.
 
-    counts  (1 + G, C) deals or customers behind it, the whole first; NaN where nobody is there yet
+    counts  (1 + G, P) how many are behind it by period, the whole first; NaN for who is to come
     """
 
     name: str
@@ -70,17 +70,11 @@ class Stream:
         found: list[tuple[str, Floats, Floats]] = []
         for part in self.parts:
             every = np.concatenate([self._sum(part.whole)[None], self._sum(part.groups)])
-            found.append((part.name, every, self._counted(part)))
+            found.append((part.name, every, part.counts))
         counts = known_sum(np.stack([c for _, _, c in found]))
         found.append((WHOLE, total([d for _, d, _ in found]), counts))
         frames = [self._rows(name, d, c, settings) for name, d, c in found]
         return order(pd.concat(frames, ignore_index=True), self)
-
-    def _counted(self, part: Part) -> Floats:
-        """(1 + G, P) how many: those closed add up over cells, those open are open in each."""
-        if part.counts.ndim == 1:
-            return np.repeat(part.counts[:, None], len(self.periods), axis=1)
-        return part.counts @ self.holds.T
 
     def _rows(
         self, part: str, draws: Floats, counts: Floats, settings: ForecastSettings
