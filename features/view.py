@@ -29,6 +29,7 @@ class Timeline:
         self._places: dict[tuple[str, str], dict[str, int]] = {}
         self._events: dict[tuple[str, str, str, Where], Events] = {}
         self._rows: dict[str, dict[str, int]] = {}
+        self._stated: dict[tuple[str, Callable[[str], float]], Floats] = {}
 
     def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
         """Row of each id in ``table``; -1 where there is none."""
@@ -70,6 +71,14 @@ class Timeline:
             available = rows.instant("available_at")
             available = np.where((available == NAT) | (occurred == NAT), occurred, available)
         return Events.of(groups.codes.astype(np.int64), len(groups.values), occurred, available)
+
+    def stated(self, side: str, read: Callable[[str], float]) -> Floats:
+        """What every row of ``changes`` states on one side, read once however many views ask."""
+        if (side, read) not in self._stated:
+            column = self.tables["changes"].coded(side)
+            words = np.array([*(read(v) for v in column.values), read("")], np.float64)
+            self._stated[side, read] = words[column.codes]
+        return self._stated[side, read]
 
     def matches(self, table: str, where: Where) -> Bools:
         """Rows of ``table`` for which every condition holds."""
@@ -260,10 +269,7 @@ class View:
 
     def change_values(self, side: str, read: Callable[[str], float]) -> Floats:
         """What every row of ``changes`` states on one side ("value", "old_value"), as numbers."""
-        column = self.tables["changes"].coded(side)
-        table = np.array([*(read(v) for v in column.values), read("")], np.float64)
-        stated: Floats = table[column.codes]
-        return stated
+        return self.timeline.stated(side, read)
 
 
 def at_rows(column: Floats, rows: Ints) -> Floats:
