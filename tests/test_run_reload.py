@@ -201,6 +201,12 @@ def test_a_bundle_that_kills_its_first_reader_kills_no_worker(service: Service) 
     service.reloader.look()
     assert service.versions == {"leads": "v1"}
     assert service.state.refusals[0].code == "died"
+    service.vetter.verdicts.clear()
+    service.reloader.look()
+    assert service.versions == {"leads": "v1"}
+    service.clock.now += 61_000_000  # it may have died of want of memory: another chance
+    service.reloader.look()
+    assert service.versions == {"leads": "v2"} and not service.state.refusals
 
 
 def test_a_worker_waits_for_another_s_verdict(service: Service) -> None:

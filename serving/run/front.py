@@ -51,7 +51,10 @@ def readiness(state: Any) -> dict[str, Any]:
     reasons += [f"{part}: {reason}" for part, reason in sorted(degraded.items()) if reason]
     if not models:
         reasons.insert(0, "no model is loaded")
-    ready = bool(models) and not isinstance(state.store, Absent)
+    absent = isinstance(state.store, Absent)
+    if absent and not degraded.get("store"):
+        reasons.append(f"store: {state.store.reason}")
+    ready = bool(models) and not absent
     last = reload.last
     return {
         "status": "ready" if ready else "not ready",

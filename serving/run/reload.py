@@ -18,7 +18,7 @@ from weakref import ref
 from serving.answers import Desk
 from serving.run.folder import Offered, offered
 from serving.run.state import Outcome, Reloads
-from serving.run.vet import Verdict
+from serving.run.vet import FRESH, PASSING, Verdict
 
 log = logging.getLogger("embudo.reload")
 
@@ -91,12 +91,20 @@ class Reloader:
         self.state.say(_note(self.folder, found, problems))
         self.vetter.prepare()
         for bundle in found:
-            if self._settled.get(bundle.name) == bundle.mark or not self._stands_still(bundle):
+            if self._is_settled(bundle) or not self._stands_still(bundle):
                 continue
             verdict = self.vetter.verdict(bundle)
             if verdict is not None:
                 self._settled[bundle.name] = bundle.mark
                 self._settle(bundle, verdict)
+
+    def _is_settled(self, bundle: Offered) -> bool:
+        """Whether nothing has to be done: the same files, or none too late for another chance."""
+        if self._settled.get(bundle.name) != bundle.mark:
+            return False
+        last = self.state.outcomes.get(bundle.name)
+        passing = last is not None and last.code in PASSING
+        return last is None or not passing or self.clock() - last.at <= FRESH
 
     def _stands_still(self, bundle: Offered) -> bool:
         """Whether it was the same at the last look: one that is being copied is left alone."""

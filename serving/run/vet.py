@@ -28,11 +28,14 @@ from serving.run.folder import VERDICTS, Offered, replace_file
 
 log = logging.getLogger("embudo.reload")
 
-PATIENCE = 60.0
-"""Seconds that a load may take, imports included."""
+PATIENCE = 240.0
+"""Seconds that a load may take: the very first one on a machine compiles for most of them."""
 
 FRESH = 60_000_000
-"""Microseconds for which a refusal counts for others: a child may have died of something else."""
+"""Microseconds for which a refusal counts: a child may have died of something else."""
+
+PASSING = ("died", "helper_died", "slow")
+"""Refusals that may be the machine's fault: the same files get another chance after that time."""
 
 
 @dataclass(frozen=True)
