@@ -9,7 +9,7 @@ from features.tables import DAY, Floats
 from training.forecast.result import PARTS
 from training.models.pages.dates import date_axis
 from training.models.pages.fan import Fan, fan, ranges
-from training.models.pages.numbers import compact, count
+from training.models.pages.numbers import compact, count, percent
 from training.models.pages.page import Figure, Section, Table
 from training.models.pages.plot import Key, Plot
 from training.models.pages.scales import Axis
@@ -155,8 +155,27 @@ def parts(of: Foreseen) -> Section:
         "parts",
         "What it rests on",
         "What is in already, what rests on what is open, and what on nothing seen yet?",
+        paragraphs=[w for w in (_unseen(of, s) for s in of.found.made.streams) if w],
         figures=figures,
     )
+
+
+def _unseen(of: Foreseen, stream: str) -> str:
+    """How much of the first and of the last period rests on what is not there yet."""
+    if stream == "total":
+        return ""
+    whole = of.whole(stream)
+    means = whole.pivot(index="period", columns="part", values="mean")
+    last = PARTS[stream][-1]
+    shares = (means[last] / means["whole"].where(means["whole"] > 0)).to_dict()
+    periods = [p for p in of.found.made.periods if p.kind == of.main.kind]
+    first, end = periods[0], periods[-1]
+    named = {"new": "deals that are not created yet", "new customers": "new customers"}[last]
+    said = f"{STREAMS[stream].capitalize()}: {percent(shares[first.name], 0)} of the mean of"
+    said += f" {period_name(first)} rests on {named}"
+    if first != end:
+        said += f", and {percent(shares[end.name], 0)} of that of {period_name(end)}"
+    return f"{said}."
 
 
 def _stacked(of: Foreseen, stream: str) -> Figure:

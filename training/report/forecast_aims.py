@@ -25,7 +25,8 @@ def aims(of: Foreseen) -> Section:
     look = look[look["dimension"] == "all"]
     rows = [_aim(of.found.made.periods[i], row) for i, row in enumerate(look.to_dict("records"))]
     head = ["Period", "Target", "Chance", "In so far", "P50", "Commit", "Best case", "Due", "Cover"]
-    tables = [Table(head, rows, caption=f"The whole company, in {of.currency}")]
+    known = look[["target", "commit"]].notna().any(axis=None) or (look["due"] > 0).any()
+    tables = [Table(head, rows, caption=f"The whole company, in {of.currency}")] if known else []
     if len(of.found.cover):
         tables.append(_cover(of))
     return Section(

@@ -37,7 +37,7 @@ def moves(of: Foreseen) -> Section:
     )
     said = (
         f"{period_name(of.main)}, from {day(since.origin)} ({how}) to {day(of.found.made.origin)}. "
-        f"Every step is a sum over deals, and the steps make up the difference to the cent."
+        f"The steps make up the difference to the cent."
     )
     return Section(
         "changed",

@@ -93,8 +93,9 @@ def _facts(of: Foreseen) -> list[tuple[str, str]]:
         ("As of", f"{day(made.origin)}; nothing of later days is known to it"),
         ("Good until", f"{day(of.found.expires)}: then the first period is over"),
         ("Futures", f"{count(chosen.draws)}, seed {chosen.seed}"),
-        ("Shared luck", _shock(made.shock)),
     ]
+    if "bookings" in made.streams:
+        facts.append(("Shared luck", _shock(made.shock)))
     if fitted:
         facts.append(("Deal curves learned", f"from what was known on {str(fitted)[:10]}"))
     return facts
@@ -112,14 +113,14 @@ def _shock(shock: float) -> str:
 def _points(of: Foreseen) -> list[str]:
     made = of.found.made
     points = [
-        "People's calls and close dates are signals among others: each counts as far as it told "
-        "in the past. Quotas do not enter the forecast.",
-        "A change that no past month shows (a new price, a new market, a lost team) is not in it.",
+        "A change that no past month shows (a new price, a new market, a lost team) is not in it."
     ]
     if "recurring" in made.streams:
         points.append("Recurring revenue is what customers are invoiced, not what they have paid.")
     if "bookings" in made.streams:
-        points.append(
-            "Bookings are amounts of deals on the day they are won; returns are not in it."
-        )
+        points += [
+            "People's calls and close dates are signals among others: each counts as far as it "
+            "told in the past. Quotas do not enter the forecast.",
+            "Bookings are amounts of deals on the day they are won; returns are not in it.",
+        ]
     return points
