@@ -1,8 +1,10 @@
 """Whether the forecast keeps its promise: the demo CRM, seed by seed, against the easy ways.
 
-    python -m benchmarks.forecast [--seeds 1 30] [--size small] [--workers 1] [--until 04:10]
+    python -m benchmarks.forecast [--seeds 1 30] [--size small] [--every 4] [--workers 1]
 
-Each seed is a CRM of its own, backtested over the newer half of its history; its cells are kept in
+Each seed is a CRM of its own, backtested over the newer half of its history, at every fourth Monday
+(``--every``), beginning with another one in each seed: weekly origins of one CRM say nearly the
+same, and another CRM says more than another week. Its cells are kept in
 ``data/forecast_benchmark/<size>/seed_<n>.parquet``, so that a run that was stopped goes on where
 it was. Seeds are taken in an order drawn by chance, so that those of a partial run are as good a
 sample as any. Development looked at seeds from 100 on only.
@@ -31,9 +33,9 @@ from benchmarks.forecast_truth import TRUTH, truth_cells
 from features.demo import generate
 from features.frames import from_frames
 from training.forecast.answers import MODEL
-from training.forecast.backtest import backtest, data_end
+from training.forecast.backtest import backtest, data_end, default_origins
 from training.forecast.flows import flows
-from training.forecast.scoring import compared, scored, summary
+from training.forecast.scoring import BUCKETS, compared, scored, summary
 from training.forecast.settings import ForecastSettings
 
 FOLDER = Path("data/forecast_benchmark")
@@ -46,13 +48,16 @@ def path_of(size: str, seed: int) -> Path:
     return FOLDER / size / f"seed_{seed}.parquet"
 
 
-def run(size: str, seed: int) -> str:
+def run(size: str, every: int, seed: int) -> str:
     """Backtest one seed and keep its cells, in one step; what it took."""
     began = time.monotonic()
     demo = generate(seed=seed, size=size)
     tables = from_frames(demo.frames, demo.meta)
-    found = backtest(tables, ForecastSettings(threads=1))
-    flow = flows(tables, data_end(tables))["bookings"]
+    streams = flows(tables, data_end(tables))
+    begin = min(flow.begin for flow in streams.values())
+    origins = default_origins(begin, data_end(tables))[seed % every :: every]
+    found = backtest(tables, ForecastSettings(threads=1), origins)
+    flow = streams["bookings"]
     truth = truth_cells(demo, flow, sorted(set(found.cells["origin"])), seed, size)
     path = path_of(size, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,20 +108,21 @@ def _measured(row: pd.Series, name: str) -> tuple[float, float, float]:
 def show(cells: pd.DataFrame) -> None:
     """Every table, by stream."""
     for stream, part in cells.groupby("stream", sort=False):
-        print(
-            f"\n{stream}: {part['data'].nunique()} seeds, {part['origin'].nunique()} origins each"
-        )
+        origins = part.groupby("data")["origin"].nunique().mean()
+        print(f"\n{stream}: {part['data'].nunique()} seeds, {origins:.0f} origins each")
         print(bars(part).round(3).to_string(index=False))
         print("\nbeside each way, on the cells both have")
         print(compared(part, MODEL).round(3).to_string(index=False))
         board = summary(part, ("method",)).pivot(index="method", columns="measure", values="value")
         print("\n" + board.round(3).to_string())
         ours = part[part["method"] == MODEL]
-        for by in (["kind", "ahead"], ["kind", "ahead", "weeks"]):
+        weeks = pd.cut(ours["weeks"], [0, *BUCKETS, np.inf])
+        ours = ours.assign(from_week=weeks.map(lambda span: int(span.left) + 1).astype(int))
+        for by in (["kind", "ahead"], ["from_week"], ["kind", "from_week"]):
             found = summary(ours, by)
             table = found.pivot(index=by, columns="measure", values="value")
             n = found[found["measure"] == "pinball"].set_index(by)["n"]
-            print("\n" + table.assign(n=n).round(3).to_string())
+            print("\n" + table.drop(columns="pinball_stated").assign(n=n).round(3).to_string())
 
 
 def waiting(size: str, first: int, last: int) -> list[int]:
@@ -135,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs=2, default=[1, 30])
     parser.add_argument("--size", default="small")
+    parser.add_argument("--every", type=int, default=4, help="weeks between origins")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--until", default="", help="start no seed after this time, HH:MM UTC")
     asked = parser.parse_args()
@@ -144,7 +151,9 @@ def main() -> None:
         for start in range(0, len(left), asked.workers):
             if late(asked.until):
                 break
-            for told in pool.imap(partial(run, asked.size), left[start : start + asked.workers]):
+            for told in pool.imap(
+                partial(run, asked.size, asked.every), left[start : start + asked.workers]
+            ):
                 print(told, flush=True)
     show(read(asked.size, list(range(asked.seeds[0], asked.seeds[1] + 1))))
 
