@@ -44,6 +44,10 @@ class Contestant:
         """Resident bytes of its processes together."""
         return sum(resident(pid) or 0 for pid in [self.pid, *descendants(self.pid)])
 
+    def processor(self) -> float:
+        """Seconds of processor its processes have used so far."""
+        return sum(_seconds(pid) for pid in [self.pid, *descendants(self.pid)])
+
     def ask(self, body: bytes) -> tuple[int, Any]:
         """Status and parsed answer to one request."""
         request = urllib.request.Request(self.url, body, {"content-type": "application/json"})
@@ -92,6 +96,15 @@ def descendants(pid: int) -> list[int]:
             for child in path.read_text(encoding="ascii").split():
                 found += [int(child), *descendants(int(child))]
     return found
+
+
+def _seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    ticks: int = os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / ticks
 
 
 @contextmanager
