@@ -61,8 +61,8 @@ def test_one_key_closes_the_service(app: FastAPI) -> None:
     _, token = _key(app)
     assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
-    assert call(app, "GET", "/").status_code == 200  # the page, and it names no model
-    assert "lead_conversion" not in call(app, "GET", "/").text
+    assert call(app, "GET", "/").headers["location"] == "/sign-in?next=%2F"
+    assert "lead_conversion" not in call(app, "GET", "/sign-in").text  # names no model
 
 
 def test_a_revoked_key_goes_on_closing_it(app: FastAPI) -> None:

@@ -146,4 +146,4 @@ def test_what_is_told_of_the_models(app: Any) -> None:
     (model,) = call(app, "GET", "/v1/models").json()["models"]
     assert (model["entity"], model["outcome"]) == ("leads", "converted")
     home = call(app, "GET", "/").text
-    assert "lead_conversion" in home and "<script" not in home and "http" not in home
+    assert "lead_conversion" in home and "//" not in home.replace("<!--", "")

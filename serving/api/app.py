@@ -20,12 +20,12 @@ from serving.api.forecast import ForecastRoom
 from serving.api.models import ModelsRoom
 from serving.api.openapi import document
 from serving.api.openapi30 import document30
-from serving.api.pages import PAGE_HEADERS, home
 from serving.api.paths import Slashes
 from serving.api.problems import Problem, respond
 from serving.api.scores import score_handler
 from serving.api.stored import stored_handler
 from serving.api.webhooks import HubSpot
+from serving.pages.views import add_pages
 from serving.run.admission import Line
 from serving.settings import Settings
 from serving.watch.templates import Templates
@@ -54,6 +54,7 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
         _add_entity(app, door, entity)
     _add_rooms(app, door)
     _add_documents(app, door)
+    add_pages(app, door)
     _add_rest(app, door)
     app.add_middleware(Slashes)
     return app
@@ -91,11 +92,6 @@ def _add_documents(app: FastAPI, door: Door) -> None:
         await door.guard.refresh(call.at)
         return respond(document(door.guard.secured))
 
-    async def page(call: Call) -> Response:
-        await door.guard.refresh(call.at)
-        text = home(app.state.desks, not door.guard.secured)
-        return Response(text, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
-
     async def openapi30(call: Call) -> Response:
         await door.guard.refresh(call.at)
         metas = {e: desk.scorer.bundle.meta for e, desk in app.state.desks.items()}
@@ -104,7 +100,6 @@ def _add_documents(app: FastAPI, door: Door) -> None:
 
     _add(app, door, "/openapi.json", openapi, None)
     _add(app, door, "/openapi-3.0.json", openapi30, None)
-    _add(app, door, "/", page, None)
 
 
 def _add_rest(app: FastAPI, door: Door) -> None:

@@ -87,6 +87,10 @@ class Guard:
         """Renew the copy if it is not young."""
         await self._known(at)
 
+    async def known(self, at: int) -> Mapping[str, Key]:
+        """The keys by id, never older than seconds; empty where none exists."""
+        return await self._known(at)
+
     async def _known(self, at: int, young: int = YOUNG) -> Mapping[str, Key]:
         store = self._store()
         if store is None:

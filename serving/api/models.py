@@ -36,12 +36,12 @@ class ModelsRoom:
             known = ", ".join(_name(d) for d in self.door.state.desks.values()) or "none"
             said = f"no model {name[:80]!r} is loaded; loaded: {known}"
             raise Problem("unknown_model", said, "name")
-        index, note = await self._drift(desk)
+        index, note = await self.drift_of(desk)
         measures = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
         model = {**card(desk), "metrics": measures, "drift": index, "drift_note": note}
         return call.respond({"model": model | {"reload": self._reload(name)}})
 
-    async def _drift(self, desk: Desk) -> tuple[dict[str, Any] | None, str]:
+    async def drift_of(self, desk: Desk) -> tuple[dict[str, Any] | None, str]:
         """The drift of the newest run's scores, or null and why there is none."""
         store: Store | None = self.door.state.store
         bundle = desk.scorer.bundle

@@ -1,0 +1,1 @@
+"""The analyst's pages: rendered from the store, with little script, nothing from outside."""
