@@ -279,7 +279,9 @@ def history(stream: str = "bookings") -> Record:
             *("n", "periods", "blocks"),
         ],
     )
-    return Record(actuals, told.drop(columns=["start", "end"]), pd.DataFrame(), board, weeks)
+    return Record(
+        actuals, told.drop(columns=["start", "end"]), pd.DataFrame(), board, weeks, "2025-12-29"
+    )
 
 
 def outcome() -> Outputs:

@@ -208,4 +208,4 @@ def test_a_shop_with_invoices_alone_is_backtested_then_foreseen(
     said = capsys.readouterr().out
     assert "recurring:" in said and "bookings:" not in said and "no backtest" not in said
     html = (home / "shop-out" / "forecast.html").read_text(encoding="utf-8")
-    assert "Backtest, at past Mondays: recurring revenue" in html
+    assert "Backtest, at Mondays until 2025-12-29: recurring revenue" in html

@@ -30,6 +30,7 @@ class Record:
              last before each began
     kept     the board of kept forecasts (``Ledger.board``), and of the backtest; empty where none
     weeks    ``Ledger.by_weeks`` of the backtest, or of the kept forecasts where there is none
+    tested_until  the day of the backtest's newest origin
     """
 
     actuals: pd.DataFrame
@@ -37,6 +38,7 @@ class Record:
     kept: pd.DataFrame
     backtest: pd.DataFrame
     weeks: pd.DataFrame
+    tested_until: str = ""
 
 
 def record(
@@ -50,22 +52,28 @@ def record(
 
     Only what was over by the origin counts, whatever the data say of later days.
     """
-    own = ledger(tables, [k for k in kept if k.origin < origin], settings).cells
-    parts = [frame for frame in (own, cells) if frame is not None and len(frame)]
-    over = [p[p["end"] <= origin].reset_index(drop=True) for p in parts]
-    mine, tested = (
-        (over[0] if len(own) else None),
-        (over[-1] if cells is not None and over else None),
+    earlier = [k for k in kept if k.origin < origin]
+    mine, tested = _over(ledger(tables, earlier, settings).cells, origin), _over(cells, origin)
+    widest = mine if tested.empty else tested
+    return Record(
+        actuals=_actuals(flows(tables, origin), origin),
+        said=_said([c for c in (mine, tested) if not c.empty]),
+        kept=_board(mine),
+        backtest=_board(tested),
+        weeks=pd.DataFrame() if widest.empty else Ledger(widest).by_weeks(),
+        tested_until="" if tested.empty else until(tested),
     )
-    widest = tested if tested is not None else mine
-    weeks = pd.DataFrame() if widest is None or widest.empty else Ledger(widest).by_weeks()
-    actuals = _actuals(flows(tables, origin), origin)
-    said = _said([c for c in (mine, tested) if c is not None])
-    return Record(actuals, said, _board(mine), _board(tested), weeks)
 
 
-def _board(cells: pd.DataFrame | None) -> pd.DataFrame:
-    return pd.DataFrame() if cells is None or cells.empty else Ledger(cells).board()
+def _over(cells: pd.DataFrame | None, origin: int) -> pd.DataFrame:
+    """The cells whose period was over by the origin."""
+    if cells is None or cells.empty:
+        return pd.DataFrame()
+    return cells[cells["end"] <= origin].reset_index(drop=True)
+
+
+def _board(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells if cells.empty else Ledger(cells).board()
 
 
 def _actuals(every: Mapping[str, Flow], origin: int) -> pd.DataFrame:

@@ -28,7 +28,8 @@ def past(of: Foreseen) -> Section:
         )
         return Section("record", title, asks, paragraphs=[said])
     figures = [f for s in of.found.made.streams for f in _coverage(of, s)]
-    told = {"Forecasts that were kept": kept, "Backtest, at past Mondays": tested}
+    mondays = f"Backtest, at Mondays until {of.record.tested_until}"
+    told = {"Forecasts that were kept": kept, mondays: tested}
     tables = [
         _board(rows, f"{caption}: {STREAMS[str(stream)]}")
         for caption, board in told.items()
