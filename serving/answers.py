@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class Desk:
             id_of_it = request.request_id
             made = {"model": self.card, "as_of": as_of, "request_id": id_of_it, "results": results}
             answers.append(made)
-        for group in _groups(taken):
+        for group in self._groups(taken):
             self._score(group)
         return answers
 
@@ -137,6 +137,20 @@ class Desk:
         top = TOP if envelope.reasons is None else envelope.reasons
         return Asked(cutoff, envelope.lang or lang, envelope.prior, since, top)
 
+    def _groups(self, taken: list[_Taken]) -> Iterator[list[_Taken]]:
+        """Records that can be scored in one go: asked alike, and blind to one another's facts."""
+        alike: dict[tuple[object, ...], list[_Taken]] = {}
+        for one in taken:
+            alike.setdefault(one.asked.together, []).append(one)
+        for some in alike.values():
+            if len(some) == 1:
+                yield some
+                continue
+            records = self.reader.apart([one.record for one in some])
+            some = [replace(one, record=r) for one, r in zip(some, records, strict=True)]
+            for turn in rounds(records):
+                yield [some[place] for place in turn]
+
     def _score(self, group: list[_Taken]) -> None:
         """Put the results of records that can share tables and a scoring into their places."""
         tables = self.reader.tables([one.record for one in group])
@@ -152,7 +166,7 @@ class Desk:
             return
         scored = self.scorer.score(
             self.scorer.timeline(tables),
-            [one.record.id for one in left],
+            [one.record.own for one in left],
             np.array([one.asked.cutoff for one in left], np.int64),
             self.scorer.history,
             top=[one.asked.top for one in left],
@@ -179,7 +193,7 @@ class Desk:
         absent = self._not_open(tables[scorer.entity], records, [since] * len(records))
         there = [place for place in range(len(records)) if place not in absent]
         rows = {place: row for row, place in enumerate(there)}
-        ids = [records[place].id for place in there]
+        ids = [records[place].own for place in there]
         change = moved_since(scorer, tables, ids, since, asked.cutoff, scorer.history, asked.prior)
         told = Told(scorer, asked.lang)
         for place, result in enumerate(results):
@@ -197,7 +211,7 @@ class Desk:
             return {}
         keys = table.coded(TABLES[self.scorer.entity].key)
         row_of = {keys.values[c]: row for row, c in enumerate(keys.codes.tolist())}
-        rows = [row_of[record.id] for record in records]
+        rows = [row_of[record.own] for record in records]
         at = np.empty(table.n, np.int64)
         at[rows] = cutoffs
         standing = [mask.tolist() for mask in self.scorer.standing(table, at)]
@@ -230,19 +244,6 @@ class Desk:
             "receipt": None if receipt is None else receipt.to_answer(),
             "warnings": record.warnings,
         }
-
-
-def _groups(taken: list[_Taken]) -> Iterator[list[_Taken]]:
-    """Records that can be scored in one go: asked alike, and blind to one another's facts."""
-    alike: dict[tuple[object, ...], list[_Taken]] = {}
-    for one in taken:
-        alike.setdefault(one.asked.together, []).append(one)
-    for some in alike.values():
-        if len(some) == 1:
-            yield some
-            continue
-        for turn in rounds([one.record for one in some]):
-            yield [some[place] for place in turn]
 
 
 _LONG_AGO = "2001-01-01T00:00:00+00:00"

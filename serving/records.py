@@ -8,31 +8,18 @@ activities at an account would count in another's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from pydantic_core import PydanticCustomError
 
 from features.schema import TABLES, Kind
-from features.tables import (
-    NAT,
-    Coded,
-    Floats,
-    Instants,
-    Meta,
-    Storage,
-    Table,
-    Tables,
-    code,
-    micros,
-    storage,
-)
+from features.tables import Meta, Tables
 from serving.contracts import SINGULAR, Strict, read_instant, read_record
 from serving.faults import Fault, RecordFault, path
 from serving.quick import Unusual, read_rows, record_plan
+from serving.rows import storage_of, table_of
 
 Row = dict[str, Any]
 
@@ -43,11 +30,13 @@ OWNERS_OF_ACTIVITIES = ("lead_id", "deal_id", "account_id")
 class Record:
     """One record as rows of canonical tables; ``keys`` are what it could share with another's.
 
-    brought: those of ``keys`` for which it brings facts
+    own      its key in the rows: ``id``, unless another record that is scored with it has that
+    brought  those of ``keys`` for which it brings facts
     """
 
     index: int
     id: str
+    own: str
     rows: dict[str, list[Row]]
     keys: frozenset[tuple[str, str]]
     brought: frozenset[tuple[str, str]]
@@ -69,7 +58,7 @@ class Reader:
         self.unused = {t: _unused(t, entity) for t in TABLES}
         self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
         self._plan = record_plan(entity, self.unused, self.custom)
-        self._storage = {t: _storage_of(t, meta) for t in TABLES}
+        self._storage = {t: storage_of(t, meta) for t in TABLES}
 
     def read(self, index: int, raw: Any, place: int | None = None) -> Record | RecordFault:
         """The rows of one record, or what is wrong with it.
@@ -128,7 +117,32 @@ class Reader:
             brought.add(("accounts", account))
         if rows.get("contacts"):
             brought.add(("contacts", contact))
-        return Record(index, entity_id, rows, frozenset(keys), frozenset(brought), list(warnings))
+        return Record(
+            index, entity_id, entity_id, rows, frozenset(keys), frozenset(brought), list(warnings)
+        )
+
+    def apart(self, records: Sequence[Record]) -> list[Record]:
+        """The records, of which no two have one key of their own: who asks twice gets two rows."""
+        seen: set[str] = set()
+        found = []
+        for place, record in enumerate(records):
+            found.append(self._renamed(record, _twin(place)) if record.own in seen else record)
+            seen.add(record.own)
+        return found
+
+    def _renamed(self, record: Record, own: str) -> Record:
+        """The record under another key of its own; nothing is computed from what a key says."""
+        columns = (self.key, "entity_id")
+        rows = {
+            table: [
+                {**row, **{c: own for c in columns if row.get(c) == record.own}} for row in some
+            ]
+            for table, some in record.rows.items()
+        }
+        old, new = (self.entity, record.own), (self.entity, own)
+        keys = frozenset(new if key == old else key for key in record.keys)
+        brought = frozenset(new if key == old else key for key in record.brought)
+        return replace(record, own=own, rows=rows, keys=keys, brought=brought)
 
     def _row(
         self, table: str, model: Any, place: str, spoken: str, warnings: dict[str, None]
@@ -223,40 +237,8 @@ class Reader:
                 for table, own in record.rows.items():
                     joined.setdefault(table, []).extend(own)
             rows = joined
-        return Tables({t: self._table(t, own) for t, own in rows.items()}, self.meta)
-
-    def _table(self, name: str, rows: list[Row]) -> Table:
-        """Rows as columns; what the model does not know is left out."""
-        known, columns = self._storage[name], {}
-        for column in dict.fromkeys(chain.from_iterable(rows)):
-            kind = known.get(column)
-            if kind is not None:
-                columns[column] = _COLUMNS[kind]([row.get(column) for row in rows])
-        return Table(name, len(rows), columns)
-
-
-def _number_column(values: list[Any]) -> Floats:
-    return np.array([np.nan if v is None else v for v in values], np.float64)
-
-
-def _instant_column(values: list[Any]) -> Instants:
-    # read closely, an instant is a datetime still
-    return np.array(
-        [NAT if v is None else v if type(v) is int else micros(v) for v in values], np.int64
-    )
-
-
-_COLUMNS: dict[str, Callable[[list[Any]], Floats | Instants | Coded]] = {
-    "number": _number_column,
-    "instant": _instant_column,
-    "coded": code,
-}
-
-
-def _storage_of(table: str, meta: Meta) -> dict[str, Storage]:
-    """How each column that the model can know is kept; a canonical name is not a custom one's."""
-    custom = {f.name: storage(f.kind) for f in meta.custom.get(table, [])}
-    return custom | {c.name: storage(c.kind) for c in TABLES[table].columns}
+        known = self._storage
+        return Tables({t: table_of(t, own, known[t]) for t, own in rows.items()}, self.meta)
 
 
 def _unused(table: str, entity: str) -> frozenset[str]:
@@ -278,6 +260,11 @@ _OF_ACCOUNT = ("accounts", "subscriptions", "invoices")
 def _stand_in(number: int) -> str:
     """A key no CRM can have sent: keys are checked, and this one is longer than allowed."""
     return f"{number}".rjust(201, " ")
+
+
+def _twin(number: int) -> str:
+    """Another such key, for a record that is there twice."""
+    return f"{number}".rjust(202, " ")
 
 
 def _same_contact(entity: Row, rows: Mapping[str, list[Row]], place: str, number: int) -> str:

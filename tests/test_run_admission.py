@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from features.tables import micros
 from serving.answers import Desk, Request
+from serving.batch import open_ids
 from serving.faults import ContractError
 from serving.run import admission
 from serving.run.admission import AT_ONCE, Line, Overloaded, TooLate
+from serving.sender import record_of
 from tests.api import LEAD, NOW, desks
+from tests.histories import history
 
 
 class Spy:
@@ -160,3 +164,26 @@ def test_who_waited_too_long_is_not_worked_on(desk: Desk) -> None:
     spy = Spy(desk)
     (got,) = _all(Line(4, -1.0), spy, [_request(1)])
     assert isinstance(got, TooLate) and spy.turns == []
+
+
+@pytest.mark.parametrize("entity", ["leads", "deals", "accounts"])
+def test_one_body_sent_by_many_at_once_is_one_computation(
+    entity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its account's facts, changes and activities: none sees another's, all get the same."""
+    desk = desks(entity)[entity]
+    tables = history(3)
+    key = open_ids(desk.scorer, tables, micros("2023-12-24T00:00:00Z"))[0]
+    body = {"records": [record_of(tables, entity, key)], "as_of": "2023-12-24T00:00:00Z"}
+    alone = desk.answer(body, NOW, "r")
+    asked = list[int]()
+    score = desk.scorer.score
+
+    def count(timeline: Any, ids: list[str], *more: Any, **named: Any) -> Any:
+        asked.append(len(ids))
+        return score(timeline, ids, *more, **named)
+
+    monkeypatch.setattr(desk.scorer, "score", count)
+    together = desk.answer_all([Request(body, NOW, "r")] * 3)
+    assert together == [alone] * 3 and "probability" in alone["results"][0]
+    assert sum(asked) == 3

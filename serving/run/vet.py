@@ -182,9 +182,16 @@ def main(load: Callable[[Path], object]) -> None:
     """Answer every folder on standard input with a verdict, a line each, until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the verdicts
+    warm = False
     for line in sys.stdin.buffer:
-        answers.write(orjson.dumps(asdict(judged(load, Path(orjson.loads(line))))) + b"\n")
+        folder = Path(orjson.loads(line))
+        verdict = judged(load, folder)
+        answers.write(orjson.dumps(asdict(verdict)) + b"\n")
         answers.flush()
+        if not (warm or verdict.code):
+            # what is compiled now is there in every later fork, which then takes half the time
+            load(folder)
+            warm = True
 
 
 if __name__ == "__main__":
