@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.frames import from_frames
-from features.tables import DAY, Floats, Ints, Meta, Tables, micros
+from features.tables import Floats, Meta, Tables, micros
 
 BEGIN = micros("2024-01-01T00:00:00+00:00")
 AS_OF = "2025-07-01T00:00:00+00:00"

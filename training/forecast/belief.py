@@ -21,12 +21,13 @@ from training.forecast.amounts import Changes
 from training.forecast.arrivals import Arrivals, arrivals
 from training.forecast.booked import Book
 from training.forecast.charges import Charges
-from training.forecast.curve import Curve, Looks, fit_curve
+from training.forecast.curve import EVERY, Curve, Looks, fit_curve
 from training.forecast.lifetimes import Jumps, jumps
 from training.forecast.pipeline import History, pipeline
 from training.forecast.recurring import Shopping, believe
 from training.forecast.renewals import Renewals
 from training.forecast.schedule import chains, scheduled
+from training.forecast.season import Season, season
 from training.forecast.settings import ForecastSettings
 from training.forecast.shock import PAST_DAYS, Past
 from training.teaching import question_of
@@ -49,6 +50,7 @@ class DealBelief:
     changes   how booked amounts differ from shown ones
     come      arrivals of new deals; times: their ages when won, with the rows of recent wins
     wins      (m,) rows of recent wins with an amount, and their booked amounts
+    season    when in a quarter and a year deals are won faster
     """
 
     curve: Curve | None
@@ -57,6 +59,7 @@ class DealBelief:
     times: Jumps
     wins: Ints
     booked: Floats
+    season: Season
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class Beliefs:
         timeline = Timeline(tables)
         book, charges = Book.of(timeline), Charges.of(timeline)
         _require_streams(book, charges)
-        looks = Looks.of(timeline, question_of("deal_close", tables), max(origins))
+        looks = Looks.of(
+            timeline, question_of("deal_close", tables), max(origins), EVERY["deal_close"]
+        )
         curves = _chain(looks, book.born[book.born != NAT], origins, settings)
         churn = _churn(timeline, charges, origins, settings)
         return Beliefs(tables, settings, book, History.of(tables), looks, curves, charges, churn)
@@ -141,7 +146,8 @@ class Beliefs:
         wins = known[times.rows]
         come = arrivals(book.born[known], origin, int(book.born[known].min()))
         changes = self._changes(origin, recent)
-        return DealBelief(self.curve(origin), changes, come, times, wins, amounts[told])
+        pace = season(book.born[known], book.closed[known], target, ended & ~target, origin)
+        return DealBelief(self.curve(origin), changes, come, times, wins, amounts[told], pace)
 
     def _changes(self, origin: int, recent: int) -> Changes:
         """Booked over shown amounts, from the snapshots of the recent wins."""
@@ -217,7 +223,7 @@ def _churn(
         return ()
     if not scheduled(chains(charges, max(origins)), any(charges.kind)):
         return ()
-    looks = Looks.of(timeline, question_of("churn", timeline.tables), max(origins))
+    looks = Looks.of(timeline, question_of("churn", timeline.tables), max(origins), EVERY["churn"])
     born = accounts.instant("customer_at")
     return _chain(looks, born[born != NAT], origins, settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from features.frame import Spine
 from features.tables import DAY, Floats, Ints
 from training.forecast.amounts import Pools, pools_of
 from training.forecast.belief import Beliefs, DealBelief
-from training.forecast.hazards import incidence_at
+from training.forecast.hazards import CERTAIN, cumulative, incidence_at
 from training.forecast.periods import Period
 from training.forecast.pipeline import Pipeline, pipeline
 from training.forecast.simulate import Small
@@ -70,7 +71,21 @@ def open_deals(beliefs: Beliefs, believed: DealBelief, origin: int, days: Floats
         ["" if w is None else w for w in like],
     )
     amount = np.where(shown, seen.amount, 1.0)
-    return Open(seen, _incidence(beliefs, believed, rows, origin, days[1:]), amount, pools, pool)
+    incidence = _incidence(beliefs, believed, rows, origin, days[1:])
+    return Open(seen, paced(incidence, paces(believed, origin, days)), amount, pools, pool)
+
+
+def paces(believed: DealBelief, origin: int, days: Floats) -> Floats:
+    """(C,) factor on the hazards of winning in each cell."""
+    bounds = [origin + round(d * DAY) for d in days.tolist()]
+    return np.array([believed.season.factor(a, b) for a, b in pairwise(bounds)])
+
+
+def paced(incidence: Floats, factors: Floats) -> Floats:
+    """(n, C) incidence with the cumulative hazard's growth in each cell scaled."""
+    grown = np.diff(cumulative(incidence), axis=1, prepend=0.0) * factors
+    found: Floats = -np.expm1(-np.cumsum(grown, axis=1))
+    return np.minimum(found, CERTAIN)
 
 
 def _incidence(
@@ -113,7 +128,7 @@ GRID = np.exp(np.linspace(-1.6, 1.6, 17))
 """Strengths of the shock between which the unborn deals' means are interpolated."""
 
 
-def coming(believed: DealBelief, days: Floats) -> Coming:
+def coming(believed: DealBelief, origin: int, days: Floats) -> Coming:
     """Arrival, then a win at an age as recently seen: a convolution with the jumps.
 
     A win of age a falls into the cell [t0, t1) when the deal arrives in [t0 - a, t1 - a), at or
@@ -123,7 +138,8 @@ def coming(believed: DealBelief, days: Floats) -> Coming:
     steps = np.arange(0.0, np.ceil(days[-1]) + 1.0)
     total = np.concatenate([[0.0], np.cumsum(come.rate(steps[:-1] + 0.5))])
     arrived = np.interp(np.maximum(days[:, None] - times.ages, 0.0), steps, total)
-    mass = np.diff(arrived, axis=0)  # (C, m) arrivals in time to be won in the cell at that age
+    # (C, m) arrivals in time to be won in the cell at that age
+    mass = np.diff(arrived, axis=0) * paces(believed, origin, days)[:, None]
     mean = np.stack([mass @ times.strengthened(g) for g in GRID])
     each = mass * times.weight
     share = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)

@@ -21,6 +21,8 @@ from training.forecast.settings import ForecastSettings
 from training.forecast.shock import PAST_DAYS, STEP, WINDOW, Past, sigma_of
 from training.forecast.summary import Part, Stream
 
+FIRST_DAYS = 84.0
+"""Days of history before the first past origin."""
 TRIAL = 256
 """Draws by which a past origin's mean and variance are known well enough."""
 PRIOR = 0.2
@@ -114,7 +116,7 @@ def recurring_shock_at(beliefs: Beliefs, origin: int, settings: ForecastSettings
     if beliefs.charges is None:
         return 0.0
     step, began = round(STEP * DAY), int(beliefs.charges.began.min())
-    oldest = max(began + round(PAST_DAYS * DAY), origin - round(PAST_DAYS * DAY))
+    oldest = max(began + round(FIRST_DAYS * DAY), origin - round(PAST_DAYS * DAY))
     last = origin - round(WINDOW * DAY)
     turns = range(-(-oldest // step), last // step + 1)
     seen = [_past(beliefs, turn * step) for turn in turns]

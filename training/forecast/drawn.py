@@ -68,7 +68,7 @@ def bookings(
         return Bookings(stream, closed, None, None, future)
     days = cell_days([months[i] for i in future.tolist()], origin)
     believed = beliefs.at(origin)
-    there, come = open_deals(beliefs, believed, origin, days), coming(believed, days)
+    there, come = open_deals(beliefs, believed, origin, days), coming(believed, origin, days)
     known = [(closed, book.amounts(closed)), (believed.wins, believed.booked)]
     groups = _groups(book, settings, known, there)
     luck = Luck.of(settings, sigma)

@@ -47,7 +47,7 @@ def _past(beliefs: Beliefs, at: int) -> Past | None:
         believed = beliefs.at(at)
     except TooLittleError:
         return None
-    there, come = open_deals(beliefs, believed, at, days), coming(believed, days)
+    there, come = open_deals(beliefs, believed, at, days), coming(believed, at, days)
     book, end = beliefs.book, at + round(WINDOW * DAY)
     rows = book.won(end, since=at)
     happened = float(np.nansum(book.amounts(rows)))
