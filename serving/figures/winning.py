@@ -153,7 +153,8 @@ def sales_cycle(book: Book, window: Window, _: Given) -> pd.DataFrame:
 def days_to_win(book: Book, window: Window, _: Given) -> pd.DataFrame:
     """Median days from creation to close of the deals won in the window."""
     deals = won(book, window)
-    return deals.assign(days=days(deals["created_at"], deals["closed_at"]))
+    lasted = days(deals["created_at"], deals["closed_at"])
+    return deals.assign(days=np.where(lasted >= 0, lasted, np.nan))  # closed before it began
 
 
 @figure(
