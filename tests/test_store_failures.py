@@ -176,6 +176,31 @@ def test_a_file_that_is_no_database_is_said_and_not_touched(tmp_path: Path) -> N
     assert file.read_bytes() == b"this is somebody's letter" * 100
 
 
+def test_a_file_that_was_deleted_under_us_takes_no_writes(tmp_path: Path) -> None:
+    """SQLite itself goes on writing to what no longer has a name."""
+    store, file = open_store(f"sqlite:///{tmp_path}/s.db"), tmp_path / "s.db"
+    night(store, [score("a")])
+    _say(store)
+    (tmp_path / "kept").mkdir()
+    for part in tmp_path.glob("s.db*"):
+        part.rename(tmp_path / "kept" / part.name)
+    _fails(store, StoreDownError)
+    assert not file.exists()
+    for part in (tmp_path / "kept").iterdir():
+        part.rename(tmp_path / part.name)
+    _say(store)
+    _reads(store, 2)
+    store.close()
+
+
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/100% of #1/s.db")
+    _say(store)
+    files = list((tmp_path / "100% of #1").glob("s.db*"))
+    assert files and all(file.stat().st_mode & 0o077 == 0 for file in files)
+    store.close()
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreDownError, match="cannot be made"):

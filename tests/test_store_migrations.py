@@ -16,11 +16,18 @@ from serving.store import migrate
 from serving.store.engine import Database, address, make_engine
 from serving.store.errors import StoreDownError, StoreError, StoreSchemaError
 from serving.store.schema import METADATA
-from serving.store.store import open_store
+from serving.store.store import open_store, require_place
 from tests.stored import score
 
 ROOT = Path(__file__).parents[1]
 REVISIONS = [script.revision for script in reversed(list(migrate.scripts().walk_revisions()))]
+
+
+def _database(url: str) -> Database:
+    """A database without tables."""
+    database = Database(make_engine(url))
+    require_place(database, create=True)
+    return database
 
 
 def _same(database: Database) -> bool:
@@ -32,7 +39,7 @@ def _same(database: Database) -> bool:
 def test_from_every_revision_the_tables_come_out_as_declared(
     database_url: str, revision: str
 ) -> None:
-    database = Database(make_engine(database_url))
+    database = _database(database_url)
     migrate.upgrade(database, revision)
     assert migrate.revision(database) == revision
     assert _same(database) == (revision == REVISIONS[-1])
@@ -42,7 +49,7 @@ def test_from_every_revision_the_tables_come_out_as_declared(
 
 
 def test_scores_of_the_first_revision_are_read_by_this_one(database_url: str) -> None:
-    database = Database(make_engine(database_url))
+    database = _database(database_url)
     migrate.upgrade(database, "0001")
     with database.writing() as connection:
         connection.execute(
@@ -76,7 +83,7 @@ def test_a_newer_database_is_refused_with_advice_and_left_alone(database_url: st
     for create in (True, False):
         with pytest.raises(StoreSchemaError, match=r"9999.*install the version that wrote it"):
             open_store(database_url, create=create)
-    database = Database(make_engine(database_url))
+    database = _database(database_url)
     assert migrate.revision(database) == "9999"
     database.engine.dispose()
 
@@ -84,7 +91,7 @@ def test_a_newer_database_is_refused_with_advice_and_left_alone(database_url: st
 def test_without_leave_no_tables_are_made(database_url: str) -> None:
     with pytest.raises(StoreError, match="store upgrade"):
         open_store(database_url, create=False)
-    database = Database(make_engine(database_url))
+    database = _database(database_url)
     migrate.upgrade(database, "0001")
     with pytest.raises(StoreSchemaError, match="revision 0001"):
         open_store(database_url, create=False)
@@ -92,7 +99,7 @@ def test_without_leave_no_tables_are_made(database_url: str) -> None:
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url: str) -> None:
-    database = Database(make_engine(database_url))
+    database = _database(database_url)
     migrate.upgrade(database, "0001")
     with database.writing() as connection:
         connection.execute(text("CREATE TABLE events (other INTEGER)"))
@@ -106,7 +113,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url: str)
 
 def test_many_workers_may_start_at_once(database_url: str) -> None:
     code = (
-        "import sys; from serving.store.store import open_store\n"
+        "import sys; from serving.store.store import open_store, require_place\n"
         "print(open_store(sys.argv[1]).subject('a', 'b'))"
     )
     started = [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from sqlalchemy import (
     ColumnElement,
@@ -114,9 +116,17 @@ def _ms(seconds: float) -> int:
 
 
 def _sqlite(made: URL, patience: float) -> Engine:
+    name = str(made.database)
+    file = None if name.startswith("file:") else Path(name)
+
+    def connect() -> sqlite3.Connection:
+        # a file that is gone is not made anew, empty, by whoever happens to look
+        asked = f"file:{quote(name)}?mode=rw" if file else f"{name}?{urlencode(made.query, True)}"
+        return sqlite3.connect(asked, timeout=patience, check_same_thread=False, uri=True)
+
     engine = create_engine(
         made,
-        connect_args={"timeout": patience},
+        creator=connect,
         hide_parameters=True,
         pool_size=8,
         max_overflow=8,
@@ -136,9 +146,24 @@ def _sqlite(made: URL, patience: float) -> Engine:
         writes = connection.get_execution_options().get("writes", True)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    def lent(_: Any, record: Any, __: Any) -> None:
+        # a file deleted or replaced under us would take writes that nobody ever reads
+        here = _identity(file) if file else None
+        if record.info.setdefault("file", here) != here:
+            raise exc.DisconnectionError("the database file is another one now")
+
     event.listen(engine, "connect", connected)
+    event.listen(engine, "checkout", lent)
     event.listen(engine, "begin", begun)
     return engine
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def file_of(engine: Engine) -> Path | None:

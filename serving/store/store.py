@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,7 @@ def open_store(url: str, *, create: bool = True, patience: float = PATIENCE) -> 
     """
     database = Database(make_engine(url, patience))
     try:
-        _require_place(database, create)
+        require_place(database, create)
         if create:
             upgrade(database)
         else:
@@ -154,7 +155,8 @@ def open_store(url: str, *, create: bool = True, patience: float = PATIENCE) -> 
         raise
 
 
-def _require_place(database: Database, create: bool) -> None:
+def require_place(database: Database, create: bool) -> None:
+    """See that an SQLite database has its file, or make it, empty; StoreDownError."""
     file = file_of(database.engine)
     if file is None or file.exists():
         return
@@ -163,8 +165,10 @@ def _require_place(database: Database, create: bool) -> None:
         raise StoreDownError(said)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        # it will hold what the CRM knows of people: nobody else on this machine reads it
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as wrong:
-        raise StoreDownError(f"{file.parent} cannot be made: {wrong.strerror}") from None
+        raise StoreDownError(f"{file} cannot be made: {wrong.strerror}") from None
 
 
 def _secret(database: Database) -> bytes:
