@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from features.frames import from_frames
 from features.tables import DAY, NAT, Meta, Tables, micros
-from training.forecast.bridge import (
-    STEPS,
-    Bridge,
-    Span,
-    cents,
-    expected_bridge,
-    pipeline_bridge,
-)
+from training.forecast.bridge import expected_bridge, pipeline_bridge
 from training.forecast.standing import standing
+from training.forecast.steps import STEPS, Bridge, Span, cents
 
 JAN, FEB, MAR = (micros(f"2026-0{m}-01T00:00:00+00:00") for m in (1, 2, 3))
 SPAN = Span("2026-02", FEB, MAR, JAN)

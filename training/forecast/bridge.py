@@ -11,89 +11,18 @@ steps make up the difference to the cent, not to the last rounding of a float.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.tables import NAT, Bools, Floats, Instants, Ints
+from features.tables import NAT, Bools, Instants, Ints
+from training.forecast.steps import EXPECTED, Bridge, Span, cents, step, steps, taken
 
-STEPS: dict[str, str] = {
-    "created": "created",
-    "pulled_in": "pulled in from a later period",
-    "slipped_in": "slipped in from an earlier period",
-    "amount_up": "amount up",
-    "amount_down": "amount down",
-    "rates": "exchange rates",
-    "reopened": "re-opened, or entered late",
-    "pushed_out": "pushed out",
-    "pulled_out": "moved to an earlier period, or the date taken away",
-    "won": "won",
-    "won_elsewhere": "won in another period",
-    "lost": "lost",
-    "removed": "no longer in the CRM",
-    "reassessed": "time passed, and what the model sees now",
-    "not_created": "deals not created yet",
-    "customers": "customers of today: invoiced, and to be",
-    "new customers": "customers not won yet",
-}
-"""The steps in the order of the waterfall, and their names."""
-
-
-EXPECTED: dict[str, str] = STEPS | {
-    "created": "deals created since",
-    "pulled_in": "deals pulled in",
-    "slipped_in": "deals that slipped in",
-    "amount_up": "amounts raised",
-    "amount_down": "amounts lowered",
-    "reopened": "deals re-opened, or entered late",
-    "pushed_out": "deals pushed out",
-    "pulled_out": "deals moved earlier, or without a date now",
-    "won": "deals won",
-    "won_elsewhere": "deals won in another period",
-    "lost": "deals lost",
-    "removed": "deals no longer in the CRM",
-    "not_created": "deals expected and not created yet",
-}
-"""Their names where a step is what became of some deals' expectation, and may go either way."""
-
-
-@dataclass(frozen=True)
-class Bridge:
-    """The way from one forecast of a period to a later one, in whole cents.
-
-    start, end   the measure then and now
-    steps        step, name, cents, n (deals): only steps that some deal took, in STEPS' order
-    deals        deal_id, step, cents: every deal that moved the measure
-    """
-
-    period: str
-    measure: str
-    start: int
-    end: int
-    steps: pd.DataFrame
-    deals: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        if self.start + int(self.steps["cents"].sum()) != self.end:
-            raise AssertionError(f"the bridge of {self.period} ({self.measure}) does not balance")
-
-
-@dataclass(frozen=True)
-class Span:
-    """The period [start, end) by its name, and the earlier of the two origins (microseconds)."""
-
-    period: str
-    start: int
-    end: int
-    since: int
-
-
-def cents(amounts: Floats) -> Ints:
-    """Amounts as whole cents; an unknown amount adds nothing."""
-    known: Ints = np.round(np.nan_to_num(np.asarray(amounts, np.float64)) * 100).astype(np.int64)
-    return known
+CENT = 0.01
+MOST = 1e15
+"""Cents beyond which an amount is a typing error."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +93,9 @@ def pipeline_bridge(was: pd.DataFrame, now: pd.DataFrame, span: Span) -> Bridge:
     change = np.where(stays, later - at_new_rate, 0)
     rows = [(step, moved), (np.full(len(step), "rates"), rates)]
     rows.append((np.where(change > 0, "amount_up", "amount_down"), change))
-    deals = _taken(pair.ids, rows)
+    deals = taken(pair.ids, rows)
     start, end = int(value.sum()), int(reached.sum())
-    return Bridge(span.period, "pipeline", start, end, _steps(deals), deals)
+    return Bridge(span.period, "pipeline", start, end, steps(deals), deals)
 
 
 def _worth(frame: pd.DataFrame, rate: pd.Series[float]) -> Ints:
@@ -213,11 +142,11 @@ def expected_bridge(
     rest = np.full(len(event), "reassessed")
     whole = [round(mean * 100) for mean in means]
     unborn = whole[1] - whole[0] - int(change.sum())
-    deals = _taken(pair.ids, [(event, by_amount), (rest, change - by_amount)])
-    taken = _steps(deals, EXPECTED)
+    deals = taken(pair.ids, [(event, by_amount), (rest, change - by_amount)])
+    table = steps(deals, EXPECTED)
     if unborn:
-        taken = pd.concat([taken, _step("not_created", unborn, 0, EXPECTED)], ignore_index=True)
-    return Bridge(span.period, "expected", whole[0], whole[1], taken, deals)
+        table = pd.concat([table, step("not_created", unborn, 0, EXPECTED)], ignore_index=True)
+    return Bridge(span.period, "expected", whole[0], whole[1], table, deals)
 
 
 def _by_amount(pair: _Pair, reached: Ints) -> Ints:
@@ -225,13 +154,8 @@ def _by_amount(pair: _Pair, reached: Ints) -> Ints:
     old, new = (frame["amount"].to_numpy(np.float64) for frame in (pair.was, pair.now))
     ratio = np.divide(old, new, out=np.ones(len(old)), where=~np.isnan(old) & (new > CENT))
     # an amount that was typed in wrong by many orders of magnitude is no reason to overflow
-    stayed: Ints = np.round(np.clip(reached * ratio, 0, _MOST)).astype(np.int64)
+    stayed: Ints = np.round(np.clip(reached * ratio, 0, MOST)).astype(np.int64)
     return reached - stayed
-
-
-CENT = 0.01
-_MOST = 1e15
-"""Cents beyond which an amount is a typing error."""
 
 
 def parts_bridge(parts: Mapping[str, tuple[float, float]], span: Span) -> Bridge:
@@ -243,8 +167,8 @@ def parts_bridge(parts: Mapping[str, tuple[float, float]], span: Span) -> Bridge
     moved = {p: round((b - a) * 100) for p, (a, b) in parts.items() if p != "whole"}
     last = list(moved)[-1]
     moved[last] += whole[1] - whole[0] - sum(moved.values())
-    rows = [_step(part, change, 0) for part, change in moved.items() if change]
-    table = pd.concat(rows, ignore_index=True) if rows else _step(last, 0, 0).iloc[:0]
+    rows = [step(part, change, 0) for part, change in moved.items() if change]
+    table = pd.concat(rows, ignore_index=True) if rows else step(last, 0, 0).iloc[:0]
     nobody = pd.DataFrame({"deal_id": [], "step": [], "cents": np.array([], np.int64)})
     return Bridge(span.period, "recurring", whole[0], whole[1], table, nobody)
 
@@ -272,22 +196,3 @@ def _events(pair: _Pair) -> np.ndarray:
         (amounts < 0, "amount_down"),
     ]
     return np.select([c for c, _ in cases], [w for _, w in cases], "reassessed")
-
-
-def _step(step: str, amount: int, n: int, names: Mapping[str, str] = STEPS) -> pd.DataFrame:
-    return pd.DataFrame({"step": [step], "name": [names[step]], "cents": [amount], "n": [n]})
-
-
-def _taken(ids: pd.Index, rows: Sequence[tuple[np.ndarray, Ints]]) -> pd.DataFrame:
-    """deal_id, step, cents of every step that some deal took."""
-    parts = [pd.DataFrame({"deal_id": ids, "step": s, "cents": c}) for s, c in rows]
-    deals = pd.concat(parts, ignore_index=True)
-    return deals[deals["cents"] != 0].reset_index(drop=True)
-
-
-def _steps(deals: pd.DataFrame, names: Mapping[str, str] = STEPS) -> pd.DataFrame:
-    """The steps that were taken, in their order, each with its sum and its number of deals."""
-    sums = deals.groupby("step")["cents"].agg(["sum", "size"])
-    totals, counts = sums["sum"].to_dict(), sums["size"].to_dict()
-    rows = [_step(s, int(totals[s]), int(counts[s]), names) for s in STEPS if s in totals]
-    return pd.concat(rows, ignore_index=True) if rows else _step("created", 0, 0).iloc[:0]

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from features.tables import Tables, instant_text
-from training.forecast.bridge import Bridge, Span, expected_bridge, parts_bridge, pipeline_bridge
+from training.forecast.bridge import expected_bridge, parts_bridge, pipeline_bridge
 from training.forecast.capacity import CapacitySettings, capacity
 from training.forecast.cover import cover
 from training.forecast.keep import Kept
 from training.forecast.result import PARTS, Forecast, records
 from training.forecast.standing import spoken_of, standing, with_expected
+from training.forecast.steps import Bridge, Span
 from training.forecast.targets import outlook, targets
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from training.forecast.bridge import Bridge
+from training.forecast.steps import Bridge
 from training.models.pages.numbers import UNKNOWN, compact, count, many, percent, signed
 from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Row, waterfall
@@ -114,32 +116,9 @@ def deals(of: Foreseen) -> Section:
         return Section("deals", title, asks, paragraphs=["No deal is open."])
     found = made.drivers(of.main.name, DEALS)
     weighed = bool(found["influence"].notna().any())
-    rows = []
-    for row in found.to_dict("records"):
-        due = row["expected_close_at"]
-        rows.append(
-            [
-                str(row["deal_id"] if pd.isna(row["name"]) else row["name"]),
-                of.named("owner", str(row["owner"])) if row["owner"] is not None else UNKNOWN,
-                *(UNKNOWN if pd.isna(row[c]) else str(row[c]) for c in ("stage", "category")),
-                UNKNOWN if pd.isna(due) else f"{due:%Y-%m-%d}",
-                amount(row["amount"]),
-                percent(row["probability"], 0),
-                amount(row["mean"]),
-                percent(row["influence"], 1) if weighed else UNKNOWN,
-            ]
-        )
-    head = [
-        "Deal",
-        "Owner",
-        "Stage",
-        "Call",
-        "Due",
-        "Amount",
-        "Won in it",
-        "Expected",
-        "Of the range",
-    ]
+    rows = [_deal(of, row, weighed) for row in found.to_dict("records")]
+    head = ["Deal", "Owner", "Stage", "Call", "Due"]
+    head += ["Amount", "Won in it", "Expected", "Of the range"]
     return Section(
         "deals",
         title,
@@ -147,6 +126,21 @@ def deals(of: Foreseen) -> Section:
         paragraphs=[_rests(of, weighed)],
         tables=[Table(head, rows, words=5, caption=f"{period_name(of.main)}, in {of.currency}")],
     )
+
+
+def _deal(of: Foreseen, row: dict[Hashable, Any], weighed: bool) -> list[str]:
+    """One deal of the table; a dash for what nobody stated."""
+    due = row["expected_close_at"]
+    return [
+        str(row["deal_id"] if pd.isna(row["name"]) else row["name"]),
+        UNKNOWN if pd.isna(row["owner"]) else of.named("owner", str(row["owner"])),
+        *(UNKNOWN if pd.isna(row[c]) else str(row[c]) for c in ("stage", "category")),
+        UNKNOWN if pd.isna(due) else f"{due:%Y-%m-%d}",
+        amount(row["amount"]),
+        percent(row["probability"], 0),
+        amount(row["mean"]),
+        percent(row["influence"], 1) if weighed else UNKNOWN,
+    ]
 
 
 def _rests(of: Foreseen, weighed: bool) -> str:
