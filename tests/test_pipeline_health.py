@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from features.demo import Demo, generate
 from features.frames import from_frames, write
-from features.tables import micros
+from features.tables import DAY, micros
+from serving.batch import score_all
 from serving.figures.book import Book
 from serving.figures.catalog import FIGURES
 from serving.figures.compute import one
+from serving.figures.files import read_scores
 from serving.figures.health.actions import call_plan, lead_worth, waiting_points
 from serving.figures.health.attention import DEALS, attention
 from serving.figures.health.bottlenecks import (
@@ -30,6 +32,8 @@ from serving.figures.health.bottlenecks import (
 from serving.figures.health.stages import move_table, stage_table
 from tests import figures_sql, figures_views
 from tests.figures_company import META, at, book, frame, frames
+from tests.histories import START, history
+from tests.scored import bundle_of
 
 STAGES = ["discovery", "demo", "proposal", "negotiation"]
 YEAR = pd.Timedelta(days=365)
@@ -298,6 +302,18 @@ def test_what_cannot_be_ranked_says_why() -> None:
         call_plan(
             book(), {"deal_close": one_score["deal_close"][["id", "probability", "cutoff"]]}, 5
         )
+
+
+@pytest.mark.parametrize("entity", ["leads", "deals", "accounts"])
+def test_the_files_of_the_batch_are_what_a_plan_reads(entity: str, tmp_path: Path) -> None:
+    tables = history(8, size=30)
+    cutoff = START + 40 * DAY
+    bundle = bundle_of(entity, tables)
+    n = score_all(bundle, tables, cutoff, tmp_path / f"{bundle.name}.parquet")
+    plan = call_plan(Book(tables, cutoff), read_scores(tmp_path), capacity=3)
+    assert len(plan.table) + plan.left_out == n > 0
+    assert set(plan.table["question"]) == {bundle.name}
+    assert plan.table["points"].between(0, 1).all()
 
 
 def test_the_true_curves_of_the_demo_make_a_plan() -> None:
