@@ -12,6 +12,7 @@ from serving.api.door import Call, Door
 from serving.api.drift import FEWEST, drift
 from serving.api.params import read_params
 from serving.api.problems import Problem
+from serving.languages import mark
 from serving.run.state import Outcome, Reloads
 from serving.store.store import Store
 
@@ -47,9 +48,9 @@ class ModelsRoom:
         bundle = desk.scorer.bundle
         bands = bundle.receipts.bands
         if store is None:
-            return None, "no store is open, so no scores are kept"
+            return None, mark("no store is open, so no scores are kept")
         if len(bands) < 2:
-            return None, "the model has no past to compare with"
+            return None, mark("the model has no past to compare with")
         edges = [band.low_score for band in bands]
         try:
             found = await self.door.in_store(
@@ -58,7 +59,7 @@ class ModelsRoom:
         except Problem as problem:  # the rest of the answer needs no store
             return None, f"the store cannot be read: {problem.body['detail']}"
         if found is None:
-            return None, "no scores of this version are stored yet; run `make score`"
+            return None, mark("no scores of this version are stored yet; run `make score`")
         index = drift(bands, found.counts)
         if index is None:
             return None, f"{found.n} scores are stored; fewer than {FEWEST} say nothing"
@@ -71,9 +72,11 @@ class ModelsRoom:
 
 
 _SAID = {
-    "steady": "the scores are spread as in the past, or no more apart than chance would have it",
-    "moving": "the scores have moved somewhat: look at what changed in the CRM",
-    "shifted": "the scores have shifted: train again, and look at what changed in the CRM",
+    "steady": mark(
+        "the scores are spread as in the past, or no more apart than chance would have it"
+    ),
+    "moving": mark("the scores have moved somewhat: look at what changed in the CRM"),
+    "shifted": mark("the scores have shifted: train again, and look at what changed in the CRM"),
 }
 
 
