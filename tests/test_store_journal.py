@@ -15,7 +15,8 @@ import pytest
 from serving.store import journal as journals
 from serving.store.audit import AuditRow
 from serving.store.errors import StoreBusyError, StoreRefusedError
-from serving.store.journal import Counters, Journal, Segment
+from serving.store.journal import Counters, Journal
+from serving.store.segment import Segment
 from serving.store.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
@@ -219,6 +220,58 @@ def test_a_folder_that_cannot_be_written_fails_no_request_and_drops_beyond_its_r
     assert (found.pending, found.dropped) == (5, 2)
     journal.drain()
     assert len(sink.rows) == 5 and journal.counters.pending == 0
+
+
+def test_a_journal_that_nobody_drains_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = _Sink()
+    sink.failure = StoreBusyError("locked")
+    monkeypatch.setattr(journals, "LARGEST", 2_000)
+    monkeypatch.setattr(journals, "SPARE", 4)
+    journal = Journal(tmp_path, sink)
+    for _ in range(30):
+        journal.append(_rows(1))
+        journal.drain()
+    found = journal.counters
+    assert 0 < found.pending < 30 and found.pending + found.dropped == 30
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2_000
+    sink.failure = None
+    while journal.counters.pending:
+        assert journal.drain()
+    assert len(sink.rows) == found.pending
+
+
+def test_a_journal_that_closes_brings_some_and_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "LAST", 2)
+    monkeypatch.setattr(journals, "BATCH", 3)
+    sink = _Sink()
+    first = Journal(tmp_path, sink)
+    first.append(_rows(10))
+    first.close()
+    assert len(sink.rows) == 6 and "the next one brings the rest" in first.counters.last_error
+    monkeypatch.setattr(journals, "LAST", 20)
+    following = Journal(tmp_path, sink)
+    following.close()
+    assert len({row.uid for row in sink.rows}) == 10 and list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_closes_though_the_store_holds_its_thread(tmp_path: Path) -> None:
+    entered, free = threading.Event(), threading.Event()
+
+    def stuck(_: Sequence[AuditRow]) -> None:
+        entered.set()
+        free.wait(60)
+
+    journal = Journal(tmp_path, stuck, interval=0.001)
+    journal.append(_rows(1))
+    journal.start()
+    assert entered.wait(30)
+    journal.close(patience=0.05)
+    assert len(list(tmp_path.iterdir())) == 1, "the row is on disk still"
+    free.set()
 
 
 def test_an_empty_file_taken_for_a_dead_workers_is_begun_anew(

@@ -11,10 +11,7 @@ the dead, and whoever locks it drains it: exactly one. Keep the folder on a loca
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
-import os
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +22,8 @@ from pathlib import Path
 import orjson
 
 from serving.store.audit import AuditRow
-from serving.store.errors import StoreError, StoreRefusedError
+from serving.store.errors import StoreBusyError, StoreError, StoreRefusedError
+from serving.store.segment import Segment
 
 Sink = Callable[[Sequence[AuditRow]], None]
 """Where rows go: ``store.audit.append``, or whatever raises StoreError while there is no store."""
@@ -38,6 +36,12 @@ LONGEST_WAIT = 30.0
 
 BATCH = 500
 """Rows in one transaction."""
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of a worker's files: about a million rows, after which a disk matters more."""
+
+LAST = 40
+"""Batches that a closing journal still brings; the rest waits on disk for the next one."""
 
 SPARE = 10_000
 """Rows held in memory while not even the journal can be written."""
@@ -67,68 +71,6 @@ class Counters:
     last_error: str = ""
 
 
-class Segment:
-    """One file of rows, locked for as long as it is open."""
-
-    def __init__(self, path: Path, handle: int) -> None:
-        self.path, self.handle = path, handle
-        self.rows = 0
-        self._whole = True
-
-    @staticmethod
-    def begin(folder: Path) -> Segment:
-        """A new, empty file; OSError where it cannot be."""
-        while True:
-            path = folder / f"audit-{secrets.token_hex(8)}.jsonl"
-            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-            # a drainer may have taken the empty file for a dead worker's before we locked it
-            if _locked(handle):
-                return Segment(path, handle)
-            os.close(handle)
-
-    @staticmethod
-    def inherit(path: Path) -> Segment | None:
-        """A dead worker's file; None where its worker lives or another has taken it."""
-        try:
-            handle = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            return None
-        if _locked(handle):
-            return Segment(path, handle)
-        os.close(handle)
-        return None
-
-    def append(self, data: bytes, rows: int) -> None:
-        """Append whole lines by one write; OSError where not all of it went to the file."""
-        data = data if self._whole else b"\n" + data
-        self._whole = os.write(self.handle, data) == len(data)
-        if not self._whole:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.rows += rows
-
-    def lines(self) -> Iterator[bytes]:
-        """Its lines so far."""
-        with self.path.open("rb") as file:
-            yield from file
-
-    def end(self) -> None:
-        """Delete the file, then let go of it."""
-        self.path.unlink(missing_ok=True)
-        os.close(self.handle)
-
-    def leave(self) -> None:
-        """Let go of the file: whoever comes next drains it."""
-        os.close(self.handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(handle).st_nlink > 0
-
-
 class Journal:
     """One worker's journal; ``append`` is for any thread, ``drain`` for one at a time."""
 
@@ -139,6 +81,7 @@ class Journal:
         self._active: Segment | None = None
         self._sealed: Segment | None = None
         self._spare: deque[AuditRow] = deque()
+        self._budget: int | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -157,12 +100,18 @@ class Journal:
                 if self._active is None:
                     self.folder.mkdir(parents=True, exist_ok=True)
                     self._active = Segment.begin(self.folder)
+                self._require_room(len(data))
                 self._active.append(data, len(rows))
             except OSError as wrong:
                 self._hold(rows, wrong)
 
+    def _require_room(self, size: int) -> None:
+        held = sum(s.size for s in (self._active, self._sealed) if s is not None)
+        if held + size > LARGEST:
+            raise OSError(errno.EFBIG, f"it holds {held:,} bytes that the store does not take")
+
     def _hold(self, rows: Sequence[AuditRow], wrong: OSError) -> None:
-        """The disk takes nothing: memory does, as far as it goes."""
+        """The file takes nothing more: memory does, as far as it goes."""
         self._count.last_error = f"journal: {wrong.strerror}"
         room = max(SPARE - len(self._spare), 0)
         self._spare.extend(rows[:room])
@@ -202,11 +151,13 @@ class Journal:
         patience: seconds to wait for a drain that is going on.
         """
         self._stop.set()
+        self._budget = LAST
         if self._thread is not None:
             self._thread.join(patience)
-        if self._draining.acquire(timeout=patience):
-            self._draining.release()
-            self.drain()
+        if not self._draining.acquire(timeout=patience):
+            return  # the store has our thread: the files are free when the process has ended
+        self._draining.release()
+        self.drain()
         with self._writing:
             for segment in (self._active, self._sealed):
                 if segment is not None:
@@ -249,6 +200,10 @@ class Journal:
 
     def _bring(self, segment: Segment) -> None:
         for batch in batched_rows(self._rows(segment)):
+            if self._budget is not None:
+                self._budget -= 1
+                if self._budget < 0:
+                    raise StoreBusyError("the service ends; the next one brings the rest")
             self._take(batch)
 
     def _rows(self, segment: Segment) -> Iterator[AuditRow]:
