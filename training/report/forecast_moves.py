@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from training.forecast.steps import Bridge
+from training.forecast.steps import STEPS, Bridge
 from training.models.pages.numbers import UNKNOWN, compact, count, many, percent, signed
 from training.models.pages.page import Figure, Section, Table
 from training.models.pages.rows import Row, waterfall
@@ -97,13 +97,12 @@ def _largest(of: Foreseen, bridges: list[Bridge], top: int = 10) -> list[Table]:
         return []
     deals = found[0].deals
     order = deals["cents"].abs().sort_values(ascending=False, kind="stable").index[:top]
-    steps = dict(zip(found[0].steps["step"], found[0].steps["name"], strict=True))
     names = there["name"].to_dict()
     rows = []
     for row in deals.loc[order].to_dict("records"):
         name = names.get(row["deal_id"])
         shown = row["deal_id"] if name is None or pd.isna(name) else str(name)
-        rows.append([shown, str(steps[row["step"]]), signed(row["cents"] / 100, 0)])
+        rows.append([shown, STEPS[row["step"]], signed(row["cents"] / 100, 0)])
     caption = f"The deals that moved what is expected most, in {of.currency}"
     return [Table(["Deal", "What happened", "Moved it by"], rows, words=2, caption=caption)]
 
