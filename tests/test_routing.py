@@ -111,8 +111,8 @@ def test_a_rule_that_cannot_be_kept_is_named() -> None:
         may_mismatch=False,
     )
     found = propose(_tables(), "leads", VALUES, NOW, rules)
-    assert any("can hold 2" in said for said in found.unmet)
-    assert "3 cases have no owner of their language at all" in found.unmet
+    assert any("can hold 2" in str(said) for said in found.unmet)
+    assert "3 cases have no owner of their language" in [str(said) for said in found.unmet]
 
 
 def test_a_ramping_seller_gets_a_smaller_share() -> None:

@@ -20,7 +20,8 @@ def markdown(plan: AccountPlan) -> str:
         + (f" · owner {_plain(plan.owner)}" if plan.owner else ""),
         _section("Summary", _summary(plan)),
         _section(
-            "Next steps", [f"**{_plain(s.what)}**{_by(s.by)}: {_plain(s.why)}" for s in plan.steps]
+            "Next steps",
+            [f"**{_plain(str(s.what))}**{_by(s.by)}: {_plain(str(s.why))}" for s in plan.steps],
         ),
         _section("Risks", [_plain(r.sentence) for r in plan.risk.risks] if plan.risk else []),
         _section(
@@ -55,7 +56,7 @@ def table(plans: Sequence[AccountPlan]) -> pd.DataFrame:
             "offer": p.offers["product"].iloc[0] if len(p.offers) else None,
             "overdue": p.overdue[1],
             "renews_at": None if p.renews_at == NAT else date(p.renews_at),
-            "next_step": p.steps[0].what,
+            "next_step": str(p.steps[0].what),
         }
         for p in plans
     ]

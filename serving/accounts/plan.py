@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.tables import NAT
 from serving.accounts.goals import Progress
+from serving.desk.said import Said
 from serving.reasons import Reason
 from serving.report.history import Happened
 
@@ -16,8 +17,8 @@ from serving.report.history import Happened
 class Step:
     """One thing to do: what, why, and by when (microseconds; NAT: no date of its own)."""
 
-    what: str
-    why: str
+    what: Said
+    why: Said
     by: int = NAT
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from features.tables import DAY, NAT
 from serving.accounts.plan import AccountPlan, Step
+from serving.desk.said import say
 
 SOON = 90
 """Days before a renewal from which it is talked about."""
@@ -21,23 +22,34 @@ def steps(plan: AccountPlan) -> list[Step]:
         *_offer(plan),
         *_goals(plan),
     ]
-    return found or [Step("nothing is pressing", "no rule of the plan applies")]
+    return found or [Step(say("nothing is pressing"), say("no rule of the plan applies"))]
 
 
 def _money(plan: AccountPlan) -> list[Step]:
     n, amount = plan.overdue
     if not n:
         return []
-    many = "invoice is" if n == 1 else "invoices are"
-    return [Step("settle what is overdue", f"{n} {many} overdue, {amount:,.0f} {plan.currency}")]
+    why = say(
+        "overdue invoices: {n}, {sum_money} {currency}",
+        n=n,
+        sum_money=amount,
+        currency=plan.currency,
+    )
+    return [Step(say("settle what is overdue"), why)]
 
 
 def _renewal(plan: AccountPlan) -> list[Step]:
     if plan.renews_at == NAT or plan.renews_at - plan.as_of > SOON * DAY:
         return []
     days = (plan.renews_at - plan.as_of) // DAY
-    risk = f"; {plan.risk.probability:.0%} to leave" if plan.risk else ""
-    return [Step("agree the renewal", f"the term ends in {days} days{risk}", plan.renews_at)]
+    if plan.risk is None:
+        why = say("the term ends in {days} days", days=days)
+    else:
+        leave = plan.risk.probability
+        why = say(
+            "the term ends in {days} days; {leave_share} to leave", days=days, leave_share=leave
+        )
+    return [Step(say("agree the renewal"), why, plan.renews_at)]
 
 
 def _attention(plan: AccountPlan) -> list[Step]:
@@ -45,8 +57,10 @@ def _attention(plan: AccountPlan) -> list[Step]:
     mine = [r for r in plan.risk.risks if r.own] if plan.risk else []
     found = []
     if trend in ("falling", "quiet"):
-        found.append(Step("call and ask how it goes", f"their activity is {trend}"))
-    found += [Step("work on what raises the risk", r.sentence) for r in mine[:1]]
+        why = say("their activity: {trend_word}", trend_word=trend)
+        found.append(Step(say("call and ask how it goes"), why))
+    for r in mine[:1]:
+        found.append(Step(say("work on what raises the risk"), say("{reason}", reason=r.sentence)))
     return found
 
 
@@ -57,7 +71,8 @@ def _overdue_deals(plan: AccountPlan) -> list[Step]:
         planned = deal["expected_close_at"]
         if planned == planned and planned is not None and planned.to_datetime64() < now:
             name = deal["name"] if isinstance(deal["name"], str) else deal["deal_id"]
-            found.append(Step(f"set a new date for {name}", f"was to close by {planned.date()}"))
+            why = say("was to close by {due_at}", due_at=planned.value // 1000)
+            found.append(Step(say("set a new date for {deal}", deal=name), why))
     return found
 
 
@@ -67,18 +82,26 @@ def _offer(plan: AccountPlan) -> list[Step]:
     best = plan.offers.iloc[0]
     if best["chance"] <= best["usual"]:
         return []
-    why = (
-        f"{best['share']:.0%} [{best['low']:.0%}, {best['high']:.0%}] of {best['n']} customers "
-        f"with {best['evidence']} have it"
+    why = say(
+        "{own_share} [{low_share}, {high_share}] of {n} customers with {evidence} have it",
+        own_share=float(best["share"]),
+        low_share=float(best["low"]),
+        high_share=float(best["high"]),
+        n=int(best["n"]),
+        evidence=str(best["evidence"]),
     )
-    return [Step(f"offer {best['product']}", why)]
+    return [Step(say("offer {product}", product=str(best["product"])), why)]
 
 
 def _goals(plan: AccountPlan) -> list[Step]:
     return [
         Step(
-            f"catch up on {p.goal.measure}",
-            f"{p.done:.0%} of the way after {p.expected:.0%} of the time",
+            say("catch up on {measure_word}", measure_word=p.goal.measure),
+            say(
+                "{done_share} of the way after {time_share} of the time",
+                done_share=p.done,
+                time_share=p.expected,
+            ),
             p.goal.due,
         )
         for p in plan.goals

@@ -1,4 +1,4 @@
-"""`python -m serving messages`: bring the languages' catalogues in step with the sentences."""
+"""`python -m serving messages`: bring the languages' catalogues in step."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 
 from serving.commands import Subparsers
-from serving.languages import place
+from serving.languages import LANGUAGES, place
 from serving.messages import update_all
+from serving.pages import messages as pages
 
 
 def add(commands: Subparsers) -> None:
@@ -18,6 +19,8 @@ def add(commands: Subparsers) -> None:
 
 def _messages(_: argparse.Namespace) -> int:
     gaps = update_all()
-    for lang, ids in gaps.items():
-        print(f"{place(lang)} has no words for: {'; '.join(ids)}", file=sys.stderr)
-    return 2 if gaps else 0
+    for lang in LANGUAGES:
+        gaps[lang] = [*gaps.get(lang, []), *pages.update(lang)]
+        if gaps[lang]:
+            print(f"{place(lang).parent} lacks words for: {'; '.join(gaps[lang])}", file=sys.stderr)
+    return 2 if any(gaps.values()) else 0

@@ -23,6 +23,7 @@ from serving.figures.health.actions import WAIT, call_plan
 from serving.figures.health.attention import attention
 from serving.figures.health.bottlenecks import bottlenecks
 from serving.figures.health.stages import move_table, stage_table
+from serving.languages import mark
 from serving.quality.worklist import quality
 from serving.routing.problem import Rules
 from serving.routing.proposal import propose
@@ -65,7 +66,9 @@ def sheets(
 
 def _calls(book: Book, scores: Mapping[str, pd.DataFrame], wishes: Wishes) -> Sheet:
     if not any(len(frame) for frame in scores.values()):
-        return Sheet("calls", [], {"empty": "nothing is scored: promote a model and run again"})
+        return Sheet(
+            "calls", [], {"empty": mark("nothing is scored: promote a model and run again")}
+        )
     found = call_plan(book, scores, wishes.capacity, wishes.wait)
     items = [
         Item(
@@ -124,7 +127,7 @@ def _pipeline(book: Book, scores: Mapping[str, pd.DataFrame]) -> Sheet:
         "expected": number((deals["amount"] * deals["probability"]).sum(min_count=1)),
     }
     if not items:
-        head["empty"] = "no deal is open"
+        head["empty"] = mark("no deal is open")
     return Sheet("pipeline", items, head)
 
 
@@ -135,7 +138,7 @@ def _accounts(book: Book, scorers: Mapping[str, Scorer], wishes: Wishes) -> Shee
     shared = share(book, scorers.get("churn"), scorers.get("deal_close"), wishes.terms)
     made = plans(shared, list(shared.engagement), list(wishes.goals))
     if not made:
-        return Sheet("accounts", [], {"empty": "the data know no customers"})
+        return Sheet("accounts", [], {"empty": mark("the data know no customers")})
     rows = records(table(made))
     items = [_account(plan, row) for plan, row in zip(made, rows, strict=True)]
     items.sort(key=lambda i: (-(i.first or 0.0), i.id))
@@ -154,7 +157,11 @@ def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
         "deals": records(plan.deals),
         "overdue_invoices": list(plan.overdue),
         "goals": [_goal(p) for p in plan.goals],
-        "steps": [{"what": s.what, "why": s.why, "by": _instant(s.by)} for s in plan.steps],
+        "next_step": plan.steps[0].what.to_json(),
+        "steps": [
+            {"what": s.what.to_json(), "why": s.why.to_json(), "by": _instant(s.by)}
+            for s in plan.steps
+        ],
         "history": [{"at": _instant(h.at), "said": h.said} for h in plan.history],
         "customer_at": _instant(plan.customer_at),
         "currency": plan.currency,
@@ -204,7 +211,7 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: Wishes) 
         items.append(
             Item(
                 f"{place:07d}",
-                f"{row['id']} {row['what']}",
+                row["id"],
                 row["table"],
                 row["id"],
                 row["owner_id"],
@@ -222,7 +229,7 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: Wishes) 
         "impossible": {str(k): int(n) for k, n in wrong["rule"].value_counts().items()},
     }
     if not items:
-        head["empty"] = "nothing to mend was found"
+        head["empty"] = mark("nothing to mend was found")
     return Sheet("quality", items, head)
 
 
@@ -236,6 +243,7 @@ def _figures(book: Book, given: Given) -> Sheet:
     for name in DIMENSIONS:
         parts.append(compute.table(book, [f for f in every if name in f.by], (name,), "", given))
     items: list[Item] = []
+    titles = {f.name: f.title for f in every}
     for part in parts:
         for row in records(part):
             by = next((d for d in DIMENSIONS if d in row), "")
@@ -247,7 +255,12 @@ def _figures(book: Book, given: Given) -> Sheet:
                     word=row["figure"],
                     first=row.get("value"),
                     second=number(row.get("n")),
-                    body={**row, "by": by, "group": row[by] if by else None},
+                    body={
+                        **row,
+                        "title": titles[row["figure"]],
+                        "by": by,
+                        "group": row[by] if by else None,
+                    },
                 )
             )
     return Sheet("figures", items, {"figures": [_told(f) for f in every]})
@@ -267,7 +280,7 @@ def _territories(
 ) -> Sheet:
     frame = scores.get("lead_conversion")
     if frame is None or frame.empty or not tables["owners"].n:
-        said = "routing needs scored leads and owners; nothing is proposed"
+        said = mark("routing needs scored leads and owners; nothing is proposed")
         return Sheet("territories", [], {"empty": said})
     value = dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
     found = propose(tables, "leads", value, as_of, wishes.rules)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serving.desk.said import Said
+
 
 @dataclass(frozen=True)
 class Item:
@@ -54,6 +56,8 @@ def plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, dt.datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, Said):
+        return plain(value.to_json())
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serving.languages import mark as _
 from serving.pages.query import Column
-from serving.pages.words import mark as _
 
 
 @dataclass(frozen=True)

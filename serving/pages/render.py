@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from serving.desk.said import told
 from serving.languages import date as long_date
 from serving.languages import fixed, number
-from serving.pages.words import translations
+from serving.pages.words import LABELS, translations
 from training.models import pages as reports
 
 HERE = Path(__file__).parent
@@ -51,8 +52,16 @@ def environment(lang: str) -> Environment:
     }
     made.globals |= {"css": _address("desk.css"), "js": _address("desk.js"), "lang": lang}
     # for what the data say: a word that has a translation, else itself; never formatted
-    made.globals["say"] = lambda v: translations(lang).gettext(str(v)) if v else NONE
+    made.globals["say"] = lambda v: _said(v, lang)
     return made
+
+
+def _said(value: Any, lang: str) -> str:
+    """What the data say, in a language: a sentence of ``serving.desk.said``, a code, or a text."""
+    translate = translations(lang).gettext
+    if isinstance(value, Mapping):
+        return told(value, lang, translate)
+    return translate(LABELS.get(str(value), str(value))) if value else NONE
 
 
 def cell(value: Any, kind: str, lang: str) -> str:

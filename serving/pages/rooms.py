@@ -15,7 +15,7 @@ from serving.api import VERSION
 from serving.api.body import read_bytes
 from serving.api.door import Door
 from serving.api.problems import Problem, failed, request_id_of
-from serving.languages import LANGUAGES, negotiate
+from serving.languages import LANGUAGES, mark, negotiate
 from serving.pages import session
 from serving.pages.lists import MENU
 from serving.pages.render import STATIC, render, static
@@ -134,7 +134,7 @@ class Reception:
         wanted = session.own_path(form.get("next", "/"))
         try:
             if not session.same_origin(request):
-                raise SignInNeeded("the form came from another site")
+                raise SignInNeeded(mark("the form came from another site"))
             key = await session.sign_in(form.get("key", ""), self.door.guard, at)
         except SignInNeeded as needed:
             return self.page("sign_in.html", lang, request, 403, wanted=wanted, why=needed.why)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 
 from serving.api.auth import Guard, is_local
+from serving.languages import mark
 from serving.store.keys import Key, id_of
 from serving.store.store import Store
 
@@ -35,17 +36,17 @@ async def reader(request: Request, guard: Guard, store: Store | None, at: int) -
     if not keys:
         if is_local(request.scope, request.headers):
             return None
-        raise SignInNeeded("no key exists yet")
+        raise SignInNeeded(mark("no key exists yet"))
     given = request.cookies.get(COOKIE, "")
     key_id, _, rest = given.partition(".")
     until, _, signature = rest.partition(".")
     key = keys.get(key_id)
     if store is None or key is None or not until.isdecimal() or len(until) > 20:
-        raise SignInNeeded("" if not given else "the session is not known")
+        raise SignInNeeded("" if not given else mark("the session is not known"))
     if not hmac.compare_digest(signature.encode(), _signature(store, key, until).encode()):
-        raise SignInNeeded("the session is not known")
+        raise SignInNeeded(mark("the session is not known"))
     if at >= int(until) or not key.active(at) or not key.may("read"):
-        raise SignInNeeded("the session is over")
+        raise SignInNeeded(mark("the session is over"))
     return key
 
 
@@ -54,11 +55,11 @@ async def sign_in(token: str, guard: Guard, at: int) -> Key:
     keys = await guard.known(at)
     key = keys.get(id_of(token.strip()) or "")
     if key is None or not key.matches(token.strip()):
-        raise SignInNeeded("no key has this token")
+        raise SignInNeeded(mark("no key has this token"))
     if not key.active(at):
-        raise SignInNeeded("this key opens nothing any more")
+        raise SignInNeeded(mark("this key opens nothing any more"))
     if not key.may("read"):
-        raise SignInNeeded("this key may not read")
+        raise SignInNeeded(mark("this key may not read"))
     return key
 
 

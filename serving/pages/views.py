@@ -11,6 +11,7 @@ from starlette.routing import Route
 from serving.api.door import Door
 from serving.api.models import ModelsRoom, card
 from serving.kept import BadForecast, NoForecast, Shelf, answer
+from serving.languages import mark
 from serving.pages.charts import bars, curve
 from serving.pages.lists import ENTITY, LISTINGS, Listing
 from serving.pages.query import SIZE, read
@@ -112,11 +113,18 @@ class Views:
         one = _id(visit)
         plan = await self.door.in_store(self.door.store.sheets.one, "accounts", one)
         if plan is None:
-            raise NotThere(_text(visit, "no plan is kept of this account; it is no customer now"))
+            raise NotThere(
+                _text(visit, mark("no plan is kept of this account; it is no customer now"))
+            )
         points = [{"day": day, "probability": p} for day, p in plan["curve"]]
         tell = translations(visit.lang).gettext
         chart = (
-            curve(points, tell("days from now"), tell("chance to leave"), tell("Risk by day"))
+            curve(
+                points,
+                tell(mark("days from now")),
+                tell(mark("chance to leave")),
+                tell(mark("Risk by day")),
+            )
             if points
             else None
         )
@@ -127,7 +135,9 @@ class Views:
         one = unquote(visit.path.split("/")[2])
         plan = await self.door.in_store(self.door.store.sheets.one, "accounts", one)
         if plan is None:
-            raise NotThere(_text(visit, "no plan is kept of this account; it is no customer now"))
+            raise NotThere(
+                _text(visit, mark("no plan is kept of this account; it is no customer now"))
+            )
         headers = HEADERS | {"content-disposition": 'attachment; filename="plan.md"'}
         return Response(plan["markdown"], 200, headers, "text/markdown; charset=utf-8")
 
@@ -136,11 +146,13 @@ class Views:
         question = visit.path.split("/")[2]
         entity = ENTITY.get(question)
         if entity is None:
-            raise NotThere(_text(visit, "there is no such page"))
+            raise NotThere(_text(visit, mark("there is no such page")))
         one, store = _id(visit), self.door.store
         found = await self.door.in_store(store.scores.latest, entity, one)
         if found is None:
-            raise NotThere(_text(visit, "no score is kept of this record; run the nightly scoring"))
+            raise NotThere(
+                _text(visit, mark("no score is kept of this record; run the nightly scoring"))
+            )
         history = await self.door.in_store(store.scores.history, entity, one, 20)
         feedback = await self.door.in_store(store.feedback.of, entity, one)
         deal = None
@@ -149,7 +161,12 @@ class Views:
         points = [p for p in found.score.curve if p.get("day")]
         tell = translations(visit.lang).gettext
         chart = (
-            curve(points, tell("days from then"), tell("chance"), tell("The chance by day"))
+            curve(
+                points,
+                tell(mark("days from then")),
+                tell(mark("chance")),
+                tell(mark("The chance by day")),
+            )
             if points
             else None
         )

@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from serving.languages import FOLDER, LANGUAGES
+from serving.languages import FOLDER, LANGUAGES, mark
 
 NAMES = {"en": "English", "es": "Español", "it": "Italiano"}
 
@@ -32,6 +32,68 @@ def translations(lang: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-def mark(said: str) -> str:
-    """A word that a template translates later: extraction finds it by this call."""
-    return said
+LABELS: dict[str, str] = {
+    "lead_conversion": mark("lead converts"),
+    "deal_close": mark("deal is won"),
+    "churn": mark("customer leaves"),
+    "leads": mark("leads"),
+    "deals": mark("deals"),
+    "accounts": mark("accounts"),
+    "contacts": mark("contacts"),
+    "activities": mark("activities"),
+    "subscriptions": mark("subscriptions"),
+    "invoices": mark("invoices"),
+    "quotas": mark("quotas"),
+    "converted": mark("converted"),
+    "disqualified": mark("disqualified"),
+    "won": mark("won"),
+    "lost": mark("lost"),
+    "churned": mark("left"),
+    "impossible": mark("impossible"),
+    "duplicate": mark("duplicate"),
+    "stale": mark("stale"),
+    "missing": mark("missing"),
+    "stalled": mark("stalled"),
+    "overdue": mark("overdue"),
+    "slow": mark("slow"),
+    "nothing planned": mark("nothing planned"),
+    "rising": mark("rising"),
+    "falling": mark("falling"),
+    "steady": mark("steady"),
+    "quiet": mark("quiet"),
+    "reached": mark("reached"),
+    "on track": mark("on track"),
+    "behind": mark("behind"),
+    "missed": mark("missed"),
+    "not begun": mark("not begun"),
+    "unknown": mark("unknown"),
+    "mrr": mark("recurring amount a month"),
+    "products": mark("products"),
+    "pipeline": mark("pipeline"),
+    "meetings_90d": mark("meetings of the last 90 days"),
+    "industry": mark("industry"),
+    "segment": mark("segment"),
+    "region": mark("region"),
+    "team": mark("team"),
+    "owner": mark("owner"),
+    "product": mark("product"),
+    "source": mark("source"),
+    "all": mark("the whole company"),
+    "bookings": mark("bookings"),
+    "recurring": mark("recurring"),
+    "total": mark("total"),
+    "territory": mark("territory"),
+    "language": mark("language"),
+    "beyond capacity": mark("beyond capacity"),
+    "nobody has it": mark("nobody has it"),
+    "balance of cases and value": mark("balance of cases and value"),
+    "log_loss": mark("log loss"),
+    "auc": mark("area under the ROC curve"),
+    "pr_auc": mark("area under the precision-recall curve"),
+    "brier": mark("Brier score"),
+    "calibration_slope": mark("calibration slope"),
+    "calibration_intercept": mark("calibration intercept"),
+    "commit": mark("commit"),
+    "best case": mark("best case"),
+}
+"""What the data's codes are called; other words of the data stand for themselves."""

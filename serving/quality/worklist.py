@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.schema import TABLES
 from features.tables import NAT, Tables
 from features.view import Timeline
+from serving.desk.said import say
 from serving.quality.duplicates import duplicates
 from serving.quality.gaps import Gaps, gaps
 from serving.quality.impossible import impossible
@@ -23,7 +23,7 @@ KINDS = ("impossible", "duplicate", "stale", "missing")
 def worklist(
     found: list[pd.DataFrame], wrong: pd.DataFrame, found_gaps: list[Gaps], tables: Tables
 ) -> pd.DataFrame:
-    """One row a thing to mend: owner_id, kind, table, id, what, why, rank within kind.
+    """One row a thing to mend: owner_id, kind, table, id, what, why (``Said``), rank in its kind.
 
     found       ``duplicates`` of some tables; wrong ``impossible``; found_gaps ``gaps``
     A gap whose filling moves its score by less than a tenth of a point is not worth a person's
@@ -31,8 +31,7 @@ def worklist(
     """
     parts = [_duplicates(tables, one) for one in found if len(one)]
     if len(wrong):
-        says = wrong.assign(kind="impossible", what=wrong["rule"], why=wrong["says"])
-        parts.append(says.assign(rank=np.arange(len(says)))[COLUMNS])
+        parts.append(_impossible(wrong))
     parts += [_gaps(one.rows) for one in found_gaps]
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
@@ -54,13 +53,31 @@ def quality(
     return found, wrong, found_gaps, worklist(found, wrong, found_gaps, tables)
 
 
+def _impossible(wrong: pd.DataFrame) -> pd.DataFrame:
+    cells = {
+        "owner_id": wrong["owner_id"],
+        "kind": "impossible",
+        "table": wrong["table"],
+        "id": wrong["id"],
+        "what": pd.Series([say("cannot be true")] * len(wrong), dtype=object),
+        "why": pd.Series([say(why) for why in wrong["says"]], dtype=object),
+        "rank": np.arange(len(wrong)),
+    }
+    return pd.DataFrame(cells, columns=COLUMNS)
+
+
 def _duplicates(tables: Tables, found: pd.DataFrame) -> pd.DataFrame:
     name = found["entity"].iloc[0]
     table = tables[name]
     rows = Timeline(tables).rows(name, found["copy"].tolist())
     owners = table.coded("owner_id").take(rows).words()
     why = [
-        f"looks like {keep} ({who}): {_evidence(bits)}"
+        say(
+            "looks like {keep} ({name}); the same: {fields}",
+            keep=keep,
+            name=who,
+            fields=_same(bits),
+        )
         for keep, who, bits in zip(
             found["keep"], found["keep_name"], found["evidence"], strict=True
         )
@@ -70,27 +87,30 @@ def _duplicates(tables: Tables, found: pd.DataFrame) -> pd.DataFrame:
         "kind": "duplicate",
         "table": name,
         "id": found["copy"].tolist(),
-        "what": f"the same {TABLES[name].name.removesuffix('s')} twice",
+        "what": say("entered twice"),
         "why": why,
         "rank": np.arange(len(found)),
     }
     return pd.DataFrame(cells, columns=COLUMNS)
 
 
-def _evidence(bits: list[dict[str, object]]) -> str:
+def _same(bits: list[dict[str, object]]) -> str:
     for_it = [str(one["field"]).replace("_", " ") for one in bits if float(str(one["bits"])) > 0]
-    return "the same " + ", ".join(for_it[:4])
+    return ", ".join(for_it[:4])
 
 
 def _gaps(rows: pd.DataFrame) -> pd.DataFrame:
     worth = rows[rows["moves"].fillna(0.0) >= 0.1].reset_index(drop=True)
-    moved = [f"its score would move by {m:.1f} points on average" for m in worth["moves"]]
+    moved = [
+        say("its score would move by {points} points on average", points=round(m, 1))
+        for m in worth["moves"]
+    ]
     cells = {
         "owner_id": worth["owner_id"],
         "kind": worth["state"],
         "table": worth["entity"],
         "id": worth["id"],
-        "what": worth["column"],
+        "what": [say("{column}", column=c) for c in worth["column"]],
         "why": moved,
         "rank": np.arange(len(worth)),
     }

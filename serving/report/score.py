@@ -28,12 +28,12 @@ from training.models.pages.scales import Axis, reach
 def curve(scorer: Scorer, scored: Scored) -> Section:
     """How the chance grows, by day and by date."""
     days = [0.0, *scorer.edges]
-    words = OUTCOMES[scorer.entity]
+    words, at = OUTCOMES[scorer.entity], int(np.max(scored.cutoff))
     curves = [[0.0, *scored.incidence[0, :, j].tolist()] for j in range(len(words))]
     high = max(0.02, *(max(c) for c in curves))
     styles = ("model", "plain")
     plot = Plot(
-        Axis(f"days after {date(scored.cutoff)}", 0, days[-1], at=_spread(days)),
+        Axis(f"days after {date(at)}", 0, days[-1], at=_spread(days)),
         Axis("probability by that day", 0, min(1.0, high * 1.12), whole_percent),
         [Key(css, word) for css, word in zip(styles, words, strict=False)],
     )
@@ -42,7 +42,7 @@ def curve(scorer: Scorer, scored: Scored) -> Section:
     plot.dots(days[1:], curves[0][1:], "model", r=3.4)
     plot.words(days[-1], curves[0][-1] + high * 0.06, percent(curves[0][-1], 0), "model", "end")
     rows = [
-        [f"{day:g}", date(scored.cutoff + round(day * DAY)), *(percent(c[i], 1) for c in curves)]
+        [f"{day:g}", date(at + round(day * DAY)), *(percent(c[i], 1) for c in curves)]
         for i, day in enumerate(days)
         if i
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Ints, Tables
+from serving.desk.said import Said, say
 from serving.routing.assign import assign
 from serving.routing.problem import Problem, Rules, problem
 
@@ -21,13 +22,13 @@ class Proposal:
 
     moves    a row a case that changes hands: id, from, to, value, why
     balance  a row an owner: cases and value before and after, fair share, capacity, mismatches
-    unmet    sentences: every rule that could not be kept, by how much
+    unmet    every rule that could not be kept, by how much
     gap      how far, at most, the proposal is from the best one, relative
     """
 
     moves: pd.DataFrame
     balance: pd.DataFrame
-    unmet: list[str]
+    unmet: list[Said]
     gap: float
 
 
@@ -69,8 +70,8 @@ def _why(given: Problem, case: int, to: int) -> str:
         reasons.append("language")
     held = int((given.now == now).sum())
     if held > given.capacity[now]:
-        reasons.append(f"{given.owners[now]} holds {held} of at most {given.capacity[now]:.0f}")
-    return ", ".join(reasons) or "balance of cases and value"
+        reasons.append("beyond capacity")
+    return "; ".join(reasons) or "balance of cases and value"
 
 
 def _balance(given: Problem, to: Ints) -> pd.DataFrame:
@@ -105,18 +106,25 @@ def _balance(given: Problem, to: Ints) -> pd.DataFrame:
     )
 
 
-def _unmet(given: Problem, to: Ints, rules: Rules) -> list[str]:
-    said = []
+def _unmet(given: Problem, to: Ints, rules: Rules) -> list[Said]:
+    found = []
     held = np.bincount(to, minlength=len(given.owners))
     for owner, has, most in zip(given.owners, held.tolist(), given.capacity.tolist(), strict=True):
         if has > most:
-            said.append(f"{owner} gets {has} cases and can hold {most:.0f}: {has - most:.0f} over")
+            found.append(
+                say("{owner} gets {n} cases and can hold {most}", owner=owner, n=has, most=most)
+            )
     rows = np.arange(len(to))
     for name, match in (("territory", given.territory), ("language", given.language)):
         wrong = ~match[rows, to]
         nowhere = int((~match.any(axis=1)).sum())
         if wrong.any() and not rules.may_mismatch:
-            said.append(f"{int(wrong.sum())} cases go to an owner of another {name}")
+            n = int(wrong.sum())
+            found.append(
+                say("{n} cases go to an owner of another {what_word}", n=n, what_word=name)
+            )
         if nowhere:
-            said.append(f"{nowhere} cases have no owner of their {name} at all")
-    return said
+            found.append(
+                say("{n} cases have no owner of their {what_word}", n=nowhere, what_word=name)
+            )
+    return found
