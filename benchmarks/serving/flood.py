@@ -1,7 +1,7 @@
 """An open flood: requests leave at a fixed rate whatever comes back, as from many customers.
 
-A latency counts from the instant a request was due, so a request that had to wait for a free
-connection is not flattered.
+A request that finds all ``CONNECTIONS`` waiting for an answer is not sent, but counted as held
+back: the flood is as wide as that many clients are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -31,6 +32,7 @@ class Flooded:
     failed: int = 0
     without_hint: int = 0
     lost: int = 0
+    held_back: int = 0
 
     def row(self) -> dict[str, float]:
         """Median and p99 of the accepted, p99 of the refused, shares."""
@@ -43,6 +45,7 @@ class Flooded:
             "5xx of ours": self.failed,
             "refused without Retry-After": self.without_hint,
             "lost": self.lost,
+            "held back, all connections busy": self.held_back,
         }
 
 
@@ -51,12 +54,12 @@ class Line(asyncio.Protocol):
 
     def __init__(self, free: deque[Line], out: Flooded) -> None:
         self._free, self._out = free, out
-        self.due = 0.0
+        self.sent_at = 0.0
         self._hint = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for a first request."""
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._parser = httptools.HttpResponseParser(self)
         self._free.append(self)
 
@@ -66,7 +69,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """A request that was under way has no answer."""
-        if self.due:
+        if self.sent_at:
             self._out.lost += 1
         elif self in self._free:
             self._free.remove(self)
@@ -77,7 +80,7 @@ class Line(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
-        status, took = self._parser.get_status_code(), (time.perf_counter() - self.due) * 1000
+        status, took = self._parser.get_status_code(), (time.perf_counter() - self.sent_at) * 1000
         if status == 200:
             self._out.accepted.append(took)
         elif status in (429, 503):
@@ -85,14 +88,13 @@ class Line(asyncio.Protocol):
             self._out.without_hint += not self._hint
         else:
             self._out.failed += 1
-        self.due, self._hint = 0.0, False
+        self.sent_at, self._hint = 0.0, False
         self._parser = httptools.HttpResponseParser(self)
         self._free.append(self)
 
-    def send(self, request: bytes, due: float) -> None:
+    def send(self, request: bytes) -> None:
         """Ask."""
-        self.due = due
-        assert isinstance(self.transport, asyncio.WriteTransport)
+        self.sent_at = time.perf_counter()
         self.transport.write(request)
 
 
@@ -108,18 +110,19 @@ async def _flood(one: Contestant, rate: float, seconds: float) -> Flooded:
     requests = [
         f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body for body in one.bodies
     ]
-    out, free, due = Flooded(), deque[Line](), deque[float]()
+    out, free = Flooded(), deque[Line]()
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
         await loop.create_connection(lambda: Line(free, out), host, port)
     begin, asked = time.perf_counter(), 0
     while (now := time.perf_counter()) < begin + seconds:
         while asked / rate <= now - begin:
-            due.append(begin + asked / rate)
             asked += 1
-        while due and free:
-            free.popleft().send(requests[out.sent % len(requests)], due.popleft())
-            out.sent += 1
+            if free:
+                free.popleft().send(requests[out.sent % len(requests)])
+                out.sent += 1
+            else:
+                out.held_back += 1
         await asyncio.sleep(TICK)
     end = time.perf_counter() + 20
     while len(free) < CONNECTIONS - out.lost and time.perf_counter() < end:
