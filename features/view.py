@@ -223,8 +223,12 @@ class View:
 
     def _changed(self, column: str) -> bool:
         """Whether ``changes`` holds anything of one of the entity's fields."""
-        fields = self.tables["changes"].coded("field").values
-        return column in fields and len(self.changes(column).events) > 0
+        return column in self._told and len(self.changes(column).events) > 0
+
+    @cached_property
+    def _told(self) -> frozenset[str]:
+        """The fields that ``changes`` tells of, whoever's."""
+        return frozenset(self.tables["changes"].coded("field").values)
 
     def word(self, column: str) -> Coded:
         """A word of the entity as of the cutoff, replayed where its history is kept."""
@@ -246,7 +250,11 @@ class View:
 
     def number(self, column: str) -> Floats:
         """A number of the entity as of the cutoff, replayed where its history is kept."""
-        current = at_rows(self.tables[self.entity].number(column), self.rows)
+        table = self.tables[self.entity]
+        if column in table.columns:
+            current = at_rows(table.number(column), self.rows)
+        else:
+            current = np.full(len(self), np.nan)
         return self._replayed(column, current, read_number)
 
     def instant(self, column: str) -> Instants:

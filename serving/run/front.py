@@ -4,6 +4,7 @@ BentoML's probe routes cannot be overridden by a mounted app, and say nothing bu
 middleware (a span, a log line, metrics labelled with raw paths, a timeout) costs as much as a score
 without reasons (docs/decisions.md); ours does what of it is wanted. So requests go to the app
 directly; BentoML keeps what it is for: building, configuring, starting and stopping the service.
+Requests for scores go past the app's own layers, too: its endpoint answers every failure itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+from starlette.requests import Request
+from starlette.routing import Route
 
 from serving.run.keeper import Absent
 from serving.run.state import Reloads
@@ -27,11 +30,19 @@ class Front:
 
     def __init__(self, app: Any, host: Any) -> None:
         self.app, self.host = app, host
+        self.scores = {
+            route.path: route.endpoint
+            for route in app.routes
+            if type(route) is Route and route.path.endswith("/score")
+        }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
         if scope["type"] != "http":
             await self.host(scope, receive, send)
+        elif scope["method"] == "POST" and (endpoint := self.scores.get(scope["path"])):
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
         elif scope["path"] in ALIVE and scope["method"] in ("GET", "HEAD"):
             await say(send, 200, {"status": "alive"})
         elif scope["path"] == READY and scope["method"] in ("GET", "HEAD"):
