@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from starlette.datastructures import State
 
 from serving.api.auth import Guard
+from serving.api.codes import CODES
 from serving.api.problems import (
     Problem,
     failed,
@@ -20,7 +21,7 @@ from serving.api.problems import (
 )
 from serving.api.threads import Threads
 from serving.settings import Settings
-from serving.store.errors import StoreError, StoreRefusedError
+from serving.store.errors import StoreError
 from serving.store.keys import Key
 from serving.store.store import Store
 from serving.watch.seen import Seen, seen_of
@@ -82,10 +83,8 @@ class Door:
         """A call of the store, in a thread; its failure as a Problem."""
         try:
             return await self._threads.run(call, *args, **kwargs)
-        except StoreRefusedError as wrong:
-            raise Problem(wrong.code, str(wrong)) from None
         except StoreError as wrong:
-            raise Problem(wrong.code, str(wrong), retry_after=str(wrong.retry_after)) from None
+            raise _told(wrong) from None
 
     def to(self, handler: Handler, scope: str | None) -> Endpoint:
         """The endpoint of a handler; scope: what the key must be for, None: no key is asked for."""
@@ -100,9 +99,17 @@ class Door:
                 return await handler(Call(request, request_id, key, at, seen))
             except Problem as problem:
                 answer = problem
+            except StoreError as wrong:  # of a store that is not open yet
+                answer = _told(wrong)
             except Exception as failure:
                 answer = failed(failure, request_id)
             seen.code = answer.code
             return respond_problem(answer, request_id)
 
         return endpoint
+
+
+def _told(wrong: StoreError) -> Problem:
+    """A store's failure as a problem; what can never be kept is not to be sent again."""
+    again = {"retry_after": str(wrong.retry_after)} if wrong.retry_after else {}
+    return Problem(wrong.code if wrong.code in CODES else "store_unavailable", str(wrong), **again)
