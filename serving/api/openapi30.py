@@ -231,9 +231,8 @@ def _words(source: Mapping[str, Any], made: Schema) -> Schema:
 
 
 def _example(source: Mapping[str, Any]) -> Schema:
-    # those of objects and lists would only say again what their fields say: size is limited
     found = source.get("examples")
-    return {"example": found[0]} if found and not isinstance(found[0], dict | list) else {}
+    return {"example": found[0]} if found else {}
 
 
 def _name(ref: str) -> str:
