@@ -1,0 +1,224 @@
+"""The pages over HTTP: lists page, filter and sort; sessions open them; nothing is said in code."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from serving.desk.said import say, told
+from serving.languages import LANGUAGES
+from serving.pages import messages, session
+from serving.pages.lists import LISTINGS, MENU
+from serving.pages.query import Column, read
+from serving.pages.table import to_csv
+from serving.pages.words import translations
+from serving.store.store import Store
+from tests.desked import NOW, app_of, filled, made
+
+PAGES = [path for path, _ in MENU]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the store is."""
+    return tmp_path_factory.mktemp("desk")
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> Any:
+    """A store with every sheet."""
+    opened = filled(folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(store: Store, folder: Path) -> TestClient:
+    """A reader on this machine, before any key exists."""
+    return TestClient(app_of(store, folder), client=("127.0.0.1", 5000), follow_redirects=False)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_in_every_language(client: TestClient, path: str, lang: str) -> None:
+    answer = client.get(path, headers={"accept-language": lang})
+    assert answer.status_code == 200
+    assert f'<html lang="{lang}">' in answer.text
+    title = dict(MENU)[path]
+    assert f"<title>{html.escape(translations(lang).gettext(title))} · Embudo" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("lang", [lang for lang in LANGUAGES if lang != "en"])
+def test_no_word_of_the_pages_lacks_a_translation(lang: str) -> None:
+    assert messages.missing(lang) == []
+    found = {str(k): v for k, v in messages._known(lang).items()}
+    names = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
+    for said in messages.required():
+        for part, spoken in (
+            [(said, found[said])]
+            if isinstance(said, str)
+            else zip(said, found[str(said)], strict=True)
+        ):
+            assert sorted(names.findall(part)) == sorted(names.findall(str(spoken))), part
+
+
+@pytest.mark.parametrize("kind", LISTINGS)
+def test_a_list_is_the_sheet_page_by_page(client: TestClient, folder: Path, kind: str) -> None:
+    sheet = next(s for s in made(folder) if s.kind == kind)
+    if not sheet.items:
+        assert html.escape(str(sheet.head["empty"])) in client.get(f"/{kind}").text
+        return
+    rows = list(csv.DictReader(io.StringIO(client.get(f"/{kind}.csv").text.lstrip("\ufeff"))))
+    assert len(rows) == len(sheet.items)
+    last = -(-len(sheet.items) // 50)
+    shown = sum(_rows(client.get(f"/{kind}?page={p}").text) for p in range(1, last + 1))
+    assert shown == len(sheet.items)
+    beyond = client.get(f"/{kind}?page={last + 1}")
+    assert beyond.status_code == 200
+    assert _rows(beyond.text) == 0
+
+
+def _rows(page: str) -> int:
+    """Rows of the list itself: its table is the one whose caption is for screen readers."""
+    part = page.split('<caption class="hidden">')
+    return part[1].split("</table>")[0].count("<tr") - 1 if len(part) > 1 else 0
+
+
+def test_filters_and_sorting_are_links_and_forms(client: TestClient) -> None:
+    rows = list(csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=first").text[1:])))
+    amounts = [float(r["amount"]) for r in rows if r["amount"]]
+    assert amounts == sorted(amounts)
+    owner = rows[0]["owner"]
+    mine = list(csv.DictReader(io.StringIO(client.get(f"/pipeline.csv?owner={owner}").text[1:])))
+    assert {r["owner"] for r in mine} == {owner}
+    assert len(mine) == sum(r["owner"] == owner for r in rows)
+    page = client.get("/pipeline?sort=first&dir=down").text
+    assert 'aria-sort="descending"' in page
+    assert client.get("/pipeline?q=%3Cscript%3E").text.count("<script>") == 0
+    assert "No row fits these filters" in client.get("/pipeline?q=zzzz").text
+
+
+def test_a_record_shows_its_score_its_reasons_and_its_health(client: TestClient) -> None:
+    (row, *_) = csv.DictReader(io.StringIO(client.get("/pipeline.csv").text[1:]))
+    page = client.get("/pipeline").text
+    href = re.search(r'href="(/records/deal_close/[^"]+)"', page)
+    assert href
+    text = client.get(href[1]).text
+    assert html.escape(row["name"]) in text
+    assert 'class="reasons"' in text and "<svg" in text
+    for path in ("/records/deal_close/none", "/records/nothing/1", "/accounts/none", "/nothing/x"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_an_account_plan_is_a_page_and_markdown(client: TestClient) -> None:
+    href = re.search(r'href="(/accounts/[^"]+)"', client.get("/accounts").text)
+    assert href
+    text = client.get(href[1]).text
+    for title in ("Next steps", "Risks", "Strengths", "Products", "Last events"):
+        assert f"<h2>{title}</h2>" in text
+    plan = client.get(f"{href[1]}/plan.md")
+    assert plan.text.startswith("# ")
+    assert plan.headers["content-type"].startswith("text/markdown")
+    spanish = client.get(href[1], headers={"accept-language": "es"}).text
+    assert "Próximos pasos" in spanish and "Next steps" not in spanish
+
+
+def test_without_sheets_or_store_pages_say_what_to_do(tmp_path: Path) -> None:
+    from serving.store.store import open_store  # noqa: PLC0415
+
+    empty = open_store(f"sqlite:///{tmp_path / 'empty.db'}")
+    client = TestClient(app_of(empty, tmp_path), client=("127.0.0.1", 5000))
+    for kind in LISTINGS:
+        assert "Run make desk" in client.get(f"/{kind}").text
+    assert "Run make forecast" in client.get("/forecast").text
+    empty.close()
+    bare = TestClient(app_of(None, tmp_path), client=("127.0.0.1", 5000))
+    assert bare.get("/").status_code == 200
+    assert bare.get("/calls").status_code == 503
+
+
+def test_keys_close_the_pages_and_a_session_opens_them(tmp_path: Path) -> None:
+    from serving.store.store import open_store  # noqa: PLC0415
+
+    store = open_store(f"sqlite:///{tmp_path / 'keys.db'}")
+    key, token = store.keys.create("desk", ["read"], NOW)
+    _, other = store.keys.create("crm", ["score"], NOW)
+    client = TestClient(app_of(store, tmp_path), client=("127.0.0.1", 5000), follow_redirects=False)
+    refused = client.get("/calls?q=a")
+    assert refused.status_code == 303
+    assert refused.headers["location"] == "/sign-in?next=%2Fcalls%3Fq%3Da"
+    assert client.get("/calls.csv").status_code == 401
+    for wrong in ("nonsense", token[:-1] + ("0" if token[-1] != "0" else "1"), other):
+        assert client.post("/sign-in", data={"key": wrong}).status_code == 403
+    cross = {"sec-fetch-site": "cross-site"}
+    assert client.post("/sign-in", data={"key": token}, headers=cross).status_code == 403
+    entered = client.post("/sign-in", data={"key": token, "next": "/calls?q=a"})
+    assert entered.headers["location"] == "/calls?q=a"
+    cookie = entered.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and token not in cookie
+    assert client.get("/calls").status_code == 200
+    forged = client.cookies["embudo"][:-1] + ("0" if client.cookies["embudo"][-1] != "0" else "1")
+    stranger = TestClient(client.app, client=("127.0.0.1", 5000), follow_redirects=False)
+    stranger.cookies.set("embudo", forged)
+    assert stranger.get("/calls").status_code == 303
+    store.keys.revoke(key.id, NOW)
+    again = TestClient(app_of(store, tmp_path), client=("127.0.0.1", 5000), follow_redirects=False)
+    again.cookies.set("embudo", client.cookies["embudo"])
+    assert again.get("/calls").status_code == 303
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/calls?q=a", "/calls?q=a"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("calls", "/"),
+        ("/a\nb", "/"),
+    ],
+)
+def test_after_signing_in_nobody_is_sent_elsewhere(target: str, path: str) -> None:
+    assert session.own_path(target) == path
+
+
+@given(st.dictionaries(st.sampled_from(["q", "owner", "word", "sort", "dir", "page"]), st.text()))
+@settings(max_examples=100, deadline=None)
+def test_any_address_is_read_and_its_links_lead_back_to_it(given_: dict[str, str]) -> None:
+    columns = (Column("a", "A", "first", "money"), Column("b", "B"))
+    query = read("/x", given_, columns)
+    assert query.sort in ("", "first")
+    assert 1 <= query.page <= 100_000
+    address = query.link()
+    from urllib.parse import parse_qsl, urlsplit  # noqa: PLC0415
+
+    assert read("/x", dict(parse_qsl(urlsplit(address).query)), columns) == query
+
+
+@given(st.lists(st.dictionaries(st.just("a"), st.text() | st.floats() | st.none()), max_size=5))
+@settings(max_examples=80, deadline=None)
+def test_a_csv_opens_without_running_anything(rows: list[dict[str, Any]]) -> None:
+    text = to_csv((Column("a", "A"),), rows).decode("utf-8-sig")
+    read_back = list(csv.reader(io.StringIO(text)))
+    assert len(read_back) >= 1
+    for row, cells in zip(rows, read_back[1:], strict=False):
+        if isinstance(row.get("a"), str) and cells:
+            assert not cells[0].startswith(("=", "+", "-", "@"))
+
+
+def test_a_sentence_is_put_into_a_language_when_it_is_read() -> None:
+    said = say("the term ends in {days} days; {leave_share} to leave", days=12, leave_share=0.0375)
+    assert str(said) == "the term ends in 12 days; 4 % to leave"
+    spanish = told(said.to_json(), "es", translations("es").gettext)
+    assert spanish == "el plazo termina en 12 días; 4 % de irse"
