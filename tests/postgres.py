@@ -85,12 +85,14 @@ def running() -> Iterator[Cluster]:
         subprocess.run(made, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
         with _server(programs, folder, user):
             yield Cluster(folder)
-    finally:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
-# the server ends when its standard input does, that is, with us
-_UNTIL_EOF = '"$0" "$@" & p=$!; cat >/dev/null; kill -QUIT $p; wait $p'
+# The server ends when its standard input does, that is, with us; its thousands of files go while
+# we go on.
+_UNTIL_EOF = '"$0" "$@" & p=$!; cat >/dev/null; kill -QUIT $p; wait $p; rm -rf "$PWD" &'
 
 
 def _owner(folder: Path) -> int | None:
