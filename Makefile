@@ -111,7 +111,8 @@ lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	  --no-emit-find-links --python-version 3.11 --quiet --upgrade \
 	  --custom-compile-command "make lock" -o requirements.txt
 
-clean: ## remove what the targets made: data/, reports/, mlruns/, caches (keeps .venv)
-	@rm -rf data reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove what the targets made: data/, reports/, mlruns/, caches (keeps .venv and the store)
+	@test ! -d data || find data -mindepth 1 -maxdepth 1 ! -name 'embudo.db*' ! -name journal -exec rm -rf {} +
+	@rm -rf reports .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find mlruns -mindepth 1 ! -name .gitkeep -delete
 	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
