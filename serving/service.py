@@ -78,7 +78,7 @@ class Embudo:
         # while a thread loads a bundle or scores a thousand records, a request waits this long for
         # the interpreter each time it gives it up: 5 ms unless told
         sys.setswitchinterval(0.0005)
-        watch.start()
+        watch.start(settings.metrics_port)
         url = settings.database or default_url(settings.root)
         self.keeper = Keeper(url, settings.root / "data" / "journal", app.state)
         self.keeper.start()

@@ -111,6 +111,8 @@ RUNS = {
     "its own launcher": (["serving", "serve", "--workers", "1", "--bundles", "bundles"], "src"),
     "bentoml": (["bentoml", "serve", "."], "."),
 }
+METRICS = {command[0]: free_port() for command, _ in RUNS.values()}
+"""The ports of the metrics pages."""
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def _started(
     (block / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
     own = {k: v for k, v in os.environ.items() if not k.startswith(("EMBUDO_", "PYTHONPATH"))}
     own |= {"BENTO_ASKS_FOR": " ".join(_asked(bento)), "PYTHONPATH": str(block)}
-    own |= {"EMBUDO_METRICS_PORT": "0", "BENTOML_DO_NOT_TRACK": "True"}
+    own |= {"EMBUDO_METRICS_PORT": str(METRICS[command[0]]), "BENTOML_DO_NOT_TRACK": "True"}
     own |= {"BENTOML_HOME": str(beside / "home"), "DATABASE_URL": f"sqlite:///{log}.db"}
     # a new folder has no compiled kernels: as plain Python they give the same and start at once
     own |= {"NUMBA_DISABLE_JIT": "1"}
@@ -172,7 +174,7 @@ def _wait(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.mark.parametrize("way", RUNS)
 def test_it_serves_from_its_own_folder(addresses: dict[str, str], way: str) -> None:
-    """The built bundle answers, and BentoML's own page of metrics is not there."""
+    """The built bundle answers; our page of metrics is there, and BentoML's own is not."""
     answer: dict[str, Any] = send(addresses[way], "leads", BODY)
     (result,) = answer["results"]
     assert 0 < result["probability"] < 1 and result["reasons"]
@@ -180,6 +182,11 @@ def test_it_serves_from_its_own_folder(addresses: dict[str, str], way: str) -> N
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{addresses[way]}/metrics", timeout=5)
     assert refused.value.code == 404 and orjson.loads(refused.value.read())["code"] == "not_found"
+    page = f"http://127.0.0.1:{METRICS[RUNS[way][0][0]]}/metrics"
+    with urllib.request.urlopen(page, timeout=10) as shown:
+        text = shown.read().decode()
+    assert 'embudo_records_total{entity="leads",result="scored"} 1.0' in text
+    assert "bentoml" not in text
 
 
 def test_a_folder_without_bundles_is_said(tmp_path: Path) -> None:

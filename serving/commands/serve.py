@@ -60,7 +60,7 @@ def _serve(chosen: argparse.Namespace) -> int:
     print(f"serving {folder.name} at http://{host}:{port}", flush=True)
     clock = time.monotonic
     with shared_folder() as numbers:
-        environment[FOLDER] = str(numbers)
+        environment |= {FOLDER: str(numbers), "EMBUDO_METRICS_PORT": "0"}  # shown here, for all
         if settings.metrics_port:
             Thread(target=_show, args=(numbers, settings.metrics_port), daemon=True).start()
         return Launcher(listener, chosen.workers, environment, clock, others, settings.drain).run()

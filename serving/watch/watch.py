@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from serving.run.state import Outcome
+from serving.watch.folder import FOLDER
 from serving.watch.logs import Stream, configure
 from serving.watch.metrics import Metrics
+from serving.watch.pages import page_server
 from serving.watch.requests import App, Watched
 from serving.watch.traces import Traces, asked_for
 
@@ -29,6 +33,7 @@ class Watch:
     ) -> None:
         self.state, self.clock, self.metrics = state, clock, Metrics()
         self._wants_traces = asked_for(environment)
+        self._numbers = environment.get(FOLDER, "")
         self._stream: Stream | None = None
         self._traces: Traces | None = None
         self._told = _Told()
@@ -45,10 +50,17 @@ class Watch:
         if self._stream is not None:
             self._stream(line)
 
-    def start(self) -> None:
-        """This process serves from now on: its loggers write lines, its numbers are kept up."""
+    def start(self, port: int = 0) -> None:
+        """This process serves from now on: its loggers write lines, its numbers are kept up.
+
+        port: of the metrics page where nobody else shows it (`serve` does); the first worker that
+        takes the port shows those of all.
+        """
         self._stream = Stream()
         configure(self._stream)
+        if port and self._numbers:
+            with suppress(OSError):  # another worker has it
+                page_server(Path(self._numbers), port)
         self.metrics.worker_started()
         self.state.reload.listeners.append(self._heard)
         self._thread.start()
