@@ -48,7 +48,7 @@ def champions(root: Path) -> dict[str, Path]:
     from training import registry  # noqa: PLC0415
 
     models = registry.list_models(root)
-    names = models.loc[models["aliases"].str.contains("champion"), "name"]
+    names = models.loc[["champion" in a.split(", ") for a in models["aliases"]], "name"]
     if names.empty:
         said = "no model has been promoted yet: run `make train`, or `make demo`"
         raise registry.RegistryError(said)
