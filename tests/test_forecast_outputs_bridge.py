@@ -60,7 +60,7 @@ def steps(bridge: Bridge) -> dict[str, float]:
 
 
 @given(standings(), standings(), st.floats(0, 1e9), st.floats(0, 1e9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_steps_make_up_the_difference_exactly(
     was: pd.DataFrame, now: pd.DataFrame, before: float, after: float
 ) -> None:
@@ -79,7 +79,7 @@ def test_the_steps_make_up_the_difference_exactly(
 
 
 @given(standings(), standings())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_way_back_is_the_way_there_turned_round(was: pd.DataFrame, now: pd.DataFrame) -> None:
     there, back = pipeline_bridge(was, now, SPAN), pipeline_bridge(now, was, SPAN)
     assert there.end - there.start == -(back.end - back.start)

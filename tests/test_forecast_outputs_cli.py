@@ -67,7 +67,7 @@ def frames() -> dict[str, pd.DataFrame]:
     return {"deals": deals(), "quotas": quotas, "owners": owners, "fx_rates": rates}
 
 
-def invoices(months: int = 16) -> pd.DataFrame:
+def invoices(months: int = 12) -> pd.DataFrame:
     """Forty customers who order about once a month."""
     rng = np.random.default_rng(4)
     days = rng.uniform(0, months * 30.4, 40 * months)

@@ -18,7 +18,10 @@ UNKNOWN = "–"
 def told(found: Outputs) -> str:
     """The forecast of the whole company: a table for each stream, notes, and what changed."""
     made = found.made
-    when, currency = instant_text(made.origin)[:10], made.currency or "one currency"
+    when, currency = (
+        instant_text(made.origin)[:10],
+        made.currency or "units (the data name no currency)",
+    )
     lines = [f"as of {when}, in {currency}{_rates(made)}"]
     for stream in made.streams:
         lines += ["", f"{stream}:", *_table(found, stream)]
