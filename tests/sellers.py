@@ -36,7 +36,7 @@ def deals(seed: int = 1, days: float = 547.0) -> pd.DataFrame:
             "owner_id": pd.array(rng.choice(["O1", "O2", "O3"], n), dtype="str"),
             "product": pd.array(rng.choice(["core", "suite"], n), dtype="str"),
             "amount": amount,
-            "outcome": pd.array(np.where(done, np.where(won, "won", "lost"), None), dtype="str"),
+            "outcome": pd.Series(np.where(won, "won", "lost"), dtype="str").where(done),
             "closed_at": stamps(np.where(done, born + life, np.nan)),
             "closed_amount": np.where(done & won, amount, np.nan),
         }

@@ -45,7 +45,7 @@ def recurring(
         return None
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
-    rows = charges.made(months[0].start, origin, origin)
+    rows = charges.made(months[0].start, min(origin, months[-1].end), origin)
     known = charges.chain[np.flatnonzero(charges.seen(origin))]
     groups = groups_of(charges, known, settings)
     done = _invoiced(charges, rows, months, groups, holds, settings.draws)

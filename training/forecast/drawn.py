@@ -58,7 +58,7 @@ def bookings(
 ) -> Bookings:
     """Draw the bookings of the months, and sum them up to the periods asked about."""
     book = beliefs.book
-    closed = _closed(book, months[0].start, origin)
+    closed = _closed(book, months, origin)
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     if len(future) == 0:
@@ -86,10 +86,11 @@ def bookings(
     return Bookings(stream, closed, there, deals, future)
 
 
-def _closed(book: Book, since: int, origin: int) -> Ints:
-    """Rows of the deals known at ``origin`` to be won, that closed at or after ``since``."""
+def _closed(book: Book, months: Sequence[Period], origin: int) -> Ints:
+    """Rows of the deals known at ``origin`` to be won, that closed in the months."""
     rows = book.won(origin)
-    return rows[book.closed_at[rows] >= since]
+    at = book.closed_at[rows]
+    return rows[(at >= months[0].start) & (at < months[-1].end)]
 
 
 def _words(book: Book, rows: Ints) -> Words:

@@ -1,0 +1,218 @@
+"""What is learned at an origin, against closed formulas and hand-made cases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.tables import DAY, Floats, Instants, micros
+from training.forecast.amounts import Changes, pools_of
+from training.forecast.arrivals import arrivals
+from training.forecast.lifetimes import jumps
+from training.forecast.periods import Period, cells, month, month_of, periods, quarter
+from training.forecast.purchases import Buyers, habits
+from training.forecast.season import season
+from training.forecast.settings import ForecastSettings, load_settings
+from training.forecast.shock import Past, sigma_of
+
+ORIGIN = micros("2025-07-01T00:00:00+00:00")
+WIN, LOSE = 0.012, 0.008
+
+
+def lived(
+    n: int, days: float, seed: int, pace: Floats | None = None
+) -> tuple[Instants, Instants, Floats]:
+    """Births over ``days`` before ORIGIN, ends at constant hazards, and 1 won, 2 lost, 0 open."""
+    rng = np.random.default_rng(seed)
+    born = np.sort(rng.uniform(-days, 0, n))
+    life = rng.exponential(1 / (WIN + LOSE), n)
+    if pace is not None:
+        life = life * pace
+    outcome = np.where(rng.random(n) < WIN / (WIN + LOSE), 1.0, 2.0)
+    outcome[born + life >= 0] = 0
+    at = (ORIGIN + born * DAY).astype(np.int64)
+    return at, at + (life * DAY).astype(np.int64), outcome
+
+
+def test_the_incidence_by_age_is_that_of_constant_hazards() -> None:
+    born, ended, outcome = lived(4_000, 900, 1)
+    found = jumps(born, ended, outcome == 1, outcome == 2, ORIGIN - 400 * DAY, ORIGIN)
+    ages = np.array([20.0, 60.0, 120.0])
+    truth = WIN / (WIN + LOSE) * -np.expm1(-(WIN + LOSE) * ages)
+    np.testing.assert_allclose(found.incidence(ages), truth, atol=0.025)
+    twice = np.cumsum(found.strengthened(2.0))[-1]
+    assert np.isclose(twice, 1 - (1 - found.weight.sum()) ** 2)
+    np.testing.assert_allclose(found.strengthened(1.0), found.weight)
+
+
+def test_delayed_entry_and_censoring_by_hand() -> None:
+    """Born 10, 8, 4 days ago; the stretch is the last 5 days. Won at age 6, open, won at age 2."""
+    born = ORIGIN - np.array([10, 8, 4]) * DAY
+    ended = born + np.array([6, 0, 2]) * DAY
+    won = np.array([True, False, True])
+    found = jumps(born, ended, won, ~won & False, ORIGIN - 5 * DAY, ORIGIN)
+    # at age 2 only the youngest was watched: its hazard is 1, and nobody is left to be won later
+    np.testing.assert_allclose(found.ages, [2.0, 6.0])
+    np.testing.assert_allclose(found.weight, [1.0, 0.0])
+
+
+def test_nothing_after_the_origin_is_looked_at() -> None:
+    born, ended, outcome = lived(500, 300, 2)
+    since = ORIGIN - 200 * DAY
+    found = jumps(born, ended, outcome == 1, outcome == 2, since, ORIGIN)
+    later = np.append(born, ORIGIN + DAY), np.append(ended, ORIGIN + 9 * DAY)
+    more = np.append(outcome, 1.0)
+    again = jumps(*later, more == 1, more == 2, since, ORIGIN)
+    np.testing.assert_array_equal(found.weight, again.weight)
+
+
+def births(daily: float, days: int, seed: int, wave: float = 0.0, slope: float = 0.0) -> Instants:
+    """Births at a rate that waves once a year (highest on 1 January) and grows by ``slope``."""
+    rng = np.random.default_rng(seed)
+    day = np.arange(-days, 0)
+    turn = 2 * np.pi * (ORIGIN / DAY + day) / 365.25
+    counts = rng.poisson(daily * np.exp(wave * np.cos(turn) + slope * day / 365.25))
+    at: Instants = ORIGIN + np.repeat(day, counts) * DAY + 9 * DAY // 24
+    return np.sort(at)
+
+
+def test_a_rate_with_trend_and_season_is_found_again() -> None:
+    born = births(6.0, 1_200, 3, wave=0.2, slope=0.15)
+    found = arrivals(born, ORIGIN, int(born.min()))
+    assert found.trended and found.waves >= 1
+    days = np.array([10.0, 90.0, 180.0])
+    turn = 2 * np.pi * (ORIGIN / DAY + days) / 365.25
+    truth = 6.0 * np.exp(0.2 * np.cos(turn) + 0.15 * days / 365.25)
+    np.testing.assert_allclose(found.rate(days), truth, rtol=0.12)
+    assert 0.01 < found.spread(90) < 0.1
+
+
+def test_a_short_history_gives_a_level_and_no_season() -> None:
+    born = births(4.0, 200, 4)
+    found = arrivals(born, ORIGIN, int(born.min()))
+    assert not found.trended and found.waves == 0
+    assert found.rate(np.array([5.0]))[0] == found.rate(np.array([150.0]))[0]
+    with pytest.raises(ValueError, match="at least 56 are needed"):
+        arrivals(born[-100:], ORIGIN, ORIGIN - 30 * DAY)
+
+
+def test_bursts_widen_the_range() -> None:
+    calm = births(1.0, 700, 5)
+    bursts = np.sort(np.repeat(np.random.default_rng(5).choice(calm, len(calm) // 6), 6))
+    even, odd = (arrivals(b, ORIGIN, int(calm.min())) for b in (calm, bursts))
+    assert even.dispersion < 1.5 < 4 < odd.dispersion
+    assert odd.spread(90) > 1.5 * even.spread(90)
+
+
+def test_a_push_at_the_end_of_the_quarter_is_found() -> None:
+    rng = np.random.default_rng(6)
+    born, ended, outcome = lived(5_000, 1_000, 6)
+    end_days = ended / DAY
+    turn = 2 * np.pi * end_days / (365.25 / 4)
+    # ends are kept with a chance that waves: thinning a Poisson stream makes its rate wave
+    keep = (outcome != 1) | (rng.random(len(born)) < (1 + 0.3 * np.cos(turn)) / 1.3)
+    born, ended, outcome = born[keep], ended[keep], outcome[keep]
+    found = season(born, ended, outcome == 1, outcome == 2, ORIGIN)
+    assert 0.15 < found.coefficients[0] < 0.45
+    assert np.all(np.abs(found.coefficients[1:]) < 0.12)
+    young = slice(-300, None)
+    little = season(born[young], ended[young], outcome[young] == 1, outcome[young] == 2, ORIGIN)
+    assert little.factor(ORIGIN, ORIGIN + 30 * DAY) == 1.0
+
+
+def test_factors_come_from_the_finest_pool_that_is_large_enough() -> None:
+    factors = np.array([0.8] * 40 + [1.2] * 40 + [9.0] * 3)
+    stage = ["late"] * 40 + ["early"] * 40 + ["rare"] * 3
+    days, changed = np.full(83, 10.0), np.zeros(83, np.int64)
+    changes = Changes.of(factors, stage, changed, days)
+    assert changes.pool("late", 0, 5.0) == ("late", "0", "0")
+    assert changes.pool("rare", 0, 5.0) == ("0",)
+    assert changes.pool("late", 1, 500.0) == ()
+    pools, place = pools_of(
+        changes,
+        ["late", "early", "late"],
+        np.zeros(3, np.int64),
+        np.array([5.0, 20.0]),
+        [None, None, "core"],
+        np.array([100.0] * 30 + [900.0] * 30),
+        ["core"] * 30 + ["suite"] * 30,
+    )
+    np.testing.assert_allclose(pools.means[place[:, 0]], [0.8, 1.2, 100.0])
+
+
+def test_no_shock_is_found_where_there_is_none() -> None:
+    rng = np.random.default_rng(7)
+    quiet = [Past(100.0, 25.0, 90.0, 100.0 + 5.0 * e) for e in rng.normal(size=40)]
+    loud = [Past(100.0, 25.0, 90.0, 100.0 + 30.0 * e) for e in rng.normal(size=40)]
+    assert sigma_of(quiet) < 0.04
+    assert 0.2 < sigma_of(loud) < 0.45
+    assert sigma_of(loud, 1e-9) == 0.0
+    assert 0.0 < sigma_of([]) < 0.1  # nothing seen: what the prior says
+
+
+def test_habits_of_buyers_who_never_leave() -> None:
+    rng = np.random.default_rng(8)
+    n, age = 800, 400.0
+    rate = rng.gamma(2.0, 1 / 50.0, n)
+    x = rng.poisson(rate * age).astype(float)
+    last = np.where(x > 0, age * rng.beta(np.maximum(x, 1), 1), 0.0)
+    found = Buyers(np.arange(n), x, last, np.full(n, age), np.ones(n), np.arange(n + 1))
+    process = habits(found)
+    assert abs(process.r / process.alpha / (2.0 / 50.0) - 1) < 0.1
+    assert process.alive(found).mean() > 0.9
+    silent = Buyers(
+        np.arange(1),
+        np.array([30.0]),
+        np.array([100.0]),
+        np.array([400.0]),
+        np.ones(1),
+        np.arange(2),
+    )
+    assert process.alive(silent)[0] < 0.1
+
+
+def test_months_and_fiscal_quarters() -> None:
+    at = micros(datetime(2026, 2, 14, tzinfo=UTC))
+    names = [p.name for p in periods(at, 2, 2)]
+    assert names == ["2026-02", "2026-03", "2026-Q1", "2026-Q2"]
+    assert quarter(month_of(at), 2).name == "FY2027-Q1"
+    assert quarter(month_of(at), 4).name == "FY2026-Q4"
+    assert [m.name for m in cells([quarter(month_of(at), 2)])] == ["2026-02", "2026-03", "2026-04"]
+    with pytest.raises(ValueError, match="1 to 12"):
+        quarter(month_of(at), 13)
+    with pytest.raises(ValueError, match="no period"):
+        cells([])
+
+
+@pytest.mark.parametrize("fiscal", range(1, 13))
+def test_quarters_are_whole_months_without_gaps(fiscal: int) -> None:
+    first = month_of(micros("2025-11-03T00:00:00+00:00"))
+    found: list[Period] = [quarter(first + 3 * i, fiscal) for i in range(5)]
+    for a, b in pairwise(found):
+        assert a.end == b.start
+    held = found[0]
+    assert held.start <= month(first).start < held.end
+    assert len(held.months) == 3
+
+
+def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text('[forecast]\nmonths = 2\ndimensions = ["team"]\n', encoding="utf-8")
+    found = load_settings(file, draws=50)
+    assert (found.months, found.dimensions, found.draws) == (2, ("team",), 50)
+    for text, said in (
+        ("month = 2", "did you mean months"),
+        ("draws = 1.5", "whole number"),
+        ('dimensions = ["moon"]', "unknown dimensions moon"),
+        ("level = 2.0", "between 0 and 1"),
+        ("total = 1", "true or false"),
+        ("fiscal_start = 0", "1 to 12"),
+    ):
+        file.write_text(f"[forecast]\n{text}\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=said):
+            load_settings(file)
+    assert ForecastSettings(level=0.9).levels == pytest.approx((0.05, 0.5, 0.95))
