@@ -114,9 +114,10 @@ def outlook(made: Forecast, asked: pd.DataFrame) -> pd.DataFrame:
     people, found = _People(made), []
     for dimension in ("all", *(d for s, d in made.groups if s == "bookings")):
         values, draws = whole_draws(made, dimension)
+        places = people.places(dimension, values)
         for k, period in enumerate(made.periods):
             goal = _goals(asked, dimension, period.name, values)
-            said = people.of(dimension, values, period)
+            said = people.of(places, len(values), period)
             found.append(
                 _reached(draws[:, k], goal, said).assign(
                     dimension=dimension, value=values, period=period.name
@@ -172,25 +173,24 @@ class _People:
         self.call = np.array([-1 if c is None else CALLS.index(c) for c in called], np.int64)
         self.speak = bool((self.call[self.open] >= 0).any())
 
-    def of(self, dimension: str, values: list[str], period: Period) -> pd.DataFrame:
-        """closed, due, commit and best_case of each value in one period."""
-        place = self._places(dimension, values)
+    def of(self, place: Ints, n: int, period: Period) -> pd.DataFrame:
+        """closed, due, commit and best_case of each of n values in one period (``places``)."""
         due = self.open & _inside(self.due, period)
 
         def total(rows: Bools) -> Floats:
             rows = rows & (place >= 0)
-            return np.bincount(place[rows], self.amount[rows], len(values)).astype(np.float64)
+            return np.bincount(place[rows], self.amount[rows], n).astype(np.float64)
 
         closed = total(self.won & _inside(self.closed, period))
         hopeful = {
             name: closed + total(due & (self.call >= CALLS.index(call)))
             if self.speak
-            else np.full(len(values), np.nan)
+            else np.full(n, np.nan)
             for name, call in (("commit", "commit"), ("best_case", "best case"))
         }
         return pd.DataFrame({"closed": closed, "due": total(due), **hopeful})
 
-    def _places(self, dimension: str, values: list[str]) -> Ints:
+    def places(self, dimension: str, values: list[str]) -> Ints:
         """Where each deal's value stands in ``values``; one that does not is of "other"."""
         if dimension == "all":
             return np.zeros(len(self.deals), np.int64)
