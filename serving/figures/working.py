@@ -37,13 +37,13 @@ def lead_response(book: Book, window: Window, _: Given) -> pd.DataFrame:
     are censored when they close, or now (Kaplan-Meier)."""
     leads = book.leads[window.holds(book.leads["created_at"])]
     until = leads["closed_at"].fillna(book.instant)
-    at = looked_up(leads["lead_id"], _first_answers(book, leads))
+    at = looked_up(leads["lead_id"], first_answers(book, leads))
     answered = at.notna() & (at <= until)
     hours = 24 * days(leads["created_at"], at.where(answered, until))
     return leads.assign(hours=hours, answered=answered)
 
 
-def _first_answers(book: Book, leads: pd.DataFrame) -> pd.Series:
+def first_answers(book: Book, leads: pd.DataFrame) -> pd.Series:
     """lead_id -> the first time somebody of ours moved after the lead was there."""
     done = book.activities
     silent = done["direction"].isna() & done["kind"].isin(OURS)

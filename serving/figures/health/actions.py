@@ -27,6 +27,7 @@ from serving.figures.customers import mrr_at
 from serving.figures.definition import Estimate, Given
 from serving.figures.estimates import expected, numbers
 from serving.figures.health.attention import attention
+from serving.figures.working import first_answers
 
 WAIT = 7.0
 """Days until the next look, unless another number is stated."""
@@ -44,8 +45,22 @@ CALLS = {
     "expected_value": "points x at_stake; missing where the stake is",
     "so_far": "expected value of this row and all above",
     "why": "flags of an open deal: stalled, overdue, slow, nothing planned",
+    "todo": "what to do first: by the flags of a deal, by whether a lead was ever answered",
     "scored_at": "the instant of the score",
 }
+
+
+TODO = {
+    "stalled": "revive it or let it go",
+    "overdue": "agree a new close date",
+    "nothing planned": "plan the next activity",
+    "slow": "find out what it waits for",
+    "": "move it to the next stage",
+    "unanswered": "answer it",
+    "answered": "follow up",
+    "customer": "ask how it goes",
+}
+"""What to do first; of several flags the first here decides."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +150,12 @@ def _ranked(every: pd.DataFrame, capacity: int) -> pd.DataFrame:
 
 def _deals(book: Book) -> pd.DataFrame:
     found = attention(book)
+    todo = [next(do for flag, do in TODO.items() if flag in why) for why in found["why"]]
     return pd.DataFrame(
         {
             "id": found["deal_id"],
             **{name: found[name] for name in ("name", "owner", "team", "why")},
+            "todo": todo,
             "at_stake": found["amount"],
         }
     )
@@ -147,7 +164,12 @@ def _deals(book: Book) -> pd.DataFrame:
 def _leads(book: Book) -> pd.DataFrame:
     found = book.leads[book.leads["open"]]
     names = {name: found[name] for name in ("name", "owner", "team")}
-    return pd.DataFrame({"id": found["lead_id"], **names, "why": "", "at_stake": lead_worth(book)})
+    never = looked_up(found["lead_id"], first_answers(book, found)).isna()
+    todo = np.where(never, TODO["unanswered"], TODO["answered"])
+    worth = lead_worth(book)
+    return pd.DataFrame(
+        {"id": found["lead_id"], **names, "why": "", "todo": todo, "at_stake": worth}
+    )
 
 
 def lead_worth(book: Book) -> float:
@@ -165,7 +187,10 @@ def _customers(book: Book) -> pd.DataFrame:
     found = book.accounts[book.accounts["left_at"].isna()]
     stake = 12 * looked_up(found["account_id"], mrr_at(book, book.instant))
     names = {name: found[name] for name in ("name", "owner", "team")}
-    return pd.DataFrame({"id": found["account_id"], **names, "why": "", "at_stake": stake})
+    todo = TODO["customer"]
+    return pd.DataFrame(
+        {"id": found["account_id"], **names, "why": "", "todo": todo, "at_stake": stake}
+    )
 
 
 _CASES = {"deal_close": _deals, "lead_conversion": _leads, "churn": _customers}

@@ -1,13 +1,13 @@
 """Where deals wait longer than elsewhere, and what that costs in days and money.
 
 A stage's excess is how much longer its median stay is than the median of the other stages' median
-stays. Times the deals that entered it in the last year this is E, the deal-days the company would
-not need. What a deal-day is worth follows from Little's law (1961): open deals = deals a day x days
-each. Sellers who keep as many deals open as now, D deal-days a year, would without the excess carry
-D / (D - E) times as many through, so that a year's bookings B would be B x E / (D - E) higher: the
-constant-work-in-process argument of Hopp & Spearman, *Factory Physics*, chapter 10. It is an upper
-bound: it takes for granted that there are further deals of the same kind to work on, and that the
-waiting is not the customer's own.
+stays, over all its history, open stays censored. Times the deals that entered it in the last year
+this is E, the deal-days a year that the company would not need. What a deal-day is worth follows
+from Little's law (1961): open deals = deals a day x days each. Sellers who keep as many deals open
+as now, D deal-days a year, would without the excess carry D / (D - E) times as many through, so
+that a year's bookings B would be B x E / (D - E) higher: the constant-work-in-process argument of
+Hopp & Spearman, *Factory Physics*, chapter 10. It is an upper bound: it takes for granted that
+there are further deals of the same kind to work on, and that the waiting is not the customer's own.
 
 A second count needs no such assumption, what is lost in those days: E x the stage's daily hazard of
 a loss x the value at stake, which is the mean amount x the share won of the deals that were ever in
@@ -26,7 +26,7 @@ from features.tables import Bools, Floats, Ints
 from serving.figures.book import Book
 from serving.figures.columns import days
 from serving.figures.estimates import mask, numbers
-from serving.figures.health.stages import LATELY, curve_of, stage_table
+from serving.figures.health.stages import LATELY, stage_table
 from serving.figures.survival import kaplan_meier
 from serving.figures.windows import latest
 from serving.figures.winning import won
@@ -39,7 +39,7 @@ BOTTLENECKS = {
     "rank": "1 is where most deal-days are lost",
     "stage": "the stage",
     "deals": "stays that began in the last year",
-    "usual_days": "median days of these stays (Kaplan-Meier)",
+    "usual_days": "median days of all stays in the stage (Kaplan-Meier)",
     "low": "lower end of its 95 % interval (Brookmeyer-Crowley)",
     "high": "upper end",
     "elsewhere": "median of the other stages' median days",
@@ -55,57 +55,52 @@ BOTTLENECKS = {
 
 
 @dataclass(frozen=True)
-class _Year:
-    """The last year's stays as arrays; ``stage`` and ``deal`` are positions."""
+class _Walks:
+    """The stays as arrays; ``stage`` and ``deal`` are positions, ``lately`` began in the year."""
 
     stages: int
     days: Floats
     ended: Bools
+    lately: Bools
     stage: Ints
     deal: Ints
 
     def lost(self, weights: Floats) -> Floats:
-        """(stages,) deal-days lost, each stay counted ``weights`` times."""
+        """(stages,) deal-days lost a year, each stay counted ``weights`` times."""
         here = [np.flatnonzero((self.stage == s) & (weights > 0)) for s in range(self.stages)]
         curves = [kaplan_meier(self.days[h], self.ended[h], weights[h]) for h in here]
         medians = np.array([curve.quantile(0.5) for curve in curves])
-        deals = np.array([weights[h].sum() for h in here])
+        deals = np.array([(weights[h] * self.lately[h]).sum() for h in here])
         return np.nan_to_num(deals * excess(medians))
 
 
-def elsewhere(medians: Floats) -> Floats:
-    """(stages,) the median of the other stages' medians; NaN where no other has one."""
-    found = np.full(len(medians), np.nan)
-    for i in range(len(medians)):
-        others = np.delete(medians, i)
+def elsewhere(days: Floats) -> Floats:
+    """(stages,) the median of the other stages' days; NaN where no other has any."""
+    found = np.full(len(days), np.nan)
+    for i in range(len(days)):
+        others = np.delete(days, i)
         if not np.isnan(others).all():
             found[i] = np.nanmedian(others)
     return found
 
 
-def excess(medians: Floats) -> Floats:
-    """(stages,) days above the median of the other stages' medians, not below 0."""
-    return np.maximum(medians - elsewhere(medians), 0.0)  # NaN stays NaN
+def excess(days: Floats) -> Floats:
+    """(stages,) days above the median of the other stages' days, not below 0."""
+    return np.maximum(days - elsewhere(days), 0.0)  # NaN stays NaN
 
 
 def bottlenecks(book: Book, draws: int = DRAWS) -> pd.DataFrame:
     """One row a stage, worst first; columns ``BOTTLENECKS``."""
-    since = book.instant - pd.Timedelta(days=LATELY)
-    stays = book.stays.frame[book.stays.frame["entered_at"] >= since]
-    table = stage_table(book)
+    stays, table = book.stays.frame, stage_table(book)
+    stays = stays.assign(lately=stays["entered_at"] >= book.instant - pd.Timedelta(days=LATELY))
+    medians = table["usual_days"].to_numpy(np.float64)
     by_stage = [stays[stays["stage"] == stage] for stage in book.stays.order]
-    curves = [curve_of(some) for some in by_stage]
-    medians = np.array([curve.quantile(0.5) for curve in curves])
-    ends = np.array([curve.quantile_interval(0.5) for curve in curves]).reshape(-1, 2)
-    deals = np.array([float(len(some)) for some in by_stage])
+    deals = np.array([float(some["lately"].sum()) for some in by_stage])
     lost = deals * excess(medians)
     frame = pd.DataFrame(
         {
-            "stage": list(book.stays.order),
+            **{name: table[name] for name in ("stage", "usual_days", "low", "high")},
             "deals": deals.astype(np.int64),
-            "usual_days": medians,
-            "low": ends[:, 0],
-            "high": ends[:, 1],
             "elsewhere": elsewhere(medians),
             "excess_days": excess(medians),
             "deal_days": lost,
@@ -154,10 +149,11 @@ def _first(stays: pd.DataFrame, order: tuple[str, ...], draws: int) -> Floats:
     found, names = pd.factorize(stays["deal_id"], sort=True)
     deal = found.astype(np.int64)
     place = stays["stage"].map({stage: i for i, stage in enumerate(order)})
-    year = _Year(
+    walks = _Walks(
         len(order),
         numbers(stays, "days"),
         mask(stays, "ended"),
+        mask(stays, "lately"),
         place.to_numpy().astype(np.int64),
         deal,
     )
@@ -165,7 +161,7 @@ def _first(stays: pd.DataFrame, order: tuple[str, ...], draws: int) -> Floats:
     wins = np.zeros(len(order))
     for _ in range(draws if len(names) and len(order) > 1 else 0):
         times = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))
-        lost = year.lost(times[deal].astype(np.float64))
+        lost = walks.lost(times[deal].astype(np.float64))
         if lost.max() > 0:
             wins[int(np.argmax(lost))] += 1
     return wins / max(draws, 1)
