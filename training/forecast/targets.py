@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables
+from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, code
 from features.view import Timeline
 from training.forecast.booked import NONE, reporting
-from training.forecast.calls import CALLS, call_of
+from training.forecast.calls import CALLS, calls
 from training.forecast.periods import Period
 from training.forecast.result import Forecast
 from training.forecast.standing import micros_of
@@ -169,8 +169,8 @@ class _People:
         self.won = (made.deals["status"] == "won").to_numpy(np.bool_)
         self.due = micros_of(made.deals["expected_close_at"])
         self.closed = micros_of(made.deals["closed_at"])
-        called = [None if pd.isna(w) else call_of(str(w)) for w in made.deals["category"]]
-        self.call = np.array([-1 if c is None else CALLS.index(c) for c in called], np.int64)
+        said = made.deals["category"].astype(object)
+        self.call = calls(code(said.where(said.notna(), None)))
         self.speak = bool((self.call[self.open] >= 0).any())
 
     def of(self, place: Ints, n: int, period: Period) -> pd.DataFrame:
