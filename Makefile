@@ -51,8 +51,8 @@ train: $(READY) ## ingest DATA with MAPPING, train, register, promote what is be
 	@$(RUN) -m features ingest --data "$(DATA)" --mapping "$(MAPPING)" --out $(SET)/canonical
 	@$(RUN) -m training train --data $(SET)/canonical --promote $(if $(TRIALS),--trials $(TRIALS))
 
-report: $(READY) ## write each champion's report, and with DATA and ID that record's page, to reports/
-	@$(if $(ID),$(RUN) -m serving report --data "$(DATA)" --record "$(ID)" --out $(or $(OUT),reports),$(RUN) -m training report --out $(or $(OUT),reports))
+report: $(READY) ## write each champion's report and the desk's lists, or with DATA and ID that record's page
+	@$(if $(ID),$(RUN) -m serving report --data "$(DATA)" --record "$(ID)" --out $(or $(OUT),reports),$(RUN) -m training report --out $(or $(OUT),reports) && $(RUN) -m serving report --desk --out $(or $(OUT),reports)/desk)
 
 serve: $(READY) ## serve the champions on PORT (3000)
 	@$(RUN) -m serving serve --port $(PORT)

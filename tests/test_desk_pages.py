@@ -19,6 +19,7 @@ from serving.languages import LANGUAGES
 from serving.pages import messages, session
 from serving.pages.lists import LISTINGS, MENU
 from serving.pages.query import Column, read
+from serving.pages.standalone import write_pages
 from serving.pages.table import to_csv
 from serving.pages.words import translations
 from serving.store.store import Store
@@ -131,6 +132,34 @@ def test_an_account_plan_is_a_page_and_markdown(client: TestClient) -> None:
     assert plan.headers["content-type"].startswith("text/markdown")
     spanish = client.get(href[1], headers={"accept-language": "es"}).text
     assert "Próximos pasos" in spanish and "Next steps" not in spanish
+
+
+def test_reasons_are_told_in_the_reader_s_language(client: TestClient) -> None:
+    href = re.search(r'href="(/records/deal_close/[^"]+)"', client.get("/pipeline").text)
+    assert href
+    english, italian = (
+        re.findall(
+            r"<span>([^<]+ \([^<]+\))", client.get(href[1], headers={"accept-language": x}).text
+        )
+        for x in ("en", "it")
+    )
+    assert len(english) == len(italian) >= 1
+    assert all("the chance" in said for said in english)
+    assert all("probabilità" in said for said in italian)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_lists_stand_alone_as_files(store: Store, tmp_path: Path, lang: str) -> None:
+    paths = write_pages(store, tmp_path, lang)
+    assert [p.stem for p in paths] == list(LISTINGS)
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        assert "<script" not in text and "<form" not in text and "<link" not in text
+        assert 'href="/' not in text
+        assert "default-src 'none'" in html.unescape(text)
+        sheet = store.sheets.newest(path.stem)
+        assert sheet is not None
+        assert _rows(text) == min(sheet.total, 500)
 
 
 def test_without_sheets_or_store_pages_say_what_to_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m serving report`: the page of one record as one HTML file."""
+"""`python -m serving report`: a record's page, or the desk's lists, as files that stand alone."""
 
 from __future__ import annotations
 
@@ -7,21 +7,33 @@ from pathlib import Path
 
 from features.tables import read
 from serving.answers import cutoff_of
-from serving.commands import Subparsers
+from serving.commands import CommandError, Subparsers
+from serving.commands.store import opened
+from serving.languages import LANGUAGES
+from serving.pages.standalone import write_pages
 from serving.report.record_page import page_of_any
 
 
 def add(commands: Subparsers) -> None:
     """Add the parser of `report`."""
-    parser = commands.add_parser("report", help="write the page of one record as one HTML file")
-    parser.add_argument("--data", type=Path, required=True, help="canonical data set")
-    parser.add_argument("--record", required=True, help="key of the lead, deal or account")
+    parser = commands.add_parser("report", help="write a record's page, or the desk's lists")
+    parser.add_argument("--data", type=Path, help="canonical data set, for --record")
+    parser.add_argument("--record", help="key of the lead, deal or account")
+    parser.add_argument("--desk", action="store_true", help="the lists that `desk` made")
+    parser.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0], help="of the lists")
     parser.add_argument("--as-of", default="", help="ISO instant with a zone; default: the data's")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder to write")
     parser.set_defaults(run=_report)
 
 
 def _report(chosen: argparse.Namespace) -> int:
+    if chosen.desk:
+        with opened(chosen) as store:
+            for path in write_pages(store, chosen.out, chosen.lang):
+                print(path)
+        return 0
+    if chosen.data is None or chosen.record is None:
+        raise CommandError("report needs --data and --record, or --desk")
     tables = read(chosen.data)
     cutoff = cutoff_of(chosen.as_of or tables.meta.as_of)
     name, page = page_of_any(chosen.champions(chosen.root), tables, chosen.record, cutoff)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
@@ -34,9 +33,3 @@ def _apart(days: Sequence[float]) -> list[float]:
         if not kept or kept[-1] - day >= 0.08 * days[-1]:
             kept.append(day)
     return kept[::-1]
-
-
-def bars(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Reasons with the length of their bar, as a share of the longest."""
-    longest = max((abs(r["points"]) for r in reasons), default=0.0) or 1.0
-    return [{**r, "width": round(100 * abs(r["points"]) / longest, 1)} for r in reasons]

@@ -15,6 +15,7 @@ from serving.desk.said import told
 from serving.languages import date as long_date
 from serving.languages import fixed, number
 from serving.pages.words import LABELS, translations
+from serving.titles import title
 from training.models import pages as reports
 
 HERE = Path(__file__).parent
@@ -46,6 +47,9 @@ def environment(lang: str) -> Environment:
         "number": lambda v: NONE if v is None else number(v, lang),
         "days": lambda v: NONE if v is None else fixed(v, 0, lang),
         "percent": lambda v, d=0: NONE if v is None else f"{fixed(100 * v, d, lang)} %",
+        "points": lambda v: fixed(v, 1, lang),
+        "one": lambda v: NONE if v is None else fixed(v, 1, lang),
+        "titled": lambda v: title(v, lang),
         "text": lambda v: NONE if v in (None, "") else v,
         "date": lambda v: _date(v, lang),
         "cell": lambda v, kind: cell(v, kind, lang),

@@ -102,6 +102,7 @@ class Reception:
         """A template as a response."""
         path = request.url.path
         told = {
+            "alone": None,
             "menu": MENU,
             "here": path,
             "languages": NAMES,

@@ -12,9 +12,10 @@ from serving.api.door import Door
 from serving.api.models import ModelsRoom, card
 from serving.kept import BadForecast, NoForecast, Shelf, answer
 from serving.languages import mark
-from serving.pages.charts import bars, curve
+from serving.pages.charts import curve
 from serving.pages.lists import ENTITY, LISTINGS, Listing
 from serving.pages.query import SIZE, read
+from serving.pages.reasons import retold
 from serving.pages.rooms import HEADERS, NotThere, Reception, Visit, static_file
 from serving.pages.table import to_csv
 from serving.pages.words import translations
@@ -128,6 +129,8 @@ class Views:
             if points
             else None
         )
+        desk = self.door.state.desks.get("accounts")
+        plan |= {n: retold(plan[n], desk, visit.lang) for n in ("risks", "strengths")}
         return self._page(visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""))
 
     async def account_markdown(self, visit: Visit) -> Response:
@@ -175,7 +178,7 @@ class Views:
             "record.html",
             found=found,
             entity=entity,
-            reasons=bars(found.score.reasons),
+            reasons=retold(found.score.reasons, self.door.state.desks.get(entity), visit.lang),
             history=history,
             feedback=feedback,
             deal=deal,
