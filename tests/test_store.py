@@ -154,6 +154,16 @@ def test_purging_keeps_the_newest_run_of_each_question(store: Store) -> None:
     assert store.runs.purge(LATER) == 2, "the newest of each question stays for ever"
 
 
+def test_a_reader_sees_one_state_to_its_end(store: Store) -> None:
+    night(store, [score("a", 0.1)])
+    with store.database.reading() as connection:
+        before = store.scores.latest("leads", "a", connection)
+        night(store, [score("a", 0.2)], cutoff=CUTOFF + DAY)
+        assert store.scores.latest("leads", "a", connection) == before
+    after = store.scores.latest("leads", "a")
+    assert after is not None and after.current and after.score.probability == 0.2
+
+
 def test_feedback_is_kept_beside_the_models_own_value(store: Store) -> None:
     early = store.feedback.add("leads", "a", "override", {"probability": 0.9}, "ann", None, 1)
     assert early.probability is None and early.version is None

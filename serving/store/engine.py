@@ -51,13 +51,19 @@ class Database:
         with self._transaction(within, writes=True) as connection:
             yield connection
 
+    def _level(self, writes: bool) -> dict[str, Any]:
+        """PostgreSQL would show each statement of a reader another state; SQLite does not."""
+        if writes or self.engine.dialect.name != "postgresql":
+            return {}
+        return {"isolation_level": "REPEATABLE READ"}
+
     @contextmanager
     def _transaction(self, within: Connection | None, writes: bool) -> Iterator[Connection]:
         if within is not None:
             yield within
             return
         try:
-            opened = self.engine.connect().execution_options(writes=writes)
+            opened = self.engine.connect().execution_options(writes=writes, **self._level(writes))
             with opened as connection, connection.begin():
                 yield connection
         except StoreError:
