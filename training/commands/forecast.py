@@ -207,6 +207,7 @@ def _keep(root: Path, found: Outputs, page: str, chosen: argparse.Namespace) -> 
         frames[STANDINGS] = spoken_of(found.standings, found.made)
     try:
         folder = keep(root, found.to_json(), frames, {"report.html": page}, chosen.replace)
-        print(f"kept: {folder}")
+        here = Path.cwd()
+        print(f"kept: {folder.relative_to(here) if folder.is_relative_to(here) else folder}")
     except AlreadyKept as there:
         print(f"not kept again: {there}", file=sys.stderr)
