@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from features.tables import Floats, Tables, instant_text
-from training.forecast.belief import Beliefs
+from training.forecast.belief import Beliefs, TooLittleError
 from training.forecast.booked import rates_at
 from training.forecast.charged import recurring, recurring_shock_at
 from training.forecast.drawn import Bookings, bookings, deal_frame, influence
@@ -41,42 +42,68 @@ def forecast(
     """
     if asked is None:
         asked = periods(origin, settings.months, settings.quarters, settings.fiscal_start)
-    asked = tuple(asked)
-    months = cells(asked)
-    streams: list[Stream] = []
-    made, sigma = None, 0.0
-    if beliefs.has_bookings:
-        sigma = shock_at(beliefs, origin, settings)
-        made = bookings(beliefs, origin, asked, months, sigma, settings)
-        streams.append(made.stream)
-    tremor = recurring_shock_at(beliefs, origin, settings)
-    charged = recurring(beliefs, origin, asked, months, tremor, settings)
-    if charged is not None:
-        streams.append(charged)
-    if settings.total and len(streams) == 2:
-        streams.append(together(streams))
-    tables_of = [s.table(settings) for s in streams]
+    drawn = _drawn(beliefs, origin, tuple(asked), settings)
+    streams, made = drawn.streams, drawn.made
     chances, expected = _by_period(made, asked)
     shares = np.empty((0, 0))
     if weigh and made is not None:
-        shares = influence(made, Luck.of(settings, sigma))
+        shares = influence(made, Luck.of(settings, drawn.sigma))
     return Forecast(
         origin,
         tables.meta.currency,
         rates_at(beliefs.book.timeline, _currencies(beliefs, origin), origin),
-        asked,
-        pd.concat(tables_of, ignore_index=True),
+        tuple(asked),
+        pd.concat([s.table(settings) for s in streams], ignore_index=True),
         {k: v for s in streams for k, v in s.draws().items()},
         {k: v for s in streams for k, v in s.by_group().items()},
-        deal_frame(beliefs, made, months[0].start, origin),
+        deal_frame(beliefs, made, cells(asked)[0].start, origin),
         chances,
         expected,
         shares,
-        sigma,
+        drawn.sigma,
         settings,
-        tuple(_notes(made)),
-        _learned(beliefs, origin, tremor),
+        (*_notes(made), *drawn.notes),
+        _learned(beliefs, origin, drawn.tremor),
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The streams of an origin, the shocks behind them, and why one that there is was left out."""
+
+    streams: list[Stream]
+    made: Bookings | None
+    sigma: float
+    tremor: float
+    notes: list[str]
+
+
+def _drawn(
+    beliefs: Beliefs, origin: int, asked: tuple[Period, ...], settings: ForecastSettings
+) -> _Drawn:
+    """Each stream that enough is known about; TooLittleError where that is none."""
+    months, streams, notes = cells(asked), [], []
+    made, sigma, tremor, last = None, 0.0, 0.0, None
+    if beliefs.has_bookings:
+        try:
+            sigma = shock_at(beliefs, origin, settings)
+            made = bookings(beliefs, origin, asked, months, sigma, settings)
+            streams.append(made.stream)
+        except TooLittleError as why:
+            last = why
+            notes.append(f"no bookings: {why}")
+    try:
+        tremor = recurring_shock_at(beliefs, origin, settings)
+        charged = recurring(beliefs, origin, asked, months, tremor, settings)
+        streams += [] if charged is None else [charged]
+    except TooLittleError as why:
+        last = last or why
+        notes.append(f"no recurring revenue: {why}")
+    if not streams:
+        raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
+    if settings.total and len(streams) == 2:
+        streams.append(together(streams))
+    return _Drawn(streams, made, sigma, tremor, notes)
 
 
 def together(streams: list[Stream]) -> Stream:

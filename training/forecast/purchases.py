@@ -180,6 +180,14 @@ MOST = 2_000
 """Purchases of one customer in one draw: a bound that no real customer meets."""
 
 
+@njit(cache=True)
+def _paid(pick: float, ours: bool, amount: Floats, first: int, last: int, pool: Floats) -> float:
+    """An amount like one of the customer's own, or like anybody's."""
+    if ours:
+        return float(amount[first + int(pick * (last - first))])
+    return float(pool[int(pick * len(pool))])
+
+
 @njit(cache=True, parallel=True)
 def _purchases(
     keys: Keys,
@@ -214,12 +222,9 @@ def _purchases(
                         break
                     while day >= bounds[c + 1]:
                         c += 1
-                    u = uniform(mix(here + np.uint64(1)), d)
+                    ours = uniform(mix(here + np.uint64(1)), d) < own[i]
                     pick = uniform(mix(here + np.uint64(2)), d)
-                    if u < own[i]:
-                        money = amount[starts[i] + int(pick * (starts[i + 1] - starts[i]))]
-                    else:
-                        money = pool[int(pick * len(pool))]
+                    money = _paid(pick, ours, amount, starts[i], starts[i + 1], pool)
                     whole[c, d] += money
                     for g in range(group.shape[1]):
                         groups[int(group[i, g]), c, d] += money
