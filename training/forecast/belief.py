@@ -34,6 +34,8 @@ from training.teaching import question_of
 
 FEWEST_WINS = 20
 """Won deals that must be known before anything can be said."""
+YOUNG = 365
+"""Days from the first birth on in which models are fitted anew more often."""
 FEWEST_DAYS = 84
 """Days of deals that must be known before anything can be said."""
 
@@ -231,15 +233,21 @@ def _churn(
 def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
     """When curve models are fitted: every ``refit_days`` from the first birth on, as needed.
 
-    The oldest origin needs the ones before it too: the shock is sized on them.
+    In the first year three times as often: what is known then doubles within weeks, and an old
+    model costs more than a fit (measured on Maven: docs/benchmarks.md). The oldest origin needs
+    the ones before it too: the shock is sized on them.
     """
     if len(born) == 0:
         return []
-    step = round(settings.refit_days * DAY)
-    first = int(born.min()) // DAY * DAY
+    step, first = round(settings.refit_days * DAY), int(born.min()) // DAY * DAY
+    grown, last = first + YOUNG * DAY, max(origins)
+    often = max(round(settings.refit_days / 3), 1) * DAY
+    early = range(first + often, min(grown, last + 1), often)
+    late = range(first + -(-(grown - first) // step) * step, last + 1, step)
     oldest = min(origins) - (0 if settings.shock is not None else round(PAST_DAYS * DAY))
-    begin = max(1, (oldest - first) // step)
-    return [first + turn * step for turn in range(begin, (max(origins) - first) // step + 1)]
+    every = [*early, *late]
+    before = sum(at <= oldest for at in every)
+    return every[max(before - 1, 0) :]
 
 
 def fit_at(looks: Looks, at: int, settings: ForecastSettings) -> Curve | None:
