@@ -12,6 +12,7 @@ from starlette.datastructures import State
 from serving.api.auth import Guard
 from serving.api.codes import CODES
 from serving.api.problems import (
+    Ids,
     Problem,
     failed,
     request_id_of,
@@ -62,6 +63,7 @@ class Door:
 
     def __init__(self, state: State, clock: Callable[[], int]) -> None:
         self.state, self.clock = state, clock
+        self.ids = Ids()
         self.guard = Guard(lambda: state.store)
         self._threads = Threads(THREADS, "store")
 
@@ -90,7 +92,7 @@ class Door:
         """The endpoint of a handler; scope: what the key must be for, None: no key is asked for."""
 
         async def endpoint(request: Request) -> Response:
-            request_id, seen = request_id_of(request), seen_of(request.scope)
+            request_id, seen = request_id_of(request, self.ids), seen_of(request.scope)
             seen.request_id = request_id
             try:
                 at = self.clock()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
+import secrets
 import traceback
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from fastapi import Request, Response
@@ -59,10 +60,27 @@ def signed(body: dict[str, Any], request_id: str) -> dict[str, Any]:
     return {**body, "request_id": request_id, "version": VERSION}
 
 
-def request_id_of(request: Request) -> str:
+class Ids:
+    """Names that no other process gives: random once, counted from then on.
+
+    Random bytes for each would be a system call or two a request. The first is drawn at the first
+    request: what is made before a fork would be the same in every worker.
+    """
+
+    def __init__(self) -> None:
+        self._prefix, self._count = "", itertools.count()
+
+    def new(self) -> str:
+        """32 hexadecimal digits."""
+        if not self._prefix:
+            self._prefix = secrets.token_hex(10)
+        return f"{self._prefix}{next(self._count):012x}"
+
+
+def request_id_of(request: Request, ids: Ids | None = None) -> str:
     """The caller's X-Request-Id where it is a plain word, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    given = request.headers.get("x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else (ids or Ids()).new()
 
 
 def no_model(entity: str) -> Problem:

@@ -168,7 +168,7 @@ def _audit(door: Door, entity: str, answer: dict[str, Any], call: Call) -> None:
 
 
 def _rows(door: Door, entity: str, answer: dict[str, Any], call: Call) -> Iterator[AuditRow]:
-    model, as_of, one = answer["model"], answer["as_of"], secrets.token_hex(12)
+    model, as_of, one = answer["model"], answer["as_of"], door.ids.new()
     cutoff = None if as_of is None else micros(as_of)
     for result in answer["results"]:
         if "error" not in result:
