@@ -22,7 +22,7 @@ from training.forecast.result import Forecast
 from training.forecast.settings import ForecastSettings
 
 ORIGIN = micros("2025-08-14T00:00:00+00:00")
-SETTINGS = ForecastSettings(draws=400, threads=1, shock=0.1, total=True)
+SETTINGS = ForecastSettings(draws=400, threads=1, shock=0.1, total=True, refit_days=365)
 APRIL = micros("2025-04-10T00:00:00+00:00")
 
 
