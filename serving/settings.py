@@ -27,7 +27,8 @@ class Settings:
     public_url  EMBUDO_PUBLIC_URL: scheme, host and path before /v1 as the CRM calls it, where a
                 proxy stands before the service
     metrics_port  EMBUDO_METRICS_PORT: port of the metrics page on 127.0.0.1; 0: none
-    body_seconds  EMBUDO_BODY_SECONDS: seconds in which a request's body must have come
+    body_seconds  EMBUDO_BODY_SECONDS: seconds in which a request's head must have come, and then
+                its body
     forecasts  EMBUDO_FORECASTS: folder of the kept forecasts
     """
 

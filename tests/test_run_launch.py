@@ -24,6 +24,7 @@ from tests.scored import bundle_of
 from training.models import bundle as bundles
 
 NAME = "lead_conversion"
+SMALL = {"EMBUDO_QUEUE": "2", "EMBUDO_BODY_SECONDS": "3"}
 
 
 def _version(root: Path, version: str) -> dict[str, Path]:
@@ -51,7 +52,7 @@ def service(root: Path) -> Iterator[Launched]:
 
 def test_one_worker_from_its_first_moment_to_its_last(root: Path) -> None:
     """Nothing is loaded when the first probe is answered: imports take seconds."""
-    with launched(root / "none", root / "early.log", more={"EMBUDO_QUEUE": "2"}) as running:
+    with launched(root / "none", root / "early.log", more=SMALL) as running:
         _before_the_workers(running)
         late = running.until(lambda: _reasons(running, "no model is loaded"))
         assert "cannot be read" in late[1], "a folder that is not there is said"
@@ -61,6 +62,8 @@ def test_one_worker_from_its_first_moment_to_its_last(root: Path) -> None:
         assert running.score().status_code == 200
         assert len(running.workers()) == 1 and running.process.poll() is None
         _turn_away(running)
+        _slow_heads_are_not_waited_for(running)
+        _one_that_is_told_to_end_is_replaced(running)
         _drain(running)
 
 
@@ -80,6 +83,22 @@ def _turn_away(running: Launched) -> None:
     """A line of two places: of many at once some are scored, the others told when to come."""
     assert set(_at_once(running, 60)) == {200, 429}
     running.until(lambda: running.score().status_code == 200)
+
+
+def _one_that_is_told_to_end_is_replaced(running: Launched) -> None:
+    """As an operator may: it hands back what it was dealt, and no request fails."""
+    (worker,) = running.workers()
+    worker.terminate()
+    running.until(lambda: running.workers() and running.workers()[0].pid != worker.pid)
+    running.ready()
+    assert running.score().status_code == 200
+
+
+def _slow_heads_are_not_waited_for(running: Launched) -> None:
+    """A head that never ends is one connection, not one for ever."""
+    with socket.create_connection(("127.0.0.1", running.port), 40) as slow:
+        slow.sendall(b"POST /v1/leads/score HTTP/1.1\r\nhost: x\r\n")
+        assert slow.recv(1) == b""
 
 
 def _drain(running: Launched) -> None:
@@ -181,11 +200,12 @@ def test_without_any_worker_the_doorman_stands_in_and_without_a_launcher_nobody(
     said = service.until(lambda: _doorman(service))
     assert "ended with code -9 and is started again" in said["reasons"][0]
     assert service.get("/livez", 1.0).status_code == 200
+    service.ready()
     service.until(lambda: len(service.workers()) == 2)
     family = psutil.Process(service.process.pid).children(recursive=True)
     service.process.kill()
     service.process.wait()
-    _, alive = psutil.wait_procs(family, 60)
+    _, alive = psutil.wait_procs(family, 120)
     assert not alive
 
 

@@ -57,7 +57,8 @@ def _serve(chosen: argparse.Namespace) -> int:
         publish = ["publish", "--to", str(folder)]
         others.append([sys.executable, "-m", "serving", "--root", str(chosen.root), *publish])
     host, port = listener.getsockname()[:2]
-    print(f"serving {folder.name} at http://{host}:{port}", flush=True)
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    print(f"serving at http://{place}, ready when a model is loaded", flush=True)
     clock = time.monotonic
     with shared_folder() as numbers:
         environment |= {FOLDER: str(numbers), "EMBUDO_METRICS_PORT": "0"}  # shown here, for all

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import sleep
 from typing import IO
 
 from serving.run.doorman import Doorman
@@ -181,6 +182,7 @@ class Launcher:
                 return
             except OSError as wrong:  # out of files: those who wait are taken later
                 log.error("no connection can be accepted: %s", wrong.strerror)
+                sleep(TICK)
                 return
             if not self._hand_over(connection):
                 self.doorman.welcome(connection)

@@ -16,6 +16,7 @@ import mmap
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -28,6 +29,9 @@ SLOT = struct.Struct("=Q")
 """The number of connections that a worker has seen end, in memory shared with the launcher."""
 
 AT_ONCE = 16
+
+PARTING_SECONDS = 1.0
+"""How long a worker that ends waits for the launcher to hand it no more."""
 
 
 class Counter:
@@ -42,13 +46,37 @@ class Counter:
         SLOT.pack_into(self._memory, self._at, self._n)
 
 
-def counted(ended: Callable[[], None]) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which says when a connection has ended."""
+def counted(ended: Callable[[], None], patience: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which says when a connection has ended, and waits for no slow head.
+
+    patience: seconds that the head of a request may take; one that never ends holds a connection.
+    """
 
     class Counted(HttpToolsProtocol):
+        _head: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.on_message_begin()
+
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
+            self._stop_waiting()
             ended()
+
+        def on_message_begin(self) -> None:
+            if self._head is None:
+                self._head = self.loop.call_later(patience, self.transport.close)
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._stop_waiting()
+            super().on_headers_complete()
+
+        def _stop_waiting(self) -> None:
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
 
     return Counted
 
@@ -60,6 +88,7 @@ class Worker(uvicorn.Server):
         super().__init__(config)
         self.channel, self.ended = channel, ended
         self._adopting: set[asyncio.Task[None]] = set()
+        self._parted = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then take connections."""
@@ -68,6 +97,14 @@ class Worker(uvicorn.Server):
             self.channel.setblocking(False)
             asyncio.get_running_loop().add_reader(self.channel.fileno(), self._take)
             self.tell(UP)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what was handed over already, then let uvicorn finish what is here."""
+        with suppress(OSError):  # the launcher may be gone
+            self.channel.shutdown(socket.SHUT_WR)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._parted.wait(), PARTING_SECONDS)
+        await super().shutdown(sockets)
 
     def tell(self, word: bytes) -> None:
         """Tell the launcher; any thread may. One that is gone is told nothing."""
@@ -91,6 +128,7 @@ class Worker(uvicorn.Server):
             if not word:
                 asyncio.get_running_loop().remove_reader(self.channel.fileno())
                 self.should_exit = True
+                self._parted.set()
                 return
 
     async def _adopt(self, connection: socket.socket) -> None:
@@ -109,12 +147,12 @@ class Worker(uvicorn.Server):
         return made
 
 
-def config_of(app: Any, ended: Counter, drain: float) -> uvicorn.Config:
+def config_of(app: Any, ended: Counter, drain: float, patience: float) -> uvicorn.Config:
     """uvicorn as we want it: no log of its own, a keep-alive longer than a proxy's."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=counted(ended.add),
+        http=counted(ended.add, patience),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -138,7 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     ended = Counter(mmap.mmap(chosen.memory, 0), chosen.place)
     channel = socket.socket(fileno=chosen.channel)
-    server = Worker(config_of(to_asgi(), ended, settings.drain), channel, ended)
+    config = config_of(to_asgi(), ended, settings.drain, settings.body_seconds)
+    server = Worker(config, channel, ended)
     app.state.reload.listeners.append(
         lambda outcome: server.tell(READY) if outcome.outcome == "loaded" else None
     )
