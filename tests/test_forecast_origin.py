@@ -184,6 +184,28 @@ def test_a_steady_company_is_forecast_at_its_rate() -> None:
     assert found.learned["curve_fitted_at"] is not None
 
 
+def test_the_smallest_values_are_told_together() -> None:
+    found = of(company(deals()), APRIL, max_values=2)
+    values, draws = found.group_draws("owner")
+    assert len(values) == 2 and values[1] == "(other)"
+    np.testing.assert_array_equal(draws.sum(axis=0), found.draws["bookings", "whole"])
+    with pytest.raises(KeyError, match="no bookings by segment"):
+        found.group_draws("segment")
+
+
+def test_later_invoices_change_nothing() -> None:
+    """Later purchases, of old and of new customers, in any place of the table."""
+    frame = purchases()
+    cut = pd.Timestamp(APRIL, unit="us", tz="UTC")
+    early = from_frames({"invoices": frame[frame["issued_at"] < cut]}, Meta(AS_OF, "EUR"))
+    late = from_frames({"invoices": frame.sort_values("amount")}, Meta(AS_OF, "EUR"))
+    found, again = of(early, APRIL), of(late, APRIL)
+    np.testing.assert_array_equal(
+        found.draws["recurring", "whole"], again.draws["recurring", "whole"]
+    )
+    pd.testing.assert_frame_equal(found.table, again.table)
+
+
 def test_amounts_that_nobody_states_are_drawn_from_wins() -> None:
     frame = deals()
     frame["amount"] = np.nan

@@ -121,7 +121,8 @@ class Book:
 
     def open(self, at: int) -> Ints:
         """Rows of the deals that were known and not closed before ``at``."""
-        return np.flatnonzero(self.known(at) & ~self.ended(at))
+        undated = (self.outcome > 0) & (self.closed == NAT)  # closed, nobody knows when
+        return np.flatnonzero(self.known(at) & ~self.ended(at) & ~undated)
 
     def ended(self, at: int) -> Bools:
         """Deals known to be closed before ``at``."""

@@ -103,7 +103,7 @@ def _customers(charges: Charges, believed: Renewals | Shopping, groups: Groups) 
     if isinstance(believed, Renewals):
         chain = believed.found.chain[believed.going]
     else:
-        chain = np.unique(charges.owner_of, return_index=True)[1]
+        chain = charges.first_chain[believed.found.account]
     numbers = groups.numbers(chain_words(charges, chain), len(chain))
     each = np.bincount(numbers.ravel(), minlength=groups.size).astype(np.float64)
     return np.concatenate([[float(len(chain))], each])

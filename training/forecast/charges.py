@@ -69,6 +69,19 @@ class Charges:
         return self.account[self.starts[:-1]]
 
     @cached_property
+    def first_chain(self) -> Ints:
+        """(accounts,) the first chain of each account."""
+        found = np.zeros(len(self.accounts), np.int64)
+        account, chain = np.unique(self.owner_of, return_index=True)
+        found[account] = chain
+        return found
+
+    @cached_property
+    def rank(self) -> Ints:
+        """(accounts,) place of each account by name: an order that no other row changes."""
+        return np.argsort(np.argsort(np.array(self.accounts, dtype=np.str_)))
+
+    @cached_property
     def keys(self) -> Keys:
         """(accounts,) names of the customers' luck."""
         return keys_of(self.accounts)

@@ -78,6 +78,7 @@ def shopping(charges: Charges, origin: int, recent_days: float) -> Shopping:
     began = charges.began[charges.began < origin]
     come = arrivals(began, origin, int(began.min()))
     fresh = np.flatnonzero(found.age <= RECENT)
+    fresh = fresh[np.argsort(charges.rank[found.account[fresh]], kind="stable")]
     later = np.ones(len(found.amount), np.bool_)
     later[found.starts[:-1]] = False
     recent = charges.began[found.account] >= origin - round(recent_days * DAY)
@@ -211,7 +212,4 @@ def _shopping(
 
 def account_words(charges: Charges, account: Ints) -> Words:
     """The words of customers: those of their first chain."""
-    first = np.unique(charges.owner_of, return_index=True)
-    lookup = np.zeros(len(charges.accounts), np.int64)
-    lookup[first[0]] = first[1]
-    return chain_words(charges, lookup[account])
+    return chain_words(charges, charges.first_chain[account])

@@ -92,8 +92,9 @@ def _like(charges: Charges, found: Chains, origin: int) -> tuple[Ints, Ints]:
     since = origin - round(RECENT * DAY)
     first = charges.at[found.first] - charges.began[account] < DAY
     fresh = np.flatnonzero((charges.began[account] >= since) & first & ~np.isnan(found.step))
-    fresh = fresh[np.argsort(account[fresh], kind="stable")]
-    _, starts = np.unique(account[fresh], return_index=True)
+    rank = charges.rank[account]
+    fresh = fresh[np.argsort(rank[fresh], kind="stable")]
+    _, starts = np.unique(rank[fresh], return_index=True)
     return fresh, np.append(starts, len(fresh)).astype(np.int64)
 
 
