@@ -60,8 +60,12 @@ def test_pages_put_together_are_the_sorted_list(store: Store, sort: Sort, fallin
         assert page.total == 120
         found += [b["id"] for b in page.bodies]
     assert found == _expected(sort, falling, bodies)
-    everything = store.sheets.each("calls", Wanted(sort=sort, falling=falling))
+    sheet = store.sheets.newest("calls")
+    assert sheet is not None
+    everything = store.sheets.rows(sheet.id, Wanted(sort=sort, falling=falling))
     assert [b["id"] for b in everything] == found
+    rest = store.sheets.rows(sheet.id, Wanted(sort=sort, falling=falling, skip=110))
+    assert [b["id"] for b in rest] == found[110:]
 
 
 @pytest.mark.parametrize(
@@ -132,5 +136,4 @@ def test_an_erased_entity_is_gone_and_does_not_come_back(store: Store) -> None:
 def test_a_kind_nobody_made_is_empty(store: Store) -> None:
     assert store.sheets.newest("quality") is None
     assert store.sheets.page("quality", Wanted()).bodies == []
-    assert store.sheets.each("quality", Wanted()) == []
     assert store.sheets.choices("quality") == ({}, {})

@@ -7,20 +7,27 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from serving.desk.said import told
 from serving.pages.query import Column
 
 RISKY = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so would be run as a formula."""
 
 
-def to_csv(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """UTF-8 with a mark that spreadsheets know it by; numbers as numbers, missing cells empty."""
+def head(columns: Sequence[Column]) -> bytes:
+    """The first line, after a mark that spreadsheets know UTF-8 by."""
+    return "\ufeff".encode() + _written([[c.name for c in columns]])
+
+
+def lines(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """A line a row: numbers as numbers, missing cells empty, sentences in English."""
+    return _written([[_cell(row.get(c.name)) for c in columns] for row in rows])
+
+
+def _written(rows: Iterable[Sequence[Any]]) -> bytes:
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow([c.name for c in columns])
-    for row in rows:
-        writer.writerow([_cell(row.get(c.name)) for c in columns])
-    return "\ufeff".encode() + out.getvalue().encode("utf-8", "replace")
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> Any:
@@ -28,5 +35,5 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool | int | float):
         return value
-    text = str(value)
+    text = told(value, "en", str) if isinstance(value, Mapping) else str(value)
     return f"'{text}" if text.startswith(RISKY) else text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Response
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from serving.api.door import Door
@@ -17,7 +20,7 @@ from serving.pages.lists import ENTITY, LISTINGS, Listing
 from serving.pages.query import SIZE, read
 from serving.pages.reasons import retold
 from serving.pages.rooms import HEADERS, NotThere, Reception, Visit, static_file
-from serving.pages.table import to_csv
+from serving.pages.table import head, lines
 from serving.pages.words import translations
 from serving.store.sheets import SheetHead, Wanted
 
@@ -35,7 +38,7 @@ class Views:
         """Every page's route."""
         front = self.reception
         made = [
-            Route("/", front.to(self.today)),
+            Route("/", front.to(self.start)),
             Route("/sign-in", front.sign_in_page),
             Route("/sign-in", front.sign_in, methods=["POST"]),
             Route("/sign-out", front.sign_out, methods=["POST"]),
@@ -80,17 +83,29 @@ class Views:
     def _csv(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
             query = read(listing.path, dict(visit.request.query_params), listing.columns)
-            rows = await self.door.in_store(self.door.store.sheets.each, listing.kind, query.wanted)
-            text = to_csv(listing.columns, rows)
+            sheets = self.door.store.sheets
+            sheet = await self.door.in_store(sheets.newest, listing.kind)
+
+            async def parts() -> AsyncIterator[bytes]:
+                yield head(listing.columns)
+                skip = 0
+                while sheet is not None:
+                    wanted = replace(query.wanted, skip=skip)
+                    rows = await self.door.in_store(sheets.rows, sheet.id, wanted)
+                    if not rows:
+                        return
+                    yield lines(listing.columns, rows)
+                    skip += len(rows)
+
             name = f'attachment; filename="{listing.kind}.csv"'
             headers = HEADERS | {"content-disposition": name}
-            return Response(text, 200, headers, "text/csv; charset=utf-8")
+            return StreamingResponse(parts(), 200, headers, "text/csv; charset=utf-8")
 
         return view
 
     # single pages
 
-    async def today(self, visit: Visit) -> Response:
+    async def start(self, visit: Visit) -> Response:
         """The first page: what to look at this morning."""
         store = self.door.state.store
         heads: dict[str, SheetHead | None] = {}

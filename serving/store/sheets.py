@@ -25,7 +25,7 @@ _SORTS: dict[str, ColumnElement[Any]] = {
 }
 
 BLOCK = 2_000
-"""Rows written in one transaction."""
+"""Rows written in one transaction, or read in one part of a download."""
 MOST = 500
 """Rows of one page at most."""
 
@@ -96,6 +96,7 @@ class Sheets:
 
     def __init__(self, database: Database, subject: Any) -> None:
         self.database, self.subject = database, subject
+        self._choices: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {}
 
     def write(
         self, kind: str, as_of: int, rows: Sequence[ItemRow], head: Mapping[str, Any], at: int
@@ -154,21 +155,19 @@ class Sheets:
             found = _bodies(connection, sheet.id, some)
         return SheetPage(sheet, [found[key] for key in some], int(total))
 
-    def each(self, kind: str, wanted: Wanted) -> list[dict[str, Any]]:
-        """All rows that fit, for a download."""
+    def rows(self, sheet_id: int, wanted: Wanted) -> list[dict[str, Any]]:
+        """At most ``BLOCK`` rows of one sheet from ``wanted.skip`` on, for a download in parts."""
         column = _SORTS[wanted.sort]
+        joined = ITEMS.join(
+            BODIES,
+            (ITEMS.c.sheet_id == BODIES.c.sheet_id) & (ITEMS.c.item_id == BODIES.c.item_id),
+        )
+        first = column.desc() if wanted.falling else column.asc()
+        found = select(BODIES.c.body).select_from(joined).where(wanted.where(sheet_id))
+        found = found.order_by(first.nulls_last(), ITEMS.c.position)
         with self.database.reading() as connection:
-            sheet = _newest(connection, kind)
-            if sheet is None:
-                return []
-            first = column.desc() if wanted.falling else column.asc()
-            joined = ITEMS.join(
-                BODIES,
-                (ITEMS.c.sheet_id == BODIES.c.sheet_id) & (ITEMS.c.item_id == BODIES.c.item_id),
-            )
-            rows = select(BODIES.c.body).select_from(joined).where(wanted.where(sheet.id))
-            rows = rows.order_by(first.nulls_last(), ITEMS.c.position)
-            return [orjson.loads(body) for body in connection.scalars(rows)]
+            part = found.limit(BLOCK).offset(wanted.skip)
+            return [orjson.loads(body) for body in connection.scalars(part)]
 
     def one(self, kind: str, item_id: str) -> dict[str, Any] | None:
         """One row of the newest sheet of a kind."""
@@ -179,14 +178,20 @@ class Sheets:
             return _bodies(connection, sheet.id, [item_id]).get(item_id)
 
     def choices(self, kind: str) -> tuple[dict[str, int], dict[str, int]]:
-        """(owners, words) of the newest sheet with how many rows have each."""
+        """(owners, words) of the newest sheet with how many rows have each.
+
+        Counted once a sheet: it does not change, but for what is erased.
+        """
         with self.database.reading() as connection:
             sheet = _newest(connection, kind)
             if sheet is None:
                 return {}, {}
-            return _counts(connection, sheet.id, ITEMS.c.owner_id), _counts(
-                connection, sheet.id, ITEMS.c.word
-            )
+            known = self._choices.get(kind)
+            if known is None or known[0] != sheet.id:
+                columns = (ITEMS.c.owner_id, ITEMS.c.word)
+                owners, words = (_counts(connection, sheet.id, c) for c in columns)
+                known = self._choices[kind] = (sheet.id, owners, words)
+        return known[1], known[2]
 
     def erase(self, entity: str, entity_id: str, within: Connection | None = None) -> int:
         """Delete every row about an entity."""
