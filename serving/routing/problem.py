@@ -43,8 +43,9 @@ class Rules:
 
     def __post_init__(self) -> None:
         for name in ("value", "load", "territory", "language", "move"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is a cost of 0 or more, got {getattr(self, name)}")
+            cost = getattr(self, name)
+            if not isinstance(cost, int | float) or not cost >= 0:
+                raise ValueError(f"{name} is a cost of 0 or more, got {cost!r}")
         for owner, most in self.capacity.items():
             if most < 0:
                 raise ValueError(f"capacity of {owner} is a number of cases, got {most}")

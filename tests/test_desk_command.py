@@ -1,0 +1,79 @@
+"""`python -m serving desk` and `report --desk`: from a data set to sheets and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from features.demo import generate
+from features.frames import write
+from serving import __main__ as serving
+from serving.commands import CommandError
+from serving.commands.desk import read_rules
+from serving.pages.lists import LISTINGS
+from serving.store.store import open_store
+from tests import trained
+from training.models import bundle as bundles
+
+
+def test_a_data_set_becomes_sheets_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = generate(size="tiny")
+    write(tmp_path / "data", demo.frames, demo.meta)
+    bundle = trained.once().bundle
+    bundles.write(bundle, tmp_path / "bundle")
+    monkeypatch.setattr(serving, "champions", lambda _: {bundle.name: tmp_path / "bundle"})
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    account = str(demo.frames["subscriptions"]["account_id"].iloc[-1])
+    goals = tmp_path / "goals.csv"
+    goals.write_text(
+        f"account_id,measure,target,start,due\n{account},products,9,2025-10-01,2026-06-30\n"
+    )
+    rules = tmp_path / "routing.toml"
+    rules.write_text("[routing]\nmove = 0.1\n")
+    root = ["--root", str(tmp_path)]
+    asked = ["--data", str(tmp_path / "data"), "--margin", "0.7", "--capacity", "12"]
+    more = ["--goals", str(goals), "--rules", str(rules)]
+    assert serving.main([*root, "desk", *asked, *more]) == 0
+    said = capsys.readouterr().out
+    for kind in LISTINGS:
+        assert f"{kind}: " in said
+    store = open_store(url)
+    calls = store.sheets.newest("calls")
+    assert calls is not None and calls.head["capacity"] == 12
+    pipeline = store.sheets.newest("pipeline")
+    assert pipeline is not None
+    assert pipeline.head["bottlenecks"][0]["stage"] == demo.planted["bottleneck"]["deals.stage"]
+    plan = store.sheets.one("accounts", account)
+    assert plan is not None
+    assert plan["goals"][0]["target"] == 9
+    store.close()
+    assert serving.main([*root, "report", "--desk", "--out", str(tmp_path / "out")]) == 0
+    assert {p.stem for p in (tmp_path / "out").glob("*.html")} == set(LISTINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[routing]\nmoove = 1\n", "no rule 'moove'"),
+        ("[routing\n", "is not TOML"),
+        ("[routing]\nmove = -1\n", "a cost of 0 or more"),
+        ('[routing]\nmove = "far"\n', "a cost of 0 or more, got 'far'"),
+    ],
+)
+def test_rules_that_are_none_say_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "routing.toml"
+    path.write_text(text)
+    with pytest.raises(CommandError, match=said):
+        read_rules(path)
+
+
+def test_a_flat_table_has_no_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = generate(size="tiny")
+    flat = type(demo.meta)(currency="EUR", custom=demo.meta.custom)
+    write(tmp_path / "data", {"accounts": demo.frames["accounts"]}, flat)
+    assert serving.main(["--root", str(tmp_path), "desk", "--data", str(tmp_path / "data")]) == 2
+    assert "needs dates" in capsys.readouterr().err
