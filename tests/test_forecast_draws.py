@@ -13,16 +13,10 @@ from features.tables import Ints
 from training.forecast.chance import key_of, keys_of, normals, uniforms
 from training.forecast.hazards import cumulative, incidence_at
 from training.forecast.luck import strengths
-from training.forecast.purchases import (
-    FirstBuyers,
-    Shoppers,
-    chances,
-    first_draws,
-    purchase_draws,
-    rates,
-)
+from training.forecast.purchases import chances, rates
 from training.forecast.recharge import Newcomers, Present, newcomer_draws, present_draws
 from training.forecast.result import QUANTUM, exact
+from training.forecast.shopping import FirstBuyers, Shoppers, first_draws, purchase_draws
 from training.forecast.simulate import (
     OpenDeals,
     Unborn,

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.special import gammaincinv
 
-from features.tables import NAT, Floats, Ints
+from features.tables import Floats, Ints
 from training.forecast.belief import Beliefs, DealBelief
-from training.forecast.booked import NONE, Book, stamps
+from training.forecast.booked import NONE, Book
 from training.forecast.bookings import Coming, Open, cell_days, coming, open_deals
 from training.forecast.chance import Keys, key_of, uniforms
 from training.forecast.groups import Groups, Words
@@ -109,12 +108,12 @@ def _groups(
     """The values of the dimensions in which at least one deal has a word."""
     parts = [(_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
     if there is not None:
-        parts.append((_open_words(there), there.expected.sum(axis=1)))
+        parts.append((open_words(there), there.expected.sum(axis=1)))
     told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
     return Groups(told, parts, settings.max_values)
 
 
-def _open_words(there: Open) -> Words:
+def open_words(there: Open) -> Words:
     return {d: there.seen.text(d, NONE) for d in ("owner", "team", "region", "segment", "product")}
 
 
@@ -164,7 +163,7 @@ def _to_draw(book: Book, there: Open, groups: Groups, settings: ForecastSettings
         there.pools.factors,
         there.pools.starts,
         there.pool,
-        groups.numbers(_open_words(there), len(there.seen)),
+        groups.numbers(open_words(there), len(there.seen)),
         groups.size,
     )
 
@@ -206,75 +205,3 @@ def influence(made: Bookings, luck: Luck) -> Floats:
     weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
     scaled = held[:, :, None] * (centred * weight[:, None])[:, None, :]
     return open_influence(made.drawn, luck.shock, scaled)
-
-
-DEALS = (
-    "deal_id",
-    "name",
-    "owner",
-    "team",
-    "region",
-    "segment",
-    "product",
-    "stage",
-    "category",
-    "status",
-    "amount",
-    "expected_close_at",
-    "created_at",
-    "closed_at",
-)
-
-
-def deal_frame(beliefs: Beliefs, made: Bookings | None, since: int, origin: int) -> pd.DataFrame:
-    """The open deals first, then those closed in [since, origin): columns ``DEALS``."""
-    book = beliefs.book
-    ended = np.flatnonzero(book.known(origin) & book.ended(origin) & (book.closed_at >= since))
-    frames = [_closed_frame(book, ended)]
-    if made is not None and made.open is not None:
-        frames.insert(0, _open_frame(book, made.open))
-    return pd.concat(frames, ignore_index=True)[list(DEALS)]
-
-
-def _open_frame(book: Book, there: Open) -> pd.DataFrame:
-    seen = there.seen
-    words = {d: seen.words[d].words() for d in _open_words(there)}
-    return pd.DataFrame(
-        {
-            "deal_id": [book.ids[r] for r in seen.rows],
-            "name": _names(book, seen.rows),
-            **words,
-            "stage": seen.words["stage"].words(),
-            "category": seen.words["forecast_category"].words(),
-            "status": "open",
-            "amount": seen.amount,
-            "expected_close_at": stamps(seen.expected),
-            "created_at": stamps(book.born[seen.rows]),
-            "closed_at": stamps(np.full(len(seen), NAT, np.int64)),
-        }
-    )
-
-
-def _closed_frame(book: Book, rows: Ints) -> pd.DataFrame:
-    won = book.outcome[rows] == 1
-    amount = np.full(len(rows), np.nan)
-    amount[won] = book.amounts(rows[won])
-    nothing = [None] * len(rows)
-    return pd.DataFrame(
-        {
-            "deal_id": [book.ids[r] for r in rows],
-            "name": _names(book, rows),
-            **{d: column.take(rows).words() for d, column in book.dimensions.items()},
-            "stage": nothing,
-            "category": nothing,
-            "status": np.where(won, "won", "lost"),
-            "amount": amount,
-            "expected_close_at": stamps(np.full(len(rows), NAT, np.int64)),
-            "created_at": stamps(book.born[rows]),
-            "closed_at": stamps(book.closed_at[rows]),
-        }
-    )
-
-
-def _names(book: Book, rows: Ints) -> list[str | None]:
-    return book.tables["deals"].coded("name").take(rows).words()

@@ -12,8 +12,9 @@ from features.tables import Floats, Tables, instant_text
 from training.forecast.belief import Beliefs, TooLittleError
 from training.forecast.booked import rates_at
 from training.forecast.charged import recurring, recurring_shock_at
-from training.forecast.drawn import Bookings, bookings, deal_frame, influence
+from training.forecast.drawn import Bookings, bookings, influence
 from training.forecast.groups import Groups
+from training.forecast.listing import deal_frame
 from training.forecast.luck import Luck
 from training.forecast.past import shock_at
 from training.forecast.periods import Period, cells, periods

@@ -23,14 +23,10 @@ from training.forecast.luck import Luck
 from training.forecast.purchases import (
     OWN,
     Buyers,
-    FirstBuyers,
     Habits,
-    Shoppers,
     buyers,
     chances,
-    first_draws,
     habits,
-    purchase_draws,
     rates,
 )
 from training.forecast.recharge import (
@@ -41,6 +37,7 @@ from training.forecast.recharge import (
 )
 from training.forecast.renewals import RECENT, Renewals, hazards_at, renewals
 from training.forecast.schedule import chains, scheduled
+from training.forecast.shopping import FirstBuyers, Shoppers, first_draws, purchase_draws
 
 Drawn = tuple[Floats, Floats]
 """The whole (C, draws) and by group (G, C, draws)."""

@@ -63,8 +63,8 @@ class Forecast:
     periods   the months, then the quarters asked about
     table     columns ``TABLE``: a row for each stream, dimension ("all": value "all"), value,
               period and part ("whole": the sum); mean and quantiles; p10 and p90 are the ends of
-              the range of ``settings.level``; n the deals (or customers) behind the part, NaN for
-              what is not yet there; start and end are timestamps (UTC)
+              the range of ``settings.level``; n the deals, invoices or customers behind
+              the part, NaN for what is not yet there; start and end are timestamps (UTC)
     draws     (stream, part) -> (periods, draws), the whole company; parts as ``PARTS``, and "whole"
     groups    (stream, dimension) -> values in order and their wholes (values, periods, draws)
     deals     a row for each deal that is open at the origin or was closed in a period asked about:
