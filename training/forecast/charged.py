@@ -25,8 +25,6 @@ FIRST_DAYS = 84.0
 """Days of history before the first past origin."""
 TRIAL = 256
 """Draws by which a past origin's mean and variance are known well enough."""
-PRIOR = 0.2
-"""Prior deviation of the customers' shock: churn is rarer than wins, so less is known of it."""
 NUDGE = 0.1
 """Step in log hazard by which the slope against the shock is measured."""
 
@@ -120,7 +118,7 @@ def recurring_shock_at(beliefs: Beliefs, origin: int, settings: ForecastSettings
     last = origin - round(WINDOW * DAY)
     turns = range(-(-oldest // step), last // step + 1)
     seen = [_past(beliefs, turn * step) for turn in turns]
-    return sigma_of([p for p in seen if p is not None], PRIOR)
+    return sigma_of([p for p in seen if p is not None])
 
 
 def _past(beliefs: Beliefs, at: int) -> Past | None:

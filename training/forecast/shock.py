@@ -21,8 +21,8 @@ STEP = 28.0
 """Days between past origins."""
 PAST_DAYS = 273.0
 """How far before an origin the past origins lie."""
-PRIOR = 0.12
-"""Deviation of the half-normal prior: hazards a tenth or so off are normal."""
+PRIOR = 0.2
+"""Deviation of the half-normal prior (docs/decisions.md, "The prior of the shock")."""
 GRID = np.linspace(0.0, 0.8, 81)
 
 
