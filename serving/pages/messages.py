@@ -15,6 +15,8 @@ from babel.messages.pofile import write_po
 from jinja2.ext import babel_extract
 
 from serving.figures.catalog import chosen
+from serving.figures.definition import WARNINGS
+from serving.figures.health.actions import TODO
 from serving.languages import FOLDER, LANGUAGES
 from serving.pages.render import HERE
 from serving.pages.words import read_catalog
@@ -41,6 +43,8 @@ def required() -> dict[Key, str]:
             found[said] = str(path.relative_to(SERVING))
     for figure in chosen([]):
         found[figure.title] = "figures"
+    for constant in (*WARNINGS, *TODO.values()):
+        found[constant.strip()] = "figures"
     for rule in RULES:
         found[rule.says] = "quality/impossible.py"
     return {key: place for key, place in found.items() if key not in _BARE}
