@@ -259,7 +259,12 @@ def test_a_load_is_judged_by_how_its_process_ends(tmp_path: Path) -> None:
     assert judged(lambda _: None, tmp_path) == Verdict()
     assert judged(fail(ValueError), tmp_path).code == "not_whole"
     assert judged(fail(RuntimeError), tmp_path).code == "unfit"
-    died = judged(lambda _: (faulthandler.disable(), os.abort()), tmp_path)
+
+    def abort(_: Path) -> None:
+        faulthandler.disable()
+        os.abort()
+
+    died = judged(abort, tmp_path)
     assert died.code == "died" and "signal 6" in died.reason
     killed = judged(lambda _: os.kill(os.getpid(), signal.SIGKILL), tmp_path)
     assert killed.code == "died" and "signal 9" in killed.reason
