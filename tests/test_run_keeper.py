@@ -1,4 +1,4 @@
-"""The store beside the requests: away at the start nobody comes in, away later only writers wait."""
+"""The store beside the requests: away at the start nobody comes in, later only writers wait."""
 
 from __future__ import annotations
 

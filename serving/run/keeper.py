@@ -68,7 +68,8 @@ class Keeper:
     def stop(self) -> None:
         """Bring what is journalled to the store, and close it."""
         self._stop.set()
-        self._thread.join(PAUSE)
+        if self._thread.ident is not None:
+            self._thread.join(PAUSE)
         self.journal.close()
         if not isinstance(self.place.store, Absent):
             self.place.store.close()
