@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from serving.report.record_page import page_of as record_of
 from serving.report.record_page import page_of_any, record_page
 from serving.scoring import Scorer
 from tests.histories import START, history, seeds
+from tests.reading import text_of
 from tests.reported import judged, subject
 from tests.scored import bundle_of
 from training import drivers, slices
@@ -138,49 +138,8 @@ def test_the_words_shown_are_those_met_most() -> None:
     assert table.loc["all others", "n"] == 3 and table["n"].sum() == len(values)
 
 
-class _Read(HTMLParser):
-    """What a reader sees: a line a heading, paragraph, fact, list item or table row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._line, self._hidden = "", 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("style", "svg", "title")
-        if tag in ("h1", "h2", "h3", "p", "li", "tr", "caption", "summary") or (
-            tag == "div" and not attrs
-        ):
-            self._flush("#" * int(tag[1]) + " " if re.fullmatch(r"h\d", tag) else "")
-        if tag in ("th", "td", "dd", "small"):
-            self._line += " | "
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("style", "svg", "title")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self._line += " ".join(data.split(" ")).replace("\n", "")
-
-    def _flush(self, begin: str) -> None:
-        if self._line.strip(" |#"):
-            self.lines.append(self._line.strip())
-        self._line = begin
-
-    def text(self) -> str:
-        """All of it."""
-        self._flush("")
-        return "\n".join(self.lines) + "\n"
-
-
-def _text(html: str) -> str:
-    reader = _Read()
-    reader.feed(html)
-    return reader.text()
-
-
 def test_the_report_reads_as_it_did() -> None:
-    text = _text(model_page(subject()))
+    text = text_of(model_page(subject()))
     if os.environ.get("EMBUDO_GOLDEN") == "write":
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
@@ -243,7 +202,7 @@ def test_few_rows_or_one_class_still_make_a_page(dated: bool, hits: int) -> None
         effects=of.effects[:8],
     )
     assert len(page_of(few).sections) == 10
-    assert "nan" not in _text(model_page(few)).split()
+    assert "nan" not in text_of(model_page(few)).split()
 
 
 def test_words_of_the_data_cannot_become_markup() -> None:
