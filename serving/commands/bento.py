@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterable
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -106,6 +107,8 @@ def build(context: Path) -> tuple[str, Path]:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml  # noqa: PLC0415  # seconds, and only this command needs it
 
+    # BentoML asks FastAPI for a document of its own; the one that is served is ours
+    warnings.filterwarnings("ignore", "Duplicate Operation ID")
     made = bentoml.bentos.build(
         "serving.service:Embudo",
         build_ctx=str(context),
