@@ -128,7 +128,7 @@ def _word(value: Any) -> str | None:
 
 
 def _facts(account: Mapping[str, Any]) -> list[tuple[str, str]]:
-    told = ("industry", "segment", "region", "team")
+    told = ("industry", "segment", "tier", "region", "team")
     return [(what, word) for what in told if (word := _word(account.get(what)))]
 
 

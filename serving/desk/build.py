@@ -18,6 +18,7 @@ from serving.desk.sheets import Item, Sheet, number, plain, records, word
 from serving.figures import compute
 from serving.figures.book import DIMENSIONS, Book
 from serving.figures.catalog import chosen
+from serving.figures.customers import customers, mrr_at
 from serving.figures.definition import Figure, Given
 from serving.figures.health.actions import WAIT, call_plan
 from serving.figures.health.attention import attention
@@ -61,7 +62,7 @@ def sheets(
     yield _accounts(book, scorers, wishes)
     yield _quality(tables, list(scorers.values()), as_of, wishes)
     yield _figures(book, given)
-    yield _territories(tables, as_of, scores, wishes)
+    yield _territories(tables, book, scores, wishes)
 
 
 def _calls(book: Book, scores: Mapping[str, pd.DataFrame], wishes: Wishes) -> Sheet:
@@ -276,25 +277,61 @@ def _told(figure: Figure) -> dict[str, Any]:
 
 
 def _territories(
-    tables: Tables, as_of: int, scores: Mapping[str, pd.DataFrame], wishes: Wishes
+    tables: Tables, book: Book, scores: Mapping[str, pd.DataFrame], wishes: Wishes
 ) -> Sheet:
-    frame = scores.get("lead_conversion")
-    if frame is None or frame.empty or not tables["owners"].n:
-        said = mark("routing needs scored leads and owners; nothing is proposed")
+    """Owners proposed for open leads, by their chance, and for customers, by what they pay."""
+    if not tables["owners"].n:
+        said = mark("routing needs owners, and the data have none; nothing is proposed")
         return Sheet("territories", [], {"empty": said})
-    value = dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
-    found = propose(tables, "leads", value, as_of, wishes.rules)
-    items = [
-        Item(
-            row["id"], row["id"], "leads", row["id"], row["to"], row["why"], row["value"], body=row
+    items: list[Item] = []
+    parts = []
+    for entity, values in (("leads", _chances(scores)), ("accounts", _payments(book))):
+        first = dict(sorted(values.items(), key=lambda one: -one[1])[:ROUTED])
+        if not first:
+            continue
+        found = propose(tables, entity, first, book.as_of, wishes.rules)
+        items += [_move(entity, row) for row in records(found.moves)]
+        parts.append(
+            {
+                "entity": entity,
+                "balance": records(found.balance),
+                "unmet": plain(found.unmet),
+                "gap": found.gap,
+                "cases": len(first),
+                "left": len(values) - len(first),
+            }
         )
-        for row in records(found.moves)
-    ]
-    head = {
-        "balance": records(found.balance),
-        "unmet": found.unmet,
-        "gap": found.gap,
-        "cases": len(value),
-        "rules": plain(vars(wishes.rules)),
-    }
+    head: dict[str, Any] = {"parts": parts, "rules": plain(vars(wishes.rules))}
+    if not items:
+        head["empty"] = mark("nothing would move")
     return Sheet("territories", items, head)
+
+
+ROUTED = 3_000
+"""Cases of the most value that are routed at once; more are no list that people work through."""
+
+
+def _chances(scores: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    frame = scores.get("lead_conversion")
+    if frame is None or frame.empty:
+        return {}
+    return dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
+
+
+def _payments(book: Book) -> dict[str, float]:
+    """Present customers and what they pay a month; one who is not known to pay counts for nothing
+    but as a case."""
+    paid = mrr_at(book, book.instant)
+    present = customers(book, book.instant)["account_id"]
+    return {str(one): float(paid.get(one, 0.0)) for one in present}
+
+
+def _move(entity: str, row: dict[str, Any]) -> Item:
+    body = {**row, "table": entity, "question": QUESTION[entity]}
+    one = row["id"]
+    return Item(
+        f"{entity}:{one}", one, entity, one, row["to"], entity, row["value"], None, None, body
+    )
+
+
+QUESTION = {entity: question for question, entity in ENTITY.items()}

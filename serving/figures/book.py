@@ -72,7 +72,7 @@ class Book(Known):
         for the whole table, by what the data hold.
         """
         view = self._view("accounts")
-        columns = ("name", "segment", "industry", "region", "owner_id")
+        columns = ("name", "segment", "tier", "industry", "region", "owner_id")
         frame = self._frame(view, columns)
         frame = frame.assign(team=self.of_owner(frame["owner"], "team"))
         if frame["region"].isna().all():

@@ -131,13 +131,14 @@ LISTINGS: dict[str, Listing] = {
             "territories.html",
             (
                 Column("id", _("Key"), "label"),
+                Column("table", _("Table"), "word", "word"),
                 Column("from", _("From owner")),
                 Column("to", _("To owner"), "owner"),
-                Column("value", _("Expected conversions"), "first", "number"),
-                Column("why", _("Why"), "word", "why"),
+                Column("value", _("Value"), "first", "number"),
+                Column("why", _("Why"), "", "flags"),
             ),
-            _("Why"),
-            "/records/lead_conversion/{id}",
+            _("Table"),
+            "/records/{question}/{id}",
         ),
     )
 }

@@ -73,6 +73,7 @@ LABELS: dict[str, str] = {
     "meetings_90d": mark("meetings of the last 90 days"),
     "industry": mark("industry"),
     "segment": mark("segment"),
+    "tier": mark("tier"),
     "region": mark("region"),
     "team": mark("team"),
     "owner": mark("owner"),
