@@ -147,7 +147,10 @@ class Desk:
                 yield some
                 continue
             records = self.reader.apart([one.record for one in some])
-            some = [replace(one, record=r) for one, r in zip(some, records, strict=True)]
+            some = [
+                one if one.record is r else replace(one, record=r)
+                for one, r in zip(some, records, strict=True)
+            ]
             for turn in rounds(records):
                 yield [some[place] for place in turn]
 

@@ -1,10 +1,11 @@
 """The line in front of the desks: bounded, first come first served, and what waits goes together.
 
-Scoring is work of the processor on one event loop: requests do not overlap, they wait. So a request
-first takes its place in the line and gives the loop a turn; all that are ready by then stand there,
-too, and are counted before any is worked on. Then they are scored in one go, which costs a fraction
-of as many single scores. Whoever finds the line full is told at once when to come again, so that
-nobody waits longer than the line is long.
+Scoring is work of the processor on one event loop: requests do not overlap, they wait. So a
+request first takes its place in the line and gives the loop two turns: one to start the handlers
+of what has come, one to read what came meanwhile. All that are ready by then stand there, too, and
+are counted before any is worked on. Then they are scored in one go, which costs a fraction of as
+many single scores. Whoever finds the line full is told at once when to come again, so that nobody
+waits longer than the line is long.
 
 Large requests are worked on in a thread, a few at a time, with a shorter line of their own: probes
 and single records pass them.
@@ -95,7 +96,7 @@ class Line:
         self._waiting.append(_Waiting(desk, request, records, until, place))
         if not self._called:
             self._called = True
-            loop.call_soon(self._turn, loop)
+            loop.call_soon(loop.call_soon, self._turn, loop)
         made: Answer = await place
         return made
 
