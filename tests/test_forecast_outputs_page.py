@@ -42,9 +42,9 @@ def figures(of: Page) -> list[Figure]:
 def empty() -> Record:
     """A record of nothing yet."""
     full = history()
-    return Record(
-        *(f.iloc[:0] for f in (full.actuals, full.said, full.kept, full.backtest, full.weeks))
-    )
+    frames = (full.actuals, full.said, full.kept, full.backtest, full.weeks)
+    actuals, said, kept, backtest, weeks = (f.iloc[:0] for f in frames)
+    return Record(actuals, said, kept, backtest, weeks)
 
 
 def test_the_page_reads_as_it_did() -> None:
