@@ -119,6 +119,7 @@ LISTINGS: dict[str, Listing] = {
                 Column("value", _("Value"), "first", "value"),
                 Column("low", _("From"), "", "value"),
                 Column("high", _("To"), "", "value"),
+                Column("unit", _("Unit"), "", "word"),
                 Column("n", _("Cases"), "second", "number"),
                 Column("warning", _("Note"), "", "flags"),
             ),
