@@ -74,6 +74,8 @@ def _value(cases: pd.DataFrame, given: Given) -> Estimate:
     months, variance = curve.mean_until(until, np.log1p(given.discount) / 12)
     mean = float(paid.mean())
     value = given.margin * mean * months
+    if not value > 0:  # everybody pays nothing, or nobody was watched: no interval of a ratio
+        return Estimate(value, *intervals.NONE, curve.n, (NOTHING_BELOW,))
     spread = float(np.var(paid, ddof=1)) / len(paid) / mean**2 if len(paid) > 1 else np.inf
     ends = intervals.on_logs(value, variance / months**2 + spread)
     notes = (HORIZON,) if curve.longest < 12 * given.horizon else ()
