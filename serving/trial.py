@@ -105,6 +105,21 @@ def _wait_until_ready(child: subprocess.Popen[bytes], address: str, log: Path) -
     raise TrialError(f"the service was not ready after {SECONDS_TO_START} s; its log ends:\n{said}")
 
 
+def wait_for(address: str, entity: str) -> None:
+    """Return once a model of the entity is loaded: ready means that one of any entity is."""
+    end = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < end:
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(f"{address}/v1/models", timeout=5) as answer,
+        ):
+            models = orjson.loads(answer.read())["models"]
+            if any(model["entity"] == entity for model in models):
+                return
+        time.sleep(0.2)
+    raise TrialError(f"no model of {entity} was loaded after {SECONDS_TO_START} s")
+
+
 def send(address: str, entity: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a request; TrialError with the service's own words where there is none."""
     request = urllib.request.Request(

@@ -14,7 +14,7 @@ from serving.commands import Champions, CommandError, Subparsers
 from serving.run.publish import lay_out
 from serving.scoring import Scorer
 from serving.sender import record_of
-from serving.trial import liveliest, running, send, told
+from serving.trial import liveliest, running, send, told, wait_for
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 
@@ -45,6 +45,7 @@ def _request(chosen: argparse.Namespace) -> int:
         with running(Path(folder) / "bundles", Path(folder) / "log") as address:
             rows = sum(len(v) for v in body["records"][0].values() if isinstance(v, list))
             print(f"POST {address}/v1/{entity}/score  {entity[:-1]} {key}, {rows} rows of history")
+            wait_for(address, entity)
             answer = send(address, entity, body)
     print(f"\n{told(answer)}\n")
     print(f"model files   {found[chosen.model]}")
