@@ -16,7 +16,7 @@ from jinja2.ext import babel_extract
 
 from serving.figures.catalog import chosen
 from serving.figures.definition import WARNINGS
-from serving.figures.health.actions import TODO
+from serving.figures.health.actions import TO_DO
 from serving.languages import FOLDER, LANGUAGES
 from serving.pages.render import HERE
 from serving.pages.words import read_catalog
@@ -43,7 +43,7 @@ def required() -> dict[Key, str]:
             found[said] = str(path.relative_to(SERVING))
     for figure in chosen([]):
         found[figure.title] = "figures"
-    for constant in (*WARNINGS, *TODO.values()):
+    for constant in (*WARNINGS, *TO_DO.values()):
         found[constant.strip()] = "figures"
     for rule in RULES:
         found[rule.says] = "quality/impossible.py"

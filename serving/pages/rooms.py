@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 from fastapi import Request, Response
 from starlette.responses import RedirectResponse
@@ -192,8 +192,3 @@ def language(request: Request) -> str:
     if chosen in LANGUAGES:
         return chosen
     return negotiate(request.headers.get("accept-language", ""))
-
-
-def last_part(path: str) -> str:
-    """The last part of a path, still encoded."""
-    return urlsplit(path).path.rpartition("/")[2]

@@ -50,7 +50,7 @@ CALLS = {
 }
 
 
-TODO = {
+TO_DO = {
     "stalled": "revive it or let it go",
     "overdue": "agree a new close date",
     "nothing planned": "plan the next activity",
@@ -150,7 +150,7 @@ def _ranked(every: pd.DataFrame, capacity: int) -> pd.DataFrame:
 
 def _deals(book: Book) -> pd.DataFrame:
     found = attention(book)
-    todo = [next(do for flag, do in TODO.items() if flag in why) for why in found["why"]]
+    todo = [next(do for flag, do in TO_DO.items() if flag in why) for why in found["why"]]
     return pd.DataFrame(
         {
             "id": found["deal_id"],
@@ -165,7 +165,7 @@ def _leads(book: Book) -> pd.DataFrame:
     found = book.leads[book.leads["open"]]
     names = {name: found[name] for name in ("name", "owner", "team")}
     never = looked_up(found["lead_id"], first_answers(book, found)).isna()
-    todo = np.where(never, TODO["unanswered"], TODO["answered"])
+    todo = np.where(never, TO_DO["unanswered"], TO_DO["answered"])
     worth = lead_worth(book)
     return pd.DataFrame(
         {"id": found["lead_id"], **names, "why": "", "todo": todo, "at_stake": worth}
@@ -187,7 +187,7 @@ def _customers(book: Book) -> pd.DataFrame:
     found = book.accounts[book.accounts["left_at"].isna()]
     stake = 12 * looked_up(found["account_id"], mrr_at(book, book.instant))
     names = {name: found[name] for name in ("name", "owner", "team")}
-    todo = TODO["customer"]
+    todo = TO_DO["customer"]
     return pd.DataFrame(
         {"id": found["account_id"], **names, "why": "", "todo": todo, "at_stake": stake}
     )
