@@ -151,8 +151,8 @@ def _notes(made: BookingsDraws | None) -> list[str]:
         unknown = int(np.isnan(made.open.snapshots.amount).sum())
         if unknown:
             notes.append(
-                f"{unknown} of {len(made.open.snapshots)} open deals show no amount that could be known "
-                f"then: each draws one from recent wins of its product"
+                f"{unknown} of {len(made.open.snapshots)} open deals show no amount that could be "
+                f"known then: each draws one from recent wins of its product"
             )
     return notes
 
