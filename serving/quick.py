@@ -81,17 +81,17 @@ def read_rows(plan: RecordPlan, raw: Any, warnings: dict[str, None]) -> dict[str
         raise Unusual
     rows: dict[str, list[Row]] = {}
     for name, value in raw.items():
+        if name not in plan.singles and name not in plan.lists:
+            raise Unusual
         if value is None:
             continue
         if single := plan.singles.get(name):
             rows[single[0]] = [_row(single[1], value, name, warnings)]
-        elif several := plan.lists.get(name):
+        else:
+            table, row_plan = plan.lists[name]
             if type(value) is not list or len(value) > MOST_ROWS:
                 raise Unusual
-            table, row_plan = several
             rows[table] = [_row(row_plan, item, f"{name}[]", warnings) for item in value]
-        else:
-            raise Unusual
     return rows
 
 

@@ -120,6 +120,7 @@ def test_what_is_not_a_record_is_left_to_the_library() -> None:
         {"lead": None},
         {"lead": {}},
         {"lead": {"lead_id": "x"}, "x": 1},
+        {"lead": {"lead_id": "x", "created_at": AT}, "x": None},
     )
     for raw in unread:
         with pytest.raises(Unusual):
