@@ -21,7 +21,6 @@ from training.forecast.backtest.forecast_record import (
 )
 from training.forecast.backtest.rolling import data_end
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
-from training.forecast.data.deal_status import in_forecast
 from training.forecast.data.periods import Period, named, periods
 from training.forecast.data.settings import ForecastSettings, load_settings
 from training.forecast.planning.capacity import load_capacity
@@ -33,6 +32,7 @@ from training.forecast.publish.outputs import (
     outputs,
 )
 from training.forecast.publish.text import to_text
+from training.forecast.results.deal_expectations import in_forecast
 from training.forecast.results.forecast import forecast
 from training.forecast.results.kept import STANDINGS, AlreadyKeptError, keep, kept, last_before
 from training.reports.forecast.forecast_report import forecast_report
