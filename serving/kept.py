@@ -12,11 +12,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from features.tables import micros
-
-FILE, POINTER = "forecast.json", "newest"
+from training.models.kept_forecasts import (
+    FILE,
+    UnreadableForecastError,
+    newest_folder,
+    read,
+)
 
 PARAMETERS = ("stream", "dimension", "period", "kind")
 """What an asker may narrow the answer by."""
@@ -47,19 +49,18 @@ class Shelf:
 
     def newest(self) -> dict[str, Any]:
         """The forecast that ``newest`` names; NoForecast or BadForecast says what to do."""
-        try:
-            name = (self.root / POINTER).read_text(encoding="utf-8").strip()
-            path = self.root / name / FILE
-            found = path.stat()
-            mark = (name, found.st_mtime_ns, found.st_size)
-            if self._read is None or self._read[0] != mark:
-                self._read = (mark, told(orjson.loads(path.read_bytes())))
-        except FileNotFoundError:
+        folder = newest_folder(self.root)
+        if folder is None:
             raise NoForecast(
                 f"no forecast is kept in {self.root.name}/ yet; make one with "
                 f"`python -m training forecast --data …`"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+            )
+        try:
+            found = (folder / FILE).stat()
+            mark = (folder.name, found.st_mtime_ns, found.st_size)
+            if self._read is None or self._read[0] != mark:
+                self._read = (mark, told(read(folder).state))
+        except (OSError, UnreadableForecastError) as wrong:
             raise BadForecast(
                 f"the forecast kept in {self.root.name}/ cannot be read ({type(wrong).__name__}); "
                 f"make it anew with `python -m training forecast --data … --replace`"
@@ -68,9 +69,8 @@ class Shelf:
 
 
 def told(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a kept file: rows of one shape each; a missing part is a KeyError."""
+    """The body of an answer with the whole of a kept forecast: rows of one shape each."""
     settings = state["settings"]
-    micros(state["expires"])
     return {
         "as_of": state["origin"],
         "expires": state["expires"],
