@@ -14,8 +14,16 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
-from features.tables import DAY, NAT, Instants, Ints
+Instants = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
+
+NAT = int(np.iinfo(np.int64).min)
+"""The missing instant."""
+
+DAY = 86_400_000_000
+"""One day in microseconds."""
 
 _SECOND = 1_000_000
 _FIRST, _LAST = -2_208_988_800, 7_258_118_400
@@ -78,7 +86,7 @@ class Zone:
 
 @lru_cache(maxsize=32)
 def zone(name: str) -> Zone:
-    """The zone of an IANA name ("" is UTC), its changes from 1900 to 2200; unknown is ValueError."""
+    """The zone of an IANA name ("" is UTC), its changes 1900 to 2200; unknown is ValueError."""
     if name in ("", "UTC"):
         return Zone("UTC", np.empty(0, np.int64), np.zeros(1, np.int64))
     try:
