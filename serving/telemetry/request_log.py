@@ -78,12 +78,12 @@ class TimedStep:
 
 
 def begin(scope: MutableMapping[str, Any]) -> RequestLog:
-    """Put a new ``Seen`` into the request's ASGI scope; layers below share the object."""
+    """Put a new ``RequestLog`` into the request's ASGI scope; layers below share the object."""
     scope[_KEY] = log = RequestLog()
     return log
 
 
 def log_of(scope: Mapping[str, Any]) -> RequestLog:
-    """The request's ``Seen``; one that nobody reads where nobody watches (the app called alone)."""
+    """The request's ``RequestLog``; one that nobody reads where nobody watches (the app called alone)."""
     found = scope.get(_KEY)
     return found if isinstance(found, RequestLog) else RequestLog()
