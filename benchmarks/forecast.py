@@ -32,11 +32,11 @@ import pandas as pd
 from benchmarks.forecast_truth import TRUTH, truth_cells
 from features.demo import generate
 from features.frames import from_frames
-from training.forecast.answers import MODEL
-from training.forecast.backtest import backtest, data_end, default_origins
-from training.forecast.flows import flows
-from training.forecast.scoring import BUCKETS, compared, scored, summary
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import MODEL
+from training.forecast.backtest.rolling import backtest, data_end, default_origins
+from training.forecast.backtest.scoring import BUCKETS, compared, scored, summary
+from training.forecast.data.revenue import flows
+from training.forecast.data.settings import ForecastSettings
 
 FOLDER = Path("data/forecast_benchmark")
 ORDER = 20_260_101

@@ -7,19 +7,24 @@ import time
 
 import numpy as np
 
-from training.forecast.simulate import OpenDeals, Unborn, open_draws, unborn_draws
+from training.forecast.simulate.deal_kernels import (
+    NewDealInputs,
+    OpenDealInputs,
+    new_deal_draws,
+    open_deal_draws,
+)
 
 GROUPS = (60, 8, 5, 4, 12)
 """Values of owner, team, region, segment and product."""
 
 
-def pipeline(deals: int, cells: int, seed: int = 0) -> OpenDeals:
+def pipeline(deals: int, cells: int, seed: int = 0) -> OpenDealInputs:
     """A made-up pipeline: a third of the deals is won within the cells, amounts are log-normal."""
     rng = np.random.default_rng(seed)
     chance = np.cumsum(rng.uniform(0.0, 0.08, (deals, cells)), axis=1)
     first = np.cumsum((0, *GROUPS[:-1]))
     group = np.stack([rng.integers(0, n, deals) for n in GROUPS], axis=1) + first
-    return OpenDeals(
+    return OpenDealInputs(
         rng.integers(0, 2**63, deals).astype(np.uint64),
         -np.log1p(-chance),
         rng.lognormal(9.4, 0.8, deals),
@@ -31,12 +36,12 @@ def pipeline(deals: int, cells: int, seed: int = 0) -> OpenDeals:
     )
 
 
-def unborn(cells: int, draws: int, monthly: float, seed: int = 0) -> Unborn:
+def unborn(cells: int, draws: int, monthly: float, seed: int = 0) -> NewDealInputs:
     """As many wins a month of deals that are not there yet."""
     rng = np.random.default_rng(seed)
     first = np.cumsum((0, *GROUPS[:-1]))
     group = np.stack([rng.integers(0, n, 2_000) for n in GROUPS], axis=1) + first
-    return Unborn(
+    return NewDealInputs(
         rng.integers(0, 2**63, cells).astype(np.uint64),
         np.full((cells, draws), monthly),
         np.tile(np.arange(1, 2_001) / 2_000, (cells, 1)),
@@ -60,13 +65,13 @@ def main() -> None:
     parser.add_argument("--monthly", type=float, default=2_000.0, help="new wins a month")
     asked = parser.parse_args()
     shock = np.exp(0.1 * np.random.default_rng(1).normal(size=asked.draws))
-    open_draws(pipeline(100, asked.cells), shock[:300])
-    unborn_draws(unborn(2, 300, 3.0))
+    open_deal_draws(pipeline(100, asked.cells), shock[:300])
+    new_deal_draws(unborn(2, 300, 3.0))
     deals = pipeline(asked.deals, asked.cells)
     start = _now()
-    whole, groups = open_draws(deals, shock)
+    whole, groups = open_deal_draws(deals, shock)
     drawn = _now()
-    unborn_draws(unborn(asked.cells, asked.draws, asked.monthly))
+    new_deal_draws(unborn(asked.cells, asked.draws, asked.monthly))
     done = _now()
     values = np.split(groups, np.cumsum(GROUPS)[:-1])
     exact = all(np.array_equal(part.sum(axis=0), whole) for part in values)

@@ -23,9 +23,9 @@ import pandas as pd
 
 from features.ingest import ingest
 from features.tables import Tables, micros, read
-from training.forecast.answers import MODEL
-from training.forecast.backtest import Backtest, backtest
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import MODEL
+from training.forecast.backtest.rolling import Backtest, backtest
+from training.forecast.data.settings import ForecastSettings
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("EMBUDO_SHARED", ROOT.parent / "shared"))

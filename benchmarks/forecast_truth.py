@@ -20,11 +20,11 @@ from features.demo.deals import DealFacts, deal_chain, discounted, draw_deals, l
 from features.demo.draw import Calendar, Rng, day_of
 from features.demo.people import draw_owners
 from features.tables import DAY, Floats, Ints, micros
-from training.forecast.answers import cell_of, targets
-from training.forecast.flows import Flow
-from training.forecast.periods import Period
-from training.forecast.scoring import LEVELS, QUANTILES
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import cell_of, targets
+from training.forecast.backtest.scoring import LEVELS, QUANTILES
+from training.forecast.data.periods import Period
+from training.forecast.data.revenue import RevenueFlow
+from training.forecast.data.settings import ForecastSettings
 
 TRUTH = "the true chances"
 SPREAD = 0.04
@@ -60,7 +60,7 @@ class Wins:
 
 
 def truth_cells(
-    demo: Demo, flow: Flow, origins: Sequence[int], seed: int, size: str, worlds: int = 60
+    demo: Demo, flow: RevenueFlow, origins: Sequence[int], seed: int, size: str, worlds: int = 60
 ) -> pd.DataFrame:
     """The cells of the true chances at ``origins``, from so many possible worlds each."""
     rng, end = np.random.default_rng([seed, 4]), micros(demo.meta.as_of)

@@ -10,14 +10,20 @@ import pandas as pd
 
 from features.frames import from_frames
 from features.tables import NAT, Floats, Instants, Meta, Tables, micros
-from training.forecast.capacity import CapacitySettings
-from training.forecast.ledger import COLUMNS as BOARD
-from training.forecast.outputs import Earlier, Outputs, bridges, means_of, outputs
-from training.forecast.periods import Period, month, periods
-from training.forecast.record import ACTUALS, Record
-from training.forecast.result import TABLE, Forecast, exact
-from training.forecast.settings import ForecastSettings
-from training.forecast.standing import with_expected
+from training.forecast.backtest.forecast_record import ACTUALS, ForecastRecord
+from training.forecast.backtest.ledger import COLUMNS as BOARD
+from training.forecast.data.deal_status import with_expected
+from training.forecast.data.periods import Period, month, periods
+from training.forecast.data.settings import ForecastSettings
+from training.forecast.planning.capacity import CapacitySettings
+from training.forecast.publish.outputs import (
+    EarlierForecast,
+    ForecastOutputs,
+    bridges,
+    means_of,
+    outputs,
+)
+from training.forecast.results.result import TABLE, Forecast, exact
 
 ORIGIN = micros("2026-01-15T00:00:00+00:00")
 DRAWS = 400
@@ -252,7 +258,7 @@ def recurring(draws: int = DRAWS) -> Forecast:
     )
 
 
-def history(stream: str = "bookings") -> Record:
+def history(stream: str = "bookings") -> ForecastRecord:
     """Twelve months that came in, eight of them foretold, and a board of three."""
     months = [month(2025 * 12 + m) for m in range(12)]
     rows = [(stream, p.name, p.start, p.end, 20_000.0 + 1000 * i) for i, p in enumerate(months)]
@@ -279,12 +285,12 @@ def history(stream: str = "bookings") -> Record:
             *("n", "periods", "blocks"),
         ],
     )
-    return Record(
+    return ForecastRecord(
         actuals, told.drop(columns=["start", "end"]), pd.DataFrame(), board, weeks, "2025-12-29"
     )
 
 
-def outcome() -> Outputs:
+def outcome() -> ForecastOutputs:
     """The outputs of the hand-made forecast beside one of a week before, in which D3 was not there,
     D5 was due in April at 50,000, and D8 was open.
     """
@@ -300,8 +306,8 @@ def outcome() -> Outputs:
         column = f"expected {period.name}"
         was[column] = np.round(was[column] * 0.9, 2)
     means = {key: mean * 0.95 for key, mean in means_of(now).items()}
-    since = Earlier(ORIGIN - 7 * 86_400_000_000, was, means, True)
-    return replace(whole, standings=there, since=since, bridges=tuple(bridges(now, there, since)))
+    since = EarlierForecast(ORIGIN - 7 * 86_400_000_000, was, means, True)
+    return replace(whole, deal_status=there, since=since, bridges=tuple(bridges(now, there, since)))
 
 
 def _standings(now: Forecast) -> pd.DataFrame:

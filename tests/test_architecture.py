@@ -23,7 +23,7 @@ DOORS = {
     "optuna": ("training/tune.py",),
     "bentoml": ("serving/service.py", "serving/cli/bento.py"),
     "shap": ("training/plots.py",),
-    "statsforecast": ("training/forecast/baselines.py",),
+    "statsforecast": ("training/forecast/backtest/baselines.py",),
 }
 
 

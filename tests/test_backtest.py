@@ -14,10 +14,10 @@ from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, Meta, Tables, micros
 from tests.rewound import rewound
-from training.forecast.answers import AHEAD, MODEL, easy_cells, targets
-from training.forecast.backtest import Backtest, backtest, default_origins
-from training.forecast.flows import flows
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import AHEAD, MODEL, baseline_cells, targets
+from training.forecast.backtest.rolling import Backtest, backtest, default_origins
+from training.forecast.data.revenue import flows
+from training.forecast.data.settings import ForecastSettings
 
 SETTINGS = ForecastSettings(draws=200, threads=1, refit_days=182.0, dimensions=())
 
@@ -79,7 +79,7 @@ def test_an_origin_answers_alike_when_later_rows_are_added() -> None:
 
 def test_what_is_not_over_is_not_asked() -> None:
     """With an end before the second quarter's, that quarter is no target, nor is April."""
-    early = easy_cells(
+    early = baseline_cells(
         tables(),
         flows(tables(), day("2025-04-01")),
         ORIGINS,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import DAY, micros
-from training.forecast.scoring import (
+from training.forecast.backtest.scoring import (
     LEVELS,
     blocks,
     by_weeks,

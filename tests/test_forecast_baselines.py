@@ -18,13 +18,13 @@ from features.frames import from_frames
 from features.tables import DAY, NAT, Coded, Floats, Instants, Tables, code, micros
 from features.view import Timeline, View
 from tests.rewound import rewound
-from training.forecast import baselines
-from training.forecast.baselines import BASELINES, Known, smoothed, stage_chances
-from training.forecast.calls import CALLS, call_of, calls
-from training.forecast.flows import Flow, flows
-from training.forecast.looks import WEEK, Looks, looks, mondays
-from training.forecast.periods import Period, month, month_of, month_start, quarter
-from training.forecast.residuals import add_ranges
+from training.forecast.backtest import baselines
+from training.forecast.backtest.baselines import BASELINES, KnownRevenue, smoothed, stage_chances
+from training.forecast.backtest.residuals import add_ranges
+from training.forecast.data.categories import CALLS, call_of, calls
+from training.forecast.data.open_panel import WEEK, OpenDealPanel, mondays, open_deal_panel
+from training.forecast.data.periods import Period, month, month_of, month_start, quarter
+from training.forecast.data.revenue import RevenueFlow, flows
 
 
 def day(text: str) -> int:
@@ -35,14 +35,16 @@ def day(text: str) -> int:
 JANUARY = month_of(day("2023-01-01"))
 
 
-def steady(months: int, each: float = 100.0) -> Flow:
+def steady(months: int, each: float = 100.0) -> RevenueFlow:
     """``each`` on the tenth of every month from January 2023, one more each month."""
     at = np.array([month_start(JANUARY + i) + 9 * DAY for i in range(months)], np.int64)
-    return Flow.of("bookings", at, each + np.arange(months, dtype=np.float64), day("2023-01-01"))
+    return RevenueFlow.of(
+        "bookings", at, each + np.arange(months, dtype=np.float64), day("2023-01-01")
+    )
 
 
-def said(name: str, flow: Flow, origin: int, period: Period) -> float:
-    return BASELINES[name](Known(origin, flow), period)
+def said(name: str, flow: RevenueFlow, origin: int, period: Period) -> float:
+    return BASELINES[name](KnownRevenue(origin, flow), period)
 
 
 # the ways that look at totals alone
@@ -106,7 +108,7 @@ def test_auto_ets_of_a_constant_is_the_constant_and_a_season_is_seen() -> None:
 def test_whole_months_are_those_that_are_over(begun: int, days: int, length: int) -> None:
     """Sums by month add up to the total between their ends, wherever origin and begin lie."""
     flow = steady(24)
-    flow = Flow(flow.stream, flow.at, flow.amount, day("2023-01-01") + begun * DAY)
+    flow = RevenueFlow(flow.stream, flow.at, flow.amount, day("2023-01-01") + begun * DAY)
     origin = month_start(JANUARY + length + 2) + days * DAY
     first = flow.first_month
     assert month_start(first) >= flow.begin and month_start(first - 1) < flow.begin
@@ -121,7 +123,7 @@ def test_whole_months_are_those_that_are_over(begun: int, days: int, length: int
 STAGES = ("one", "two", None)
 
 
-def some_looks(seed: int) -> Looks:
+def some_looks(seed: int) -> OpenDealPanel:
     """Random looks at ten weekly origins."""
     rng = np.random.default_rng(seed)
     origins = day("2024-01-01") + WEEK * np.arange(10, dtype=np.int64)
@@ -131,7 +133,7 @@ def some_looks(seed: int) -> Looks:
     after = rng.integers(0, 80, n) * DAY
     fate = rng.integers(0, 3, n)
     words: Coded = code([STAGES[i] for i in rng.integers(0, 3, n)])
-    return Looks(
+    return OpenDealPanel(
         origins=origins,
         begin=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         stage=words,
@@ -178,7 +180,7 @@ def test_the_weighted_pipeline_counts_what_is_dated_into_the_period(seed: int, p
         return float(np.mean([found.won[i] != NAT for i in rows])) if rows else float("nan")
 
     flow = steady(30)
-    known = Known(origin, flow, found)
+    known = KnownRevenue(origin, flow, found)
     for period, running in ((month(month_of(origin)), True), (month(month_of(origin) + 1), False)):
         want = flow.total(period.start, min(period.end, origin))
         here = range(*found.at(origin).indices(len(stage)))
@@ -197,7 +199,7 @@ def test_people_are_taken_at_their_word() -> None:
     n = 5
     calls_ = [CALLS.index(c) for c in ("commit", "best case", "commit", "pipeline", "commit")]
     due = ["2024-03-25", "2024-03-30", "2024-04-02", "2024-03-28", "2024-03-10"]
-    found = Looks(
+    found = OpenDealPanel(
         origins=np.array([origin]),
         begin=np.array([0, n]),
         stage=Coded(np.full(n, -1, np.int32), []),
@@ -207,7 +209,7 @@ def test_people_are_taken_at_their_word() -> None:
         won=np.full(n, NAT),
         closed=np.full(n, NAT),
     )
-    known = Known(origin, steady(30), found)
+    known = KnownRevenue(origin, steady(30), found)
     march = month(JANUARY + 14)
     assert BASELINES["people's commit"](known, march) == 114 + 1 + 10_000
     assert BASELINES["people's best case"](known, march) == 114 + 1 + 10 + 10_000
@@ -303,7 +305,7 @@ def one_look(origin: int) -> tuple[list[str], list[str | None], Floats, Instants
 
 def test_many_looks_are_the_single_ones() -> None:
     """Stage, amount and close date of every origin as a view of that origin alone has them."""
-    found = looks(tables(), ORIGINS)
+    found = open_deal_panel(tables(), ORIGINS)
     for origin in ORIGINS:
         part = found.at(origin)
         ids, stage, amount, due = one_look(origin)
@@ -334,8 +336,8 @@ def test_no_way_changes_when_later_rows_are_added(origin: int) -> None:
         for known in (tables(), early):
             end = micros(known.meta.as_of)
             grid = mondays(day("2023-06-01"), origin).tolist()
-            seen = looks(known, grid) if stream == "bookings" else None
-            asked = Known(origin, flows(known, end)[stream], seen)
+            seen = open_deal_panel(known, grid) if stream == "bookings" else None
+            asked = KnownRevenue(origin, flows(known, end)[stream], seen)
             said.append([way(asked, p) for way in BASELINES.values() for p in (now, next_one)])
         assert np.array_equal(said[0], said[1], equal_nan=True)
         assert np.isfinite(said[0]).sum() >= (14 if stream == "bookings" else 9)

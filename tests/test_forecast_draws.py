@@ -10,31 +10,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import Ints
-from training.forecast.chance import key_of, keys_of, normals, uniforms
-from training.forecast.hazards import cumulative, incidence_at
-from training.forecast.luck import strengths
-from training.forecast.purchases import chances, rates
-from training.forecast.recharge import Newcomers, Present, newcomer_draws, present_draws
-from training.forecast.result import QUANTUM, exact
-from training.forecast.shopping import FirstBuyers, Shoppers, first_draws, purchase_draws
-from training.forecast.simulate import (
-    OpenDeals,
-    Unborn,
-    open_draws,
+from training.forecast.belief.hazards import cumulative, incidence_at
+from training.forecast.belief.purchases import chances, rates
+from training.forecast.data.random import key_of, keys_of, normals, uniforms
+from training.forecast.results.result import QUANTUM, exact
+from training.forecast.simulate.deal_kernels import (
+    NewDealInputs,
+    OpenDealInputs,
+    new_deal_draws,
+    open_deal_draws,
     open_influence,
     poisson,
-    unborn_draws,
 )
+from training.forecast.simulate.purchase_kernels import (
+    NewBuyerInputs,
+    RepeatBuyerInputs,
+    new_buyer_draws,
+    repeat_buyer_draws,
+)
+from training.forecast.simulate.renewal_kernels import (
+    NewCustomerInputs,
+    RenewalInputs,
+    new_customer_draws,
+    renewal_draws,
+)
+from training.forecast.simulate.shared_effects import strengths
 
 CELLS, DRAWS = 3, 4_000
 
 
-def pipeline(n: int = 40, seed: int = 0) -> OpenDeals:
+def pipeline(n: int = 40, seed: int = 0) -> OpenDealInputs:
     """Deals with a chance of a tenth or so in each cell; two dimensions of 3 and 2 values."""
     rng = np.random.default_rng(seed)
     chance = np.cumsum(rng.uniform(0.02, 0.25, (n, CELLS)), axis=1)
     group = np.stack([rng.integers(0, 3, n), 3 + rng.integers(0, 2, n)], axis=1)
-    return OpenDeals(
+    return OpenDealInputs(
         keys_of([f"D{i}" for i in range(n)]),
         cumulative(chance),
         rng.lognormal(8, 1, n),
@@ -46,7 +56,7 @@ def pipeline(n: int = 40, seed: int = 0) -> OpenDeals:
     )
 
 
-def taken(deals: OpenDeals, rows: Ints) -> OpenDeals:
+def taken(deals: OpenDealInputs, rows: Ints) -> OpenDealInputs:
     """The deals at ``rows``."""
     names = ("keys", "hazard", "amount", "pool", "group")
     return replace(deals, **{name: getattr(deals, name)[rows] for name in names})
@@ -66,7 +76,7 @@ def test_uniform_numbers_are_uniform_and_named() -> None:
 
 def test_the_mean_is_the_sum_of_chances_times_amounts() -> None:
     deals = pipeline()
-    whole, _ = open_draws(deals, np.ones(DRAWS))
+    whole, _ = open_deal_draws(deals, np.ones(DRAWS))
     chance = np.diff(-np.expm1(-deals.hazard), axis=1, prepend=0.0)
     factor = np.array([0.9, 1.05])[deals.pool]
     expected = (chance * factor * deals.amount[:, None]).sum(axis=0)
@@ -75,7 +85,7 @@ def test_the_mean_is_the_sum_of_chances_times_amounts() -> None:
 
 
 def test_sums_over_groups_are_exact() -> None:
-    whole, groups = open_draws(pipeline(), strengths(0.3, normals(key_of("z"), DRAWS)))
+    whole, groups = open_deal_draws(pipeline(), strengths(0.3, normals(key_of("z"), DRAWS)))
     np.testing.assert_array_equal(groups[:3].sum(axis=0), whole)
     np.testing.assert_array_equal(groups[3:].sum(axis=0), whole)
     assert np.all(whole / QUANTUM == np.round(whole / QUANTUM))
@@ -83,33 +93,33 @@ def test_sums_over_groups_are_exact() -> None:
 
 def test_the_order_of_the_deals_and_later_ones_change_nothing() -> None:
     deals, shock = pipeline(), strengths(0.2, normals(key_of("z"), DRAWS))
-    whole, groups = open_draws(deals, shock)
+    whole, groups = open_deal_draws(deals, shock)
     order = np.random.default_rng(3).permutation(len(deals.keys))
-    again, by_group = open_draws(taken(deals, order), shock)
+    again, by_group = open_deal_draws(taken(deals, order), shock)
     np.testing.assert_array_equal(whole, again)
     np.testing.assert_array_equal(groups, by_group)
-    one = open_draws(taken(deals, np.arange(1)), shock)[0]
-    rest = open_draws(taken(deals, np.arange(1, len(deals.keys))), shock)[0]
+    one = open_deal_draws(taken(deals, np.arange(1)), shock)[0]
+    rest = open_deal_draws(taken(deals, np.arange(1, len(deals.keys))), shock)[0]
     np.testing.assert_array_equal(one + rest, whole)
 
 
 def test_a_stronger_shock_brings_every_deal_earlier() -> None:
     deals = replace(pipeline(), factors=np.ones(4))
-    calm = np.cumsum(open_draws(deals, np.ones(DRAWS))[0], axis=0)
-    strong = np.cumsum(open_draws(deals, np.full(DRAWS, 1.5))[0], axis=0)
+    calm = np.cumsum(open_deal_draws(deals, np.ones(DRAWS))[0], axis=0)
+    strong = np.cumsum(open_deal_draws(deals, np.full(DRAWS, 1.5))[0], axis=0)
     assert np.all(strong >= calm)
     assert strong.mean() > calm.mean()
 
 
 def test_influence_is_the_covariance_with_the_whole() -> None:
     deals, shock = pipeline(6), strengths(0.3, normals(key_of("z"), DRAWS))
-    whole, _ = open_draws(deals, shock)
+    whole, _ = open_deal_draws(deals, shock)
     total = whole[:2].sum(axis=0)
     centred = np.zeros((1, CELLS, DRAWS))
     centred[0, :2] = total - total.mean()
     found = open_influence(deals, shock, centred)[:, 0]
     for i in range(6):
-        own = open_draws(taken(deals, np.array([i])), shock)[0][:2].sum(axis=0)
+        own = open_deal_draws(taken(deals, np.array([i])), shock)[0][:2].sum(axis=0)
         np.testing.assert_allclose(found[i], np.mean((own - own.mean()) * (total - total.mean())))
     np.testing.assert_allclose(found.sum(), total.var())
 
@@ -127,8 +137,8 @@ def test_unborn_deals_have_their_mean_and_likeness() -> None:
     amount, group = np.array([100.0, 300.0]), np.array([[0], [1]], np.int32)
     chosen = np.array([[0.25, 1.0], [1.0, 1.0]])
     mean = np.full((2, DRAWS), 6.0)
-    unborn = Unborn(keys_of(["x", "y"]), mean, chosen, amount, group, 2)
-    whole, groups = unborn_draws(unborn)
+    unborn = NewDealInputs(keys_of(["x", "y"]), mean, chosen, amount, group, 2)
+    whole, groups = new_deal_draws(unborn)
     np.testing.assert_array_equal(groups.sum(axis=0), whole)
     assert abs(groups[0, 0].mean() / (6 * 0.25 * 100) - 1) < 0.08
     assert abs(groups[1, 0].mean() / (6 * 0.75 * 300) - 1) < 0.05
@@ -160,7 +170,7 @@ def test_amounts_are_rounded_far_below_a_cent() -> None:
 
 def test_charges_stop_when_the_customer_leaves() -> None:
     hazard = np.array([0.1, 0.2, 0.3])
-    present = Present(
+    present = RenewalInputs(
         keys_of(["a"]),
         np.array([0, 1, 2], np.int32),
         hazard,
@@ -170,15 +180,15 @@ def test_charges_stop_when_the_customer_leaves() -> None:
         np.zeros((1, 0), np.int32),
         0,
     )
-    whole, _ = present_draws(present, np.ones(DRAWS), 3)
+    whole, _ = renewal_draws(present, np.ones(DRAWS), 3)
     assert np.all(np.diff(whole, axis=0) <= 0)
     np.testing.assert_allclose(whole.mean(axis=1) / 100, np.exp(-hazard), atol=0.03)
-    longer, _ = present_draws(present, np.full(DRAWS, 2.0), 3)
+    longer, _ = renewal_draws(present, np.full(DRAWS, 2.0), 3)
     assert np.all(longer >= whole)
 
 
 def test_newcomers_are_charged_at_their_steps() -> None:
-    new = Newcomers(
+    new = NewCustomerInputs(
         keys_of(["m1", "m2", "m3"]),
         np.stack([np.full(DRAWS, 5.0), np.zeros(DRAWS), np.zeros(DRAWS)]),
         np.array([0.0, 30.0, 60.0, 90.0]),
@@ -190,7 +200,7 @@ def test_newcomers_are_charged_at_their_steps() -> None:
         np.array([0.0]),
         1,
     )
-    whole, groups = newcomer_draws(new, np.ones(DRAWS))
+    whole, groups = new_customer_draws(new, np.ones(DRAWS))
     np.testing.assert_array_equal(groups[0], whole)
     np.testing.assert_array_equal(whole[0], whole[1])  # nobody leaves: the same charge each month
     assert abs(whole[0].mean() / 50 - 1) < 0.05
@@ -198,7 +208,7 @@ def test_newcomers_are_charged_at_their_steps() -> None:
 
 def test_purchases_follow_the_rates() -> None:
     n = 20
-    shoppers = Shoppers(
+    shoppers = RepeatBuyerInputs(
         keys_of([f"A{i}" for i in range(n)]),
         np.full(n, 0.8),
         rates(np.full(n, 2.0), np.full(n, 40.0)),
@@ -211,14 +221,14 @@ def test_purchases_follow_the_rates() -> None:
         1,
     )
     bounds = np.array([0.0, 15.0, 45.0])
-    whole, groups = purchase_draws(shoppers, np.ones(DRAWS), bounds)
+    whole, groups = repeat_buyer_draws(shoppers, np.ones(DRAWS), bounds)
     np.testing.assert_array_equal(groups[0], whole)
     expected = n * 0.8 * 2.0 / 40.0 * np.diff(bounds) * 10.0
     np.testing.assert_allclose(whole.mean(axis=1), expected, rtol=0.03)
 
 
 def test_first_purchases_are_followed_by_others() -> None:
-    new = FirstBuyers(
+    new = NewBuyerInputs(
         keys_of(["m1", "m2"]),
         np.stack([np.full(DRAWS, 3.0), np.zeros(DRAWS)]),
         np.array([0.0, 30.0, 60.0]),
@@ -229,6 +239,6 @@ def test_first_purchases_are_followed_by_others() -> None:
         np.zeros((1, 0), np.int32),
         0,
     )
-    whole, _ = first_draws(new, np.ones(DRAWS))
+    whole, _ = new_buyer_draws(new, np.ones(DRAWS))
     # 3 come and pay 5, then 7 at a rate of 0.1 a day: for 15 days on average, then for 30
     np.testing.assert_allclose(whole.mean(axis=1), [3 * (5 + 7 * 1.5), 3 * 7 * 3], rtol=0.04)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from features.tables import DAY, Floats, Instants, micros
-from training.forecast.amounts import Changes, pools_of
-from training.forecast.arrivals import arrivals
-from training.forecast.lifetimes import jumps
-from training.forecast.periods import Period, cells, month, month_of, periods, quarter
-from training.forecast.purchases import Buyers, habits
-from training.forecast.season import season
-from training.forecast.settings import ForecastSettings, load_settings
-from training.forecast.shock import Past, sigma_of
+from training.forecast.belief.amounts import AmountChanges, factor_pools
+from training.forecast.belief.arrival_rate import arrival_rate
+from training.forecast.belief.hazard_season import hazard_season
+from training.forecast.belief.lifetimes import event_ages
+from training.forecast.belief.purchases import PurchaseHistory, fit_process
+from training.forecast.belief.shock_size import ShockObservation, sigma_of
+from training.forecast.data.periods import Period, cells, month, month_of, periods, quarter
+from training.forecast.data.settings import ForecastSettings, load_settings
 
 ORIGIN = micros("2025-07-01T00:00:00+00:00")
 WIN, LOSE = 0.012, 0.008
@@ -40,7 +40,7 @@ def lived(
 
 def test_the_incidence_by_age_is_that_of_constant_hazards() -> None:
     born, ended, outcome = lived(4_000, 900, 1)
-    found = jumps(born, ended, outcome == 1, outcome == 2, ORIGIN - 400 * DAY, ORIGIN)
+    found = event_ages(born, ended, outcome == 1, outcome == 2, ORIGIN - 400 * DAY, ORIGIN)
     ages = np.array([20.0, 60.0, 120.0])
     truth = WIN / (WIN + LOSE) * -np.expm1(-(WIN + LOSE) * ages)
     np.testing.assert_allclose(found.incidence(ages), truth, atol=0.025)
@@ -54,7 +54,7 @@ def test_delayed_entry_and_censoring_by_hand() -> None:
     born = ORIGIN - np.array([10, 8, 4]) * DAY
     ended = born + np.array([6, 0, 2]) * DAY
     won = np.array([True, False, True])
-    found = jumps(born, ended, won, ~won & False, ORIGIN - 5 * DAY, ORIGIN)
+    found = event_ages(born, ended, won, ~won & False, ORIGIN - 5 * DAY, ORIGIN)
     # at age 2 only the youngest was watched: its hazard is 1, and nobody is left to be won later
     np.testing.assert_allclose(found.ages, [2.0, 6.0])
     np.testing.assert_allclose(found.weight, [1.0, 0.0])
@@ -63,10 +63,10 @@ def test_delayed_entry_and_censoring_by_hand() -> None:
 def test_nothing_after_the_origin_is_looked_at() -> None:
     born, ended, outcome = lived(500, 300, 2)
     since = ORIGIN - 200 * DAY
-    found = jumps(born, ended, outcome == 1, outcome == 2, since, ORIGIN)
+    found = event_ages(born, ended, outcome == 1, outcome == 2, since, ORIGIN)
     later = np.append(born, ORIGIN + DAY), np.append(ended, ORIGIN + 9 * DAY)
     more = np.append(outcome, 1.0)
-    again = jumps(*later, more == 1, more == 2, since, ORIGIN)
+    again = event_ages(*later, more == 1, more == 2, since, ORIGIN)
     np.testing.assert_array_equal(found.weight, again.weight)
 
 
@@ -82,7 +82,7 @@ def births(daily: float, days: int, seed: int, wave: float = 0.0, slope: float =
 
 def test_a_rate_with_trend_and_season_is_found_again() -> None:
     born = births(6.0, 1_200, 3, wave=0.2, slope=0.15)
-    found = arrivals(born, ORIGIN, int(born.min()))
+    found = arrival_rate(born, ORIGIN, int(born.min()))
     assert found.trended and found.waves >= 1
     days = np.array([10.0, 90.0, 180.0])
     turn = 2 * np.pi * (ORIGIN / DAY + days) / 365.25
@@ -93,17 +93,17 @@ def test_a_rate_with_trend_and_season_is_found_again() -> None:
 
 def test_a_short_history_gives_a_level_and_no_season() -> None:
     born = births(4.0, 200, 4)
-    found = arrivals(born, ORIGIN, int(born.min()))
+    found = arrival_rate(born, ORIGIN, int(born.min()))
     assert not found.trended and found.waves == 0
     assert found.rate(np.array([5.0]))[0] == found.rate(np.array([150.0]))[0]
     with pytest.raises(ValueError, match="at least 56 are needed"):
-        arrivals(born[-100:], ORIGIN, ORIGIN - 30 * DAY)
+        arrival_rate(born[-100:], ORIGIN, ORIGIN - 30 * DAY)
 
 
 def test_bursts_widen_the_range() -> None:
     calm = births(1.0, 700, 5)
     bursts = np.sort(np.repeat(np.random.default_rng(5).choice(calm, len(calm) // 6), 6))
-    even, odd = (arrivals(b, ORIGIN, int(calm.min())) for b in (calm, bursts))
+    even, odd = (arrival_rate(b, ORIGIN, int(calm.min())) for b in (calm, bursts))
     assert even.dispersion < 1.5 < 4 < odd.dispersion
     assert odd.spread(90) > 1.5 * even.spread(90)
 
@@ -116,11 +116,13 @@ def test_a_push_at_the_end_of_the_quarter_is_found() -> None:
     # ends are kept with a chance that waves: thinning a Poisson stream makes its rate wave
     keep = (outcome != 1) | (rng.random(len(born)) < (1 + 0.3 * np.cos(turn)) / 1.3)
     born, ended, outcome = born[keep], ended[keep], outcome[keep]
-    found = season(born, ended, outcome == 1, outcome == 2, ORIGIN)
+    found = hazard_season(born, ended, outcome == 1, outcome == 2, ORIGIN)
     assert 0.15 < found.coefficients[0] < 0.45
     assert np.all(np.abs(found.coefficients[1:]) < 0.12)
     young = slice(-300, None)
-    little = season(born[young], ended[young], outcome[young] == 1, outcome[young] == 2, ORIGIN)
+    little = hazard_season(
+        born[young], ended[young], outcome[young] == 1, outcome[young] == 2, ORIGIN
+    )
     assert little.factor(ORIGIN, ORIGIN + 30 * DAY) == 1.0
 
 
@@ -128,11 +130,11 @@ def test_factors_come_from_the_finest_pool_that_is_large_enough() -> None:
     factors = np.array([0.8] * 40 + [1.2] * 40 + [9.0] * 3)
     stage = ["late"] * 40 + ["early"] * 40 + ["rare"] * 3
     days, changed = np.full(83, 10.0), np.zeros(83, np.int64)
-    changes = Changes.of(factors, stage, changed, days)
+    changes = AmountChanges.of(factors, stage, changed, days)
     assert changes.pool("late", 0, 5.0) == ("late", "0", "0")
     assert changes.pool("rare", 0, 5.0) == ("0",)
     assert changes.pool("late", 1, 500.0) == ()
-    pools, place = pools_of(
+    pools, place = factor_pools(
         changes,
         ["late", "early", "late"],
         np.zeros(3, np.int64),
@@ -146,8 +148,8 @@ def test_factors_come_from_the_finest_pool_that_is_large_enough() -> None:
 
 def test_no_shock_is_found_where_there_is_none() -> None:
     rng = np.random.default_rng(7)
-    quiet = [Past(100.0, 25.0, 90.0, 100.0 + 5.0 * e) for e in rng.normal(size=40)]
-    loud = [Past(100.0, 25.0, 90.0, 100.0 + 30.0 * e) for e in rng.normal(size=40)]
+    quiet = [ShockObservation(100.0, 25.0, 90.0, 100.0 + 5.0 * e) for e in rng.normal(size=40)]
+    loud = [ShockObservation(100.0, 25.0, 90.0, 100.0 + 30.0 * e) for e in rng.normal(size=40)]
     assert sigma_of(quiet) < 0.04
     assert 0.2 < sigma_of(loud) < 0.45
     assert sigma_of(loud, 1e-9) == 0.0
@@ -160,11 +162,11 @@ def test_habits_of_buyers_who_never_leave() -> None:
     rate = rng.gamma(2.0, 1 / 50.0, n)
     x = rng.poisson(rate * age).astype(float)
     last = np.where(x > 0, age * rng.beta(np.maximum(x, 1), 1), 0.0)
-    found = Buyers(np.arange(n), x, last, np.full(n, age), np.ones(n), np.arange(n + 1))
-    process = habits(found)
+    found = PurchaseHistory(np.arange(n), x, last, np.full(n, age), np.ones(n), np.arange(n + 1))
+    process = fit_process(found)
     assert abs(process.r / process.alpha / (2.0 / 50.0) - 1) < 0.1
     assert process.alive(found).mean() > 0.9
-    silent = Buyers(
+    silent = PurchaseHistory(
         np.arange(1),
         np.array([30.0]),
         np.array([100.0]),

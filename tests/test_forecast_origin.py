@@ -14,12 +14,12 @@ from features.frames import from_frames
 from features.tables import DAY, Floats, Meta, Tables, instant_text, micros
 from tests.earlier import export_at
 from tests.sellers import AS_OF, company, contracts, deals, purchases, stamps
-from training.forecast.belief import Beliefs, TooLittleError
-from training.forecast.bookings import open_deals
-from training.forecast.forecast import forecast
-from training.forecast.periods import month, month_of, periods, quarter
-from training.forecast.result import Forecast
-from training.forecast.settings import ForecastSettings
+from training.forecast.belief.fitted_models import FittedModels, TooLittleError
+from training.forecast.data.periods import month, month_of, periods, quarter
+from training.forecast.data.settings import ForecastSettings
+from training.forecast.results.forecast import forecast
+from training.forecast.results.result import Forecast
+from training.forecast.simulate.deals_ahead import open_deal_odds
 
 ORIGIN = micros("2025-08-14T00:00:00+00:00")
 SETTINGS = ForecastSettings(draws=400, threads=1, shock=0.1, total=True, refit_days=365)
@@ -39,9 +39,9 @@ def tables() -> Tables:
 
 
 @cache
-def beliefs() -> Beliefs:
+def beliefs() -> FittedModels:
     """What is believed at two origins."""
-    return Beliefs.of(tables(), [ORIGIN - 70 * DAY, ORIGIN], SETTINGS)
+    return FittedModels.of(tables(), [ORIGIN - 70 * DAY, ORIGIN], SETTINGS)
 
 
 @cache
@@ -53,14 +53,14 @@ def made() -> Forecast:
 def of(data: Tables, origin: int, **others: object) -> Forecast:
     """A quick forecast of a small made-up company."""
     settings = replace(SETTINGS, total=False, **others)  # type: ignore[arg-type]
-    return forecast(data, origin, Beliefs.of(data, [origin], settings), settings)
+    return forecast(data, origin, FittedModels.of(data, [origin], settings), settings)
 
 
 def test_later_rows_change_nothing() -> None:
     """The export as it stood at the origin gives the same forecast to the last bit."""
     before = export_at(demo().frames, ORIGIN)
     then = from_frames(before, replace(demo().meta, as_of=instant_text(ORIGIN)))
-    again = forecast(then, ORIGIN, Beliefs.of(then, [ORIGIN], SETTINGS), SETTINGS)
+    again = forecast(then, ORIGIN, FittedModels.of(then, [ORIGIN], SETTINGS), SETTINGS)
     for key, draws in made().draws.items():
         np.testing.assert_array_equal(draws, again.draws[key])
     pd.testing.assert_frame_equal(made().table, again.table)
@@ -126,8 +126,8 @@ def test_the_open_part_is_near_the_truth() -> None:
     ratios: list[Floats] = []
     for origin in (ORIGIN - 70 * DAY, ORIGIN):
         days = np.array([0.0, 30.0, 60.0, 90.0])
-        there = open_deals(beliefs(), beliefs().at(origin), origin, days)
-        ids = [beliefs().book.ids[r] for r in there.seen.rows]
+        there = open_deal_odds(beliefs(), beliefs().at(origin), origin, days)
+        ids = [beliefs().deals.ids[r] for r in there.snapshots.rows]
         cutoffs = np.full(len(ids), origin, np.int64)
         truth = demo().true_curve("deal_close", ids, cutoffs, (30, 60, 90))[:, 0]
         ratios.append(there.incidence.sum(axis=0) / truth.sum(axis=0))
@@ -157,7 +157,7 @@ def test_a_period_already_over_is_what_was_booked() -> None:
     table = found.table[found.table["part"] == "whole"]
     assert (table["p10"] == table["p90"]).all()
     np.testing.assert_allclose(table["p10"], table["mean"])
-    book = beliefs().book
+    book = beliefs().deals
     rows = book.won(ORIGIN)
     start, end = asked[0].start, asked[0].end
     rows = rows[(book.closed_at[rows] >= start) & (book.closed_at[rows] < end)]

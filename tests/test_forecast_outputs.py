@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from features.tables import DAY, micros
 from tests.forecasted import company, made
-from training.forecast.cover import cover, multiples
-from training.forecast.periods import Period, periods
-from training.forecast.targets import _covered, _share, outlook, targets
+from training.forecast.data.periods import Period, periods
+from training.forecast.planning.cover import cover, multiples
+from training.forecast.planning.targets import _covered, _share, outlook, targets
 
 FORECAST = made()
 ASKED = targets(company(), FORECAST)

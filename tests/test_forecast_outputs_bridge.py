@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from features.frames import from_frames
 from features.tables import DAY, NAT, Meta, Tables, micros
-from training.forecast.bridge import expected_bridge, pipeline_bridge
-from training.forecast.standing import standing
-from training.forecast.steps import STEPS, Bridge, Span, cents
+from training.forecast.data.deal_status import deal_status
+from training.forecast.results.bridge import expected_bridge, pipeline_bridge
+from training.forecast.results.bridge_steps import STEPS, Bridge, BridgeSpan, cents
 
 JAN, FEB, MAR = (micros(f"2026-0{m}-01T00:00:00+00:00") for m in (1, 2, 3))
-SPAN = Span("2026-02", FEB, MAR, JAN)
+SPAN = BridgeSpan("2026-02", FEB, MAR, JAN)
 
 INSTANTS = st.sampled_from([NAT, JAN - 40 * DAY, JAN + DAY, FEB, FEB + 9 * DAY, MAR - 1, MAR])
 AMOUNTS = st.one_of(st.just(float("nan")), st.floats(0, 1e6, allow_nan=False))
@@ -196,14 +196,14 @@ def crm(later: bool) -> Tables:
 
 
 def test_a_standing_is_what_the_crm_had_then() -> None:
-    found = standing(crm(True), FEB).loc[["a", "b", "c"]]
+    found = deal_status(crm(True), FEB).loc[["a", "b", "c"]]
     assert found["status"].tolist() == ["won", "open", "open"]
     assert found["amount"].tolist() == [12.0, 20.0, 30.0]
     assert found["rate"].tolist() == [1.0, 0.9, 1.0]
     assert found["due"].tolist()[1] == micros("2026-02-20T00:00:00+00:00")
     assert found["closed"].tolist()[1:] == [NAT, NAT]
-    pd.testing.assert_frame_equal(found, standing(crm(False), FEB).loc[["a", "b", "c"]])
-    before = standing(crm(True), JAN + 11 * DAY)
+    pd.testing.assert_frame_equal(found, deal_status(crm(False), FEB).loc[["a", "b", "c"]])
+    before = deal_status(crm(True), JAN + 11 * DAY)
     assert before.loc["b", "due"] == micros("2026-01-20T00:00:00+00:00")
 
 
@@ -211,6 +211,6 @@ def test_a_field_without_a_history_has_no_past() -> None:
     tables = crm(True)
     tables["changes"].columns["field"].values[:] = ["other", "another"]  # type: ignore[union-attr]
     tables.meta.fixed.clear()
-    assert standing(tables, FEB)["amount"].isna().sum() == 2, "only what was booked is known"
-    assert (standing(tables, FEB)["due"] == NAT).all()
-    assert standing(tables, MAR)["amount"].notna().all(), "at the end of the data it is today's"
+    assert deal_status(tables, FEB)["amount"].isna().sum() == 2, "only what was booked is known"
+    assert (deal_status(tables, FEB)["due"] == NAT).all()
+    assert deal_status(tables, MAR)["amount"].notna().all(), "at the end of the data it is today's"

@@ -12,11 +12,11 @@ import pytest
 from features.frames import from_frames
 from features.tables import DAY, Meta, Tables, instant_text, micros
 from tests.forecasted import ORIGIN, company, made
-from training.forecast.capacity import CapacitySettings, capacity, load_capacity
-from training.forecast.cover import cover
-from training.forecast.ramp import MONTH, Ramp, ramp, sellers
-from training.forecast.targets import outlook, targets
-from training.forecast.work import work
+from training.forecast.planning.capacity import CapacitySettings, capacity, load_capacity
+from training.forecast.planning.cover import cover
+from training.forecast.planning.effort import seller_effort
+from training.forecast.planning.ramp import MONTH, Ramp, ramp, sellers
+from training.forecast.planning.targets import outlook, targets
 
 FORECAST = made()
 NEEDED = cover(FORECAST, outlook(FORECAST, targets(company(), FORECAST)), [0.9])
@@ -85,7 +85,7 @@ def lines(tables: Tables, chosen: CapacitySettings | None = None) -> pd.DataFram
 
 
 def test_the_log_is_counted_before_the_origin_only() -> None:
-    done = work(log(), ORIGIN, 52)
+    done = seller_effort(log(), ORIGIN, 52)
     assert sorted(done.touches) == [1, 2], "visits are no work, and tomorrow is not known"
     assert sorted(done.deal_hours) == [0, 1.5], "a call without a duration adds none"
     assert sorted(done.lead_hours) == [0, 1.5]

@@ -18,20 +18,29 @@ from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
 from serving.http.routes.forecast import ForecastOut
 from tests.api import Clock, call, served
 from tests.forecasted import ORIGIN, company, made
-from training.forecast import keep as keeping
-from training.forecast.capacity import CapacitySettings
-from training.forecast.keep import AlreadyKept, keep, kept, last_before, name_of, newest
-from training.forecast.outputs import Earlier, Outputs, means_of, outputs
+from training.forecast.planning.capacity import CapacitySettings
+from training.forecast.publish.outputs import EarlierForecast, ForecastOutputs, means_of, outputs
+from training.forecast.results import kept as keeping
+from training.forecast.results.kept import (
+    AlreadyKeptError,
+    keep,
+    kept,
+    last_before,
+    name_of,
+    newest,
+)
 
 FORECAST = made()
 
 
-def found(origin: int = ORIGIN) -> Outputs:
+def found(origin: int = ORIGIN) -> ForecastOutputs:
     """The outputs of the hand-made forecast, beside one in which every mean was 1,000 lower."""
     means = {key: mean - 1000 for key, mean in means_of(FORECAST).items()}
-    before = Earlier(origin - 7 * DAY, None, means, True)
+    before = EarlierForecast(origin - 7 * DAY, None, means, True)
     whole = replace(FORECAST, origin=origin)
-    return replace(outputs(company(), FORECAST, None, CapacitySettings()), made=whole, since=before)
+    return replace(
+        outputs(company(), FORECAST, None, CapacitySettings()), forecast=whole, since=before
+    )
 
 
 STATE = found().to_json()
@@ -64,7 +73,7 @@ def test_a_folder_for_each_origin_and_a_pointer_to_the_newest(tmp_path: Path) ->
 def test_what_was_said_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
     folder = kept_at(tmp_path)
     said = (folder / "forecast.json").read_bytes()
-    with pytest.raises(AlreadyKept, match="stays as it was said"):
+    with pytest.raises(AlreadyKeptError, match="stays as it was said"):
         kept_at(tmp_path, currency="USD")
     assert (folder / "forecast.json").read_bytes() == said
     with pytest.raises(ValueError, match="of another data set"):

@@ -16,22 +16,22 @@ import pytest
 
 from tests.forecasted import ORIGIN, OWNERS, company, history, made, outcome, recurring
 from tests.reading import text_of
-from training.forecast.capacity import CapacitySettings
-from training.forecast.outputs import Outputs, outputs
-from training.forecast.record import Record
-from training.forecast.told import told
+from training.forecast.backtest.forecast_record import ForecastRecord
+from training.forecast.planning.capacity import CapacitySettings
+from training.forecast.publish.outputs import ForecastOutputs, outputs
+from training.forecast.publish.text import to_text
 from training.models.pages.page import Figure, Page
-from training.report.forecast_page import forecast_page, page_of
-from training.report.forecast_subject import Foreseen, chance, period_name
+from training.reports.forecast.forecast_report import forecast_report, page_of
+from training.reports.forecast.forecast_subject import ForecastSubject, chance, period_name
 
 GOLDEN = Path(__file__).parent / "golden" / "forecast.txt"
 NAMES = {"O1": "Ana Ruiz", "O2": "Bo <b>Li</b>"}
-NOTHING = Record(*(pd.DataFrame(),) * 5)
+NOTHING = ForecastRecord(*(pd.DataFrame(),) * 5)
 
 
-def page(found: Outputs, record: Record | None = None) -> Page:
+def page(found: ForecastOutputs, record: ForecastRecord | None = None) -> Page:
     """The page of some outputs."""
-    return page_of(Foreseen(found, history() if record is None else record, NAMES))
+    return page_of(ForecastSubject(found, history() if record is None else record, NAMES))
 
 
 def figures(of: Page) -> list[Figure]:
@@ -39,16 +39,16 @@ def figures(of: Page) -> list[Figure]:
     return [figure for section in of.sections for figure in section.figures]
 
 
-def empty() -> Record:
+def empty() -> ForecastRecord:
     """A record of nothing yet."""
     full = history()
-    frames = (full.actuals, full.said, full.kept, full.backtest, full.weeks)
+    frames = (full.actuals, full.predicted, full.kept, full.backtest, full.weeks)
     actuals, said, kept, backtest, weeks = (f.iloc[:0] for f in frames)
-    return Record(actuals, said, kept, backtest, weeks)
+    return ForecastRecord(actuals, said, kept, backtest, weeks)
 
 
 def test_the_page_reads_as_it_did() -> None:
-    text = text_of(forecast_page(outcome(), history(), NAMES))
+    text = text_of(forecast_report(outcome(), history(), NAMES))
     if os.environ.get("EMBUDO_GOLDEN") == "write":
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_every_section_is_there_and_every_drawing_has_its_numbers() -> None:
     assert anchors == [
         *("ahead", "parts", "targets", "groups", "changed", "deals", "record", "people", "basis")
     ]
-    html = forecast_page(outcome(), history(), NAMES)
+    html = forecast_report(outcome(), history(), NAMES)
     names = re.findall(r'<svg[^>]*aria-labelledby="([^"]*)"', html)
     assert len(set(names)) == len(names) == len(figures(of))
     for figure in figures(of):
@@ -94,7 +94,7 @@ def test_a_company_with_invoices_alone_is_told_of_them_alone() -> None:
     assert anchors == ["ahead", "parts", "changed", "record", "basis"]
     assert of.title.startswith("Q1 2026: recurring revenue of")
     assert "no earlier forecast" in " ".join(of.sections[2].paragraphs)
-    assert "deals" not in told(found) and "invoiced" in told(found)
+    assert "deals" not in to_text(found) and "invoiced" in to_text(found)
 
 
 def test_a_first_forecast_has_no_record_and_says_so() -> None:
@@ -112,14 +112,14 @@ def test_no_open_deal_and_no_quota_are_said() -> None:
     tables = company()
     tables.tables.pop("quotas")
     found = outputs_without_deals(bare)
-    assert "no deal is open" in told(found)
+    assert "no deal is open" in to_text(found)
     of = page(found)
     said = " ".join(p for s in of.sections for p in s.paragraphs)
     assert "No deal is open." in said and "No quota speaks of Q1 2026" in said
     assert "no call" in said and "the target" not in of.title
 
 
-def outputs_without_deals(bare: object) -> Outputs:
+def outputs_without_deals(bare: object) -> ForecastOutputs:
     """Outputs of a forecast whose company has no quotas."""
     tables = company()
     tables.tables.pop("quotas")
@@ -127,7 +127,7 @@ def outputs_without_deals(bare: object) -> Outputs:
 
 
 def test_the_terminal_says_the_same() -> None:
-    text = told(outcome())
+    text = to_text(outcome())
     lines = text.splitlines()
     assert lines[0] == "as of 2026-01-15, in EUR; 1 USD = 0.92 (rate of 2026-01-01)"
     row = next(line for line in lines if line.startswith("  2026-Q1")).split()

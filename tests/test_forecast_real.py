@@ -10,13 +10,13 @@ import pytest
 
 from benchmarks.forecast_real import SETS, shared_cells
 from features.tables import DAY, Tables, micros
-from training.forecast.answers import MODEL
-from training.forecast.backtest import backtest
-from training.forecast.belief import Beliefs
-from training.forecast.flows import flows
-from training.forecast.forecast import forecast
-from training.forecast.looks import looks
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import MODEL
+from training.forecast.backtest.rolling import backtest
+from training.forecast.belief.fitted_models import FittedModels
+from training.forecast.data.open_panel import open_deal_panel
+from training.forecast.data.revenue import flows
+from training.forecast.data.settings import ForecastSettings
+from training.forecast.results.forecast import forecast
 
 SETTINGS = ForecastSettings(draws=500, threads=1, refit_days=182.0, dimensions=("team", "product"))
 
@@ -53,9 +53,9 @@ def test_maven_books_what_its_file_says() -> None:
 def test_maven_by_team_and_product_adds_up_and_no_amount_is_known_beforehand() -> None:
     """Open deals have no amount in this export; the groups sum to the whole draw by draw."""
     origin = day("2017-10-16")
-    assert np.isnan(looks(tables("maven"), [origin]).amount).all()
+    assert np.isnan(open_deal_panel(tables("maven"), [origin]).amount).all()
     made = forecast(
-        tables("maven"), origin, Beliefs.of(tables("maven"), [origin], SETTINGS), SETTINGS
+        tables("maven"), origin, FittedModels.of(tables("maven"), [origin], SETTINGS), SETTINGS
     )
     for dimension in ("team", "product"):
         values, draws = made.group_draws(dimension)
@@ -87,7 +87,7 @@ def test_retail_is_forecast_from_customers_who_come_again_and_new_ones() -> None
     """One origin: the parts add up, and the range holds more than nothing."""
     origin = day("2011-09-05")
     made = forecast(
-        tables("retail"), origin, Beliefs.of(tables("retail"), [origin], SETTINGS), SETTINGS
+        tables("retail"), origin, FittedModels.of(tables("retail"), [origin], SETTINGS), SETTINGS
     )
     assert made.streams == ("recurring",)
     parts = [made.draws["recurring", p] for p in ("invoiced", "renewals", "new customers")]

@@ -14,13 +14,13 @@ import pytest
 from features.demo import generate
 from features.frames import from_frames
 from features.tables import DAY, Tables, instant_text, micros
-from training.forecast.answers import MODEL
-from training.forecast.flows import Flow, flows
-from training.forecast.keep import Kept
-from training.forecast.ledger import COLUMNS, NAIVE, Ledger, ledger
-from training.forecast.periods import Period, periods
-from training.forecast.result import GRID
-from training.forecast.settings import ForecastSettings
+from training.forecast.backtest.cells import MODEL
+from training.forecast.backtest.ledger import COLUMNS, NAIVE, Ledger, ledger
+from training.forecast.data.periods import Period, periods
+from training.forecast.data.revenue import RevenueFlow, flows
+from training.forecast.data.settings import ForecastSettings
+from training.forecast.results.kept import KeptForecast
+from training.forecast.results.result import GRID
 
 SETTINGS = ForecastSettings()
 
@@ -36,7 +36,7 @@ def end() -> int:
 
 
 @cache
-def booked() -> Flow:
+def booked() -> RevenueFlow:
     return flows(tables(), end())["bookings"]
 
 
@@ -67,8 +67,8 @@ def state(origin: int, off: float = 1.0, width: float = 0.2) -> dict[str, Any]:
     }
 
 
-def kept(origin: int, **how: float) -> Kept:
-    return Kept(Path("nowhere"), origin, json.loads(json.dumps(state(origin, **how))))
+def kept(origin: int, **how: float) -> KeptForecast:
+    return KeptForecast(Path("nowhere"), origin, json.loads(json.dumps(state(origin, **how))))
 
 
 ORIGINS = [

@@ -18,10 +18,10 @@ from tests.forecasted import history as history_of_forecasts
 from tests.histories import START, history
 from tests.reported import subject
 from tests.scored import bundle_of
-from training.forecast.capacity import CapacitySettings
-from training.forecast.outputs import outputs
-from training.report.forecast_page import forecast_page
+from training.forecast.planning.capacity import CapacitySettings
+from training.forecast.publish.outputs import outputs
 from training.report.model_page import model_page
+from training.reports.forecast.forecast_report import forecast_report
 
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():
@@ -90,7 +90,7 @@ def _invoices() -> str:
     tables = company()
     tables.tables.pop("deals")
     found = outputs(tables, recurring(), None, CapacitySettings())
-    return forecast_page(found, history_of_forecasts("recurring"), {})
+    return forecast_report(found, history_of_forecasts("recurring"), {})
 
 
 def _record() -> str:
@@ -113,7 +113,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "flat": model_page(subject()),
         "dated": model_page(subject(True)),
         "record": _record(),
-        "forecast": forecast_page(outcome(), history_of_forecasts(), {"O1": "Ana Ruiz"}),
+        "forecast": forecast_report(outcome(), history_of_forecasts(), {"O1": "Ana Ruiz"}),
         "invoices": _invoices(),
     }
     for name, html in made.items():

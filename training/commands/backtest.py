@@ -10,9 +10,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.tables import Tables, instant_text, read
-from training.forecast.backtest import Backtest, backtest
-from training.forecast.record import keep_backtest
-from training.forecast.settings import ForecastSettings, load_settings
+from training.forecast.backtest.forecast_record import keep_backtest
+from training.forecast.backtest.rolling import Backtest, backtest
+from training.forecast.data.settings import ForecastSettings, load_settings
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

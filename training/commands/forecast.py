@@ -14,18 +14,28 @@ import pandas as pd
 
 from features.tables import DAY, Tables, instant_text, micros, read
 from training.commands.backtest import made_backtest
-from training.forecast.backtest import data_end
-from training.forecast.belief import Beliefs, TooLittleError
-from training.forecast.capacity import load_capacity
-from training.forecast.forecast import forecast
-from training.forecast.keep import STANDINGS, AlreadyKept, keep, kept, last_before
-from training.forecast.outputs import Earlier, Outputs, earlier_kept, earlier_made, outputs
-from training.forecast.periods import Period, named, periods
-from training.forecast.record import Record, kept_backtest, record
-from training.forecast.settings import ForecastSettings, load_settings
-from training.forecast.standing import spoken_of
-from training.forecast.told import told
-from training.report.forecast_page import forecast_page
+from training.forecast.backtest.forecast_record import (
+    ForecastRecord,
+    forecast_record,
+    kept_backtest,
+)
+from training.forecast.backtest.rolling import data_end
+from training.forecast.belief.fitted_models import FittedModels, TooLittleError
+from training.forecast.data.deal_status import in_forecast
+from training.forecast.data.periods import Period, named, periods
+from training.forecast.data.settings import ForecastSettings, load_settings
+from training.forecast.planning.capacity import load_capacity
+from training.forecast.publish.outputs import (
+    EarlierForecast,
+    ForecastOutputs,
+    earlier_kept,
+    earlier_made,
+    outputs,
+)
+from training.forecast.publish.text import to_text
+from training.forecast.results.forecast import forecast
+from training.forecast.results.kept import STANDINGS, AlreadyKeptError, keep, kept, last_before
+from training.reports.forecast.forecast_report import forecast_report
 
 SINCE = 28
 """Days before the origin that are compared with where no earlier forecast was kept."""
@@ -62,9 +72,9 @@ def _forecast(chosen: argparse.Namespace) -> int:
     asked = _asked(chosen, origin, settings)
     root = chosen.keep or chosen.root / "mlruns" / "forecasts"
     found = _made(tables, origin, asked, settings, chosen, root)
-    print(told(found))
+    print(to_text(found))
     history = _history(tables, origin, settings, chosen, root)
-    page = forecast_page(found, history, _names(tables))
+    page = forecast_report(found, history, _names(tables))
     _write(chosen.out, found, page)
     _keep(root, found, page, chosen)
     return 0
@@ -104,17 +114,17 @@ def _made(
     settings: ForecastSettings,
     chosen: argparse.Namespace,
     root: Path,
-) -> Outputs:
+) -> ForecastOutputs:
     """The forecast, beside the last kept one, or one as of ``--since`` or four weeks before."""
     before = last_before(root, tables.meta.mapping, origin)
     if before is not None and not chosen.since:
-        beliefs = Beliefs.of(tables, [origin], settings)
-        since: Earlier | None = earlier_kept(before)
+        beliefs = FittedModels.of(tables, [origin], settings)
+        since: EarlierForecast | None = earlier_kept(before)
     else:
         then = instant(chosen.since, "--since") if chosen.since else origin - SINCE * DAY
         if then >= origin:
             raise ValueError(f"--since {chosen.since} is not before the forecast's own day")
-        beliefs = Beliefs.of(tables, [then, origin], settings)
+        beliefs = FittedModels.of(tables, [then, origin], settings)
         since = _earlier(tables, then, asked, beliefs, settings, bool(chosen.since))
     made = forecast(tables, origin, beliefs, settings, asked)
     return outputs(tables, made, since, load_capacity(chosen.config))
@@ -124,10 +134,10 @@ def _earlier(
     tables: Tables,
     then: int,
     asked: tuple[Period, ...],
-    beliefs: Beliefs,
+    beliefs: FittedModels,
     settings: ForecastSettings,
     wanted: bool,
-) -> Earlier | None:
+) -> EarlierForecast | None:
     """A forecast as of then; None where too little was known, unless it was ``wanted``."""
     try:
         return earlier_made(tables, forecast(tables, then, beliefs, settings, asked, weigh=False))
@@ -143,14 +153,14 @@ def _history(
     settings: ForecastSettings,
     chosen: argparse.Namespace,
     root: Path,
-) -> Record:
+) -> ForecastRecord:
     """How past forecasts turned out; a backtest is made where none is kept yet."""
     data = tables.meta.mapping
     cells = kept_backtest(root, data)
     if cells is None and not chosen.no_backtest:
         print("no backtest of these data is kept: making one (once; --no-backtest leaves it out)")
         cells = made_backtest(tables, settings, root, chosen.quiet)
-    return record(tables, origin, kept(root, data), cells, settings)
+    return forecast_record(tables, origin, kept(root, data), cells, settings)
 
 
 def _names(tables: Tables) -> Mapping[str, str]:
@@ -162,9 +172,9 @@ def _names(tables: Tables) -> Mapping[str, str]:
     return {k: n if often[n] == 1 or n == k else f"{n} ({k})" for k, n in known.items()}
 
 
-def frames_of(found: Outputs) -> dict[str, pd.DataFrame]:
+def frames_of(found: ForecastOutputs) -> dict[str, pd.DataFrame]:
     """What is written as CSV, by name."""
-    made = found.made
+    made = found.forecast
     drivers = (
         [made.drivers(p.name).assign(period=p.name) for p in made.periods]
         if len(made.chances)
@@ -185,7 +195,7 @@ def frames_of(found: Outputs) -> dict[str, pd.DataFrame]:
     return frames
 
 
-def _write(folder: Path, found: Outputs, page: str) -> None:
+def _write(folder: Path, found: ForecastOutputs, page: str) -> None:
     """forecast.json, forecast.html and the CSV files, in the folder asked for."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames_of(found).items():
@@ -197,17 +207,17 @@ def _write(folder: Path, found: Outputs, page: str) -> None:
     print(f"report: {folder / 'forecast.html'}")
 
 
-def _keep(root: Path, found: Outputs, page: str, chosen: argparse.Namespace) -> None:
+def _keep(root: Path, found: ForecastOutputs, page: str, chosen: argparse.Namespace) -> None:
     """Keep it, if it is the whole forecast and not kept already."""
     if chosen.period:
         print("not kept: --period asks for a part of the forecast only")
         return
     frames = {f"{name}.csv": frame for name, frame in frames_of(found).items()}
-    if found.standings is not None:
-        frames[STANDINGS] = spoken_of(found.standings, found.made)
+    if found.deal_status is not None:
+        frames[STANDINGS] = in_forecast(found.deal_status, found.forecast)
     try:
         folder = keep(root, found.to_json(), frames, {"report.html": page}, chosen.replace)
         here = Path.cwd()
         print(f"kept: {folder.relative_to(here) if folder.is_relative_to(here) else folder}")
-    except AlreadyKept as there:
+    except AlreadyKeptError as there:
         print(f"not kept again: {there}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Past origins: the model beside the baselines, their scores, and kept forecasts' record."""

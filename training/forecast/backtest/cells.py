@@ -1,0 +1,148 @@
+"""What every method answers at an origin: the cells that a backtest and the ledger score.
+
+The easy ways look back at every Monday of the whole history, so that each knows its own past errors
+(``residuals``) before the first origin that is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.tables import Instants, Tables
+from training.forecast.backtest.baselines import BASELINES, KnownRevenue
+from training.forecast.backtest.residuals import add_ranges
+from training.forecast.backtest.scoring import LEVELS, QUANTILES
+from training.forecast.belief.fitted_models import FittedModels, TooLittleError
+from training.forecast.data.open_panel import WEEK, OpenDealPanel, mondays, open_deal_panel
+from training.forecast.data.periods import Period, periods
+from training.forecast.data.revenue import RevenueFlow
+from training.forecast.data.settings import ForecastSettings
+from training.forecast.results.forecast import forecast
+from training.forecast.results.result import Forecast
+
+MODEL = "embudo"
+DRAWS = 2000
+"""Draws of a backtest at most: the ends of the range then waver by about 3 % of its width."""
+AHEAD = 2
+"""Periods of each kind that are asked about: the running one and the next."""
+
+
+def targets(
+    origin: int, settings: ForecastSettings, months: int = AHEAD, quarters: int = AHEAD
+) -> list[tuple[Period, int]]:
+    """The periods asked about at an origin, and how far each is ahead (0: running)."""
+    asked = periods(origin, months, quarters, settings.fiscal_start)
+    return list(zip(asked, (*range(months), *range(quarters)), strict=True))
+
+
+def baseline_cells(
+    tables: Tables,
+    every: dict[str, RevenueFlow],
+    origins: Sequence[int],
+    settings: ForecastSettings,
+    end: int,
+    asked: tuple[int, int] = (AHEAD, AHEAD),
+) -> pd.DataFrame:
+    """What the easy ways say at every Monday and at ``origins``, with ranges by past errors.
+
+    asked is how many months and quarters, the running ones included. Columns as ``Backtest.cells``
+    up to the quantiles; actual is NaN for a period that is not over yet.
+    """
+    begin = min(flow.begin for flow in every.values())
+    grid = np.union1d(mondays(begin, max(origins)), np.asarray(origins, np.int64))
+    looked = open_deal_panel(tables, grid.tolist()) if "bookings" in every else None
+    found = []
+    for stream, flow in every.items():
+        seen = looked if stream == "bookings" else None
+        cells = pd.DataFrame(_easy(flow, seen, grid, settings, end, asked))
+        found.append(add_ranges(cells[cells["point"].notna()], LEVELS, origins))
+    return pd.concat(found, ignore_index=True)
+
+
+def _easy(
+    flow: RevenueFlow,
+    looked: OpenDealPanel | None,
+    grid: Instants,
+    settings: ForecastSettings,
+    end: int,
+    asked: tuple[int, int],
+) -> list[dict[str, Any]]:
+    """The points of every baseline at every origin; what is booked already is the least."""
+    rows = []
+    for origin in grid.tolist():
+        known = KnownRevenue(origin, flow, looked)
+        for period, ahead in targets(origin, settings, *asked):
+            cell = cell_of(flow, origin, period, ahead, end)
+            for method, way in BASELINES.items():
+                point = np.maximum(way(known, period), cell["closed"])
+                rows.append({**cell, "method": method, "point": float(point)})
+    return rows
+
+
+def cell_of(flow: RevenueFlow, origin: int, period: Period, ahead: int, end: int) -> dict[str, Any]:
+    """What is true of a target whoever forecasts it.
+
+    ``closed`` is what no forecast may go below: what was booked so far, or nothing to hold on to
+    where amounts before the origin were taken back (credit notes).
+    """
+    before = flow.amount[: int(np.searchsorted(flow.at, origin))]
+    closed = flow.total(period.start, min(period.end, origin))
+    return {
+        "stream": flow.stream,
+        "origin": origin,
+        "period": period.name,
+        "kind": period.kind,
+        "ahead": ahead,
+        "start": period.start,
+        "end": period.end,
+        "weeks": -(-(period.end - origin) // WEEK),
+        "closed": -np.inf if (before < 0).any() else closed,
+        "actual": flow.total(period.start, period.end) if period.over(end) else np.nan,
+    }
+
+
+def model_cells(
+    tables: Tables,
+    every: dict[str, RevenueFlow],
+    origins: Sequence[int],
+    settings: ForecastSettings,
+    end: int,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """What the model says at ``origins`` of the targets that are over, and origins it cannot serve.
+
+    Columns as ``easy_cells`` and ``mean``; the point is the median.
+    """
+    settings = replace(settings, draws=min(settings.draws, DRAWS))
+    beliefs = FittedModels.of(tables, origins, settings)
+    rows: list[dict[str, Any]] = []
+    skipped = []
+    for origin in progress(origins):
+        asked = [(p, ahead) for p, ahead in targets(origin, settings) if p.over(end)]
+        try:
+            made = forecast(tables, origin, beliefs, settings, [p for p, _ in asked], False)
+        except TooLittleError as why:
+            skipped.append((origin, str(why)))
+            continue
+        for stream in made.streams:
+            if stream in every:
+                rows += _of_model(made, every[stream], asked, end)
+    return pd.DataFrame(rows), skipped
+
+
+def _of_model(
+    made: Forecast, flow: RevenueFlow, asked: Sequence[tuple[Period, int]], end: int
+) -> list[dict[str, Any]]:
+    rows = []
+    for period, ahead in asked:
+        draws = made.whole(flow.stream, period.name)
+        quantiles = np.quantile(draws, LEVELS).tolist()
+        cell = cell_of(flow, made.origin, period, ahead, end)
+        said = {"method": MODEL, "point": quantiles[1], "mean": float(draws.mean())}
+        rows.append({**cell, **said, **dict(zip(QUANTILES, quantiles, strict=True))})
+    return rows

@@ -1,0 +1,1 @@
+"""What is learned at an origin: hazards, amounts, arrivals, churn, purchases, season, shock."""

@@ -1,0 +1,264 @@
+"""What is believed at each origin: the chain of curve models, and what is learned anew each time.
+
+Final: ``Beliefs.of``, ``Beliefs.at`` and ``TooLittleError``. Curve models are fitted at fixed
+instants, every ``refit_days`` from the first deal on, whatever origins are asked for; an origin
+uses the newest one fitted at or before it. So the forecast at an origin is the same alone and in a
+backtest. Amounts, arrivals, hazards by age and the shock are learned at every origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from features.asof import past
+from features.tables import DAY, NAT, Floats, Instants, Ints, Tables, instant_text, micros
+from features.view import Timeline
+from training.forecast.belief.amounts import AmountChanges
+from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
+from training.forecast.belief.curve_model import EVERY, CurveModel, PanelSnapshots, fit_curve
+from training.forecast.belief.hazard_season import HazardSeason, hazard_season
+from training.forecast.belief.lifetimes import EventAges, event_ages
+from training.forecast.belief.recurring import PurchaseModel, fit_recurring
+from training.forecast.belief.renewals import RenewalModel
+from training.forecast.belief.shock_size import PAST_DAYS, ShockObservation
+from training.forecast.data.charge_schedule import charge_chains, scheduled
+from training.forecast.data.charges import Charges
+from training.forecast.data.deal_snapshot import FieldHistory, deal_snapshots
+from training.forecast.data.deal_table import DealTable
+from training.forecast.data.settings import ForecastSettings
+from training.teaching import question_of
+
+FEWEST_WINS = 20
+"""Won deals that must be known before anything can be said."""
+YOUNG = 365
+"""Days from the first birth on in which models are fitted anew more often."""
+FEWEST_DAYS = 84
+"""Days of deals that must be known before anything can be said."""
+
+
+class TooLittleError(ValueError):
+    """What was known at an origin is too little for a forecast; the message says what is needed."""
+
+
+@dataclass(frozen=True)
+class DealModels:
+    """What is believed about deals at an origin.
+
+    curve     the newest curve model; None where none could be fitted yet: then ``times`` serves
+    changes   how booked amounts differ from shown ones
+    come      arrivals of new deals; times: their ages when won, with the rows of recent wins
+    wins      (m,) rows of recent wins with an amount, and their booked amounts
+    season    when in a quarter and a year deals are won faster
+    """
+
+    curve: CurveModel | None
+    changes: AmountChanges
+    arrival_rate: ArrivalRate
+    win_ages: EventAges
+    recent_wins: Ints
+    booked: Floats
+    season: HazardSeason
+
+
+@dataclass(frozen=True)
+class FittedModels:
+    """The chain of fits: each origin is served by the newest model fitted at or before it.
+
+    curves  by instant, oldest first; the same for ``churn`` where customers are known to leave
+    """
+
+    tables: Tables
+    settings: ForecastSettings
+    deals: DealTable
+    history: FieldHistory
+    panel: PanelSnapshots
+    curves: tuple[CurveModel, ...]
+    charges: Charges | None
+    churn: tuple[CurveModel, ...] = ()
+    deal_models: dict[int, DealModels] = field(default_factory=dict)
+    shock_seen: dict[int, ShockObservation | None] = field(default_factory=dict)
+    charge_models: dict[int, RenewalModel | PurchaseModel] = field(default_factory=dict)
+    charge_shock_seen: dict[int, ShockObservation | None] = field(default_factory=dict)
+
+    @staticmethod
+    def of(tables: Tables, origins: Sequence[int], settings: ForecastSettings) -> FittedModels:
+        """Fit what the origins (microseconds) need: a curve model every ``refit_days``.
+
+        ValueError for a table without dates, no deals, or an origin outside the data.
+        """
+        _require_inside(tables, origins)
+        timeline = Timeline(tables)
+        book, charges = DealTable.of(timeline), Charges.of(timeline)
+        _require_streams(book, charges)
+        looks = PanelSnapshots.of(
+            timeline, question_of("deal_close", tables), max(origins), EVERY["deal_close"]
+        )
+        curves = _chain(looks, book.born[book.born != NAT], origins, settings)
+        churn = _churn(timeline, charges, origins, settings)
+        return FittedModels(
+            tables, settings, book, FieldHistory.of(tables), looks, curves, charges, churn
+        )
+
+    @property
+    def has_bookings(self) -> bool:
+        """Whether any deal was ever known to be won."""
+        return bool((self.deals.outcome == 1).any())
+
+    def curve(self, origin: int) -> CurveModel | None:
+        """The newest curve model fitted at or before ``origin``."""
+        return next((c for c in reversed(self.curves) if c.at <= origin), None)
+
+    def at(self, origin: int) -> DealModels:
+        """What is believed about deals at ``origin``; TooLittleError where that is nothing."""
+        if origin not in self.deal_models:
+            self.deal_models[origin] = self._at(origin)
+        return self.deal_models[origin]
+
+    def recurring(self, origin: int) -> RenewalModel | PurchaseModel:
+        """What is believed about charges at ``origin``; TooLittleError where that is nothing."""
+        if origin not in self.charge_models:
+            curve = next((c for c in reversed(self.churn) if c.at <= origin), None)
+            assert self.charges is not None
+            try:
+                found = fit_recurring(self.charges, curve, origin, self.settings.recent_days)
+            except ValueError as why:
+                raise TooLittleError(f"charges at {instant_text(origin)}: {why}") from why
+            self.charge_models[origin] = found
+        return self.charge_models[origin]
+
+    def _at(self, origin: int) -> DealModels:
+        book, recent = self.deals, origin - round(self.settings.recent_days * DAY)
+        _require_history(book, origin)
+        known = np.flatnonzero(book.known(origin))
+        ended = book.ended(origin)[known]
+        target = ended & (book.outcome[known] == 1)
+        times = event_ages(
+            book.born[known], book.closed[known], target, ended & ~target, recent, origin
+        )
+        amounts = book.amounts(known[times.rows])
+        told = ~np.isnan(amounts)
+        if not told.any():
+            raise TooLittleError(
+                f"none of the {len(amounts)} deals won before {instant_text(origin)[:10]} says "
+                f"what it booked; map closed_amount, or amount"
+            )
+        times = EventAges(
+            times.rows[told], times.ages[told], times.weight[told] * len(told) / told.sum()
+        )
+        wins = known[times.rows]
+        come = arrival_rate(book.born[known], origin, int(book.born[known].min()))
+        changes = self._changes(origin, recent)
+        pace = hazard_season(book.born[known], book.closed[known], target, ended & ~target, origin)
+        return DealModels(self.curve(origin), changes, come, times, wins, amounts[told], pace)
+
+    def _changes(self, origin: int, recent: int) -> AmountChanges:
+        """Booked over shown amounts, from the snapshots of the recent wins."""
+        book, spine = self.deals, self.panel.spine
+        rows = self.panel_rows
+        ours = (book.outcome[rows] == 1) & book.ended(origin)[rows] & (book.closed[rows] >= recent)
+        keep = np.flatnonzero(ours & past(spine.cutoffs, book.closed[rows]))
+        rows, cutoffs = rows[keep], spine.cutoffs[keep]
+        seen = deal_snapshots(book, self.history, rows, cutoffs, origin, strict=False)
+        shown = np.where(seen.amount > 0, seen.amount, np.nan)
+        days = (book.closed[rows] - cutoffs) / DAY
+        return AmountChanges.of(book.amounts(rows) / shown, seen.text("stage"), seen.changed, days)
+
+    @cached_property
+    def panel_rows(self) -> Ints:
+        """The row in the book of every snapshot."""
+        place = {key: row for row, key in enumerate(self.deals.ids)}
+        return np.fromiter((place[i] for i in self.panel.spine.ids), np.int64)
+
+
+def _require_inside(tables: Tables, origins: Sequence[int]) -> None:
+    if not tables.meta.as_of:
+        raise ValueError("the data have no dates: a forecast needs created and closed instants")
+    if not origins:
+        raise ValueError("no origin was asked for; give at least one instant")
+    end = micros(tables.meta.as_of)
+    if max(origins) > end:
+        raise ValueError(
+            f"the origin {instant_text(max(origins))} lies after the data, which end "
+            f"{tables.meta.as_of}; ask for an origin up to then, or bring newer data"
+        )
+
+
+def _require_history(book: DealTable, origin: int) -> None:
+    known = book.born[book.known(origin)]
+    if len(known) == 0:
+        first = book.born[book.born != NAT]
+        where = instant_text(int(first.min())) if len(first) else "never"
+        raise TooLittleError(
+            f"no deal was known before {instant_text(origin)}: the first entered {where}; ask for "
+            f"a later origin"
+        )
+    days, wins = (origin - int(known.min())) / DAY, len(book.won(origin))
+    if days < FEWEST_DAYS or wins < FEWEST_WINS:
+        raise TooLittleError(
+            f"too little history at {instant_text(origin)}: {wins} won deals in {days:.0f} days; "
+            f"needed are {FEWEST_WINS} won deals and {FEWEST_DAYS} days since the first deal"
+        )
+
+
+def _require_streams(book: DealTable, charges: Charges | None) -> None:
+    if not (book.outcome == 1).any() and charges is None:
+        raise ValueError(
+            "the data hold neither a won deal nor an invoice nor a subscription with its mrr: "
+            "there is nothing to forecast; map one of these tables"
+        )
+
+
+def _chain(
+    looks: PanelSnapshots, born: Instants, origins: Sequence[int], settings: ForecastSettings
+) -> tuple[CurveModel, ...]:
+    """The curve models the origins need, oldest first."""
+    fits = [fit_at(looks, at, settings) for at in fit_times(born, origins, settings)]
+    return tuple(fit for fit in fits if fit is not None)
+
+
+def _churn(
+    timeline: Timeline, charges: Charges | None, origins: Sequence[int], settings: ForecastSettings
+) -> tuple[CurveModel, ...]:
+    """Churn models, where charges are scheduled and customers are known to leave."""
+    accounts = timeline.tables["accounts"]
+    if charges is None or not accounts.has("outcome"):
+        return ()
+    if not scheduled(charge_chains(charges, max(origins)), any(charges.kind)):
+        return ()
+    looks = PanelSnapshots.of(
+        timeline, question_of("churn", timeline.tables), max(origins), EVERY["churn"]
+    )
+    born = accounts.instant("customer_at")
+    return _chain(looks, born[born != NAT], origins, settings)
+
+
+def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
+    """When curve models are fitted: every ``refit_days`` from the first birth on, as needed.
+
+    In the first year three times as often: what is known then doubles within weeks, and an old
+    model costs more than a fit (measured on Maven: docs/benchmarks.md). The oldest origin needs
+    the ones before it too: the shock is sized on them.
+    """
+    if len(born) == 0:
+        return []
+    step, first = round(settings.refit_days * DAY), int(born.min()) // DAY * DAY
+    grown, last = first + YOUNG * DAY, max(origins)
+    often = max(round(settings.refit_days / 3), 1) * DAY
+    early = range(first + often, min(grown, last + 1), often)
+    late = range(first + -(-(grown - first) // step) * step, last + 1, step)
+    oldest = min(origins) - (0 if settings.shock is not None else round(PAST_DAYS * DAY))
+    every = [*early, *late]
+    before = sum(at <= oldest for at in every)
+    return every[max(before - 1, 0) :]
+
+
+def fit_at(looks: PanelSnapshots, at: int, settings: ForecastSettings) -> CurveModel | None:
+    """The curve model of an instant; None where too few outcomes were known by then."""
+    rows = looks.rows(at)
+    if len(rows) == 0 or int(looks.labels(rows, at).hit.sum()) < FEWEST_WINS:
+        return None
+    return fit_curve(looks, at, settings.threads)

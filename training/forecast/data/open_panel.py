@@ -1,0 +1,112 @@
+"""Every open deal at every origin as it looked then: what people and stages forecast from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from features.fields import rewindable
+from features.frame import Spine
+from features.money import convert
+from features.schema import TABLES
+from features.tables import DAY, NAT, Coded, Floats, Instants, Ints, Tables
+from features.view import Timeline, View
+from training.forecast.data.categories import calls
+
+WEEK = 7 * DAY
+MONDAY = 4 * DAY
+"""The first Monday after 1970-01-01, a Thursday."""
+
+
+def mondays(begin: int, end: int) -> Instants:
+    """Every Monday midnight UTC after ``begin`` and up to ``end``: the weekly origins."""
+    first = (begin - MONDAY) // WEEK + 1
+    last = (end - MONDAY) // WEEK
+    return MONDAY + WEEK * np.arange(first, last + 1, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class OpenDealPanel:
+    """One row for each deal open at each origin, ordered by origin.
+
+    origins   (m,) rising instants; begin (m + 1,): rows begin[i] … begin[i + 1] - 1 are of origin i
+    stage     as of the origin; call: position in ``calls.CALLS``, -1 unknown
+    amount    as of the origin, in the reporting currency at the rate known then; NaN missing
+    due       people's close date as of the origin, NAT missing
+    won, closed  when the deal was won, or closed at all; NAT for never. These lie in the future of
+              the row's origin: only a later origin may look, and only at those before it
+    """
+
+    origins: Instants
+    begin: Ints
+    stage: Coded
+    call: Ints
+    amount: Floats
+    due: Instants
+    won: Instants
+    closed: Instants
+
+    def at(self, origin: int) -> slice:
+        """The rows of an origin; one that is not on the list is an error."""
+        i = int(np.searchsorted(self.origins, origin))
+        if i == len(self.origins) or self.origins[i] != origin:
+            raise KeyError(f"no look was taken at {origin}; there are {len(self.origins)} origins")
+        return slice(int(self.begin[i]), int(self.begin[i + 1]))
+
+    @cached_property
+    def cutoff(self) -> Instants:
+        """(n,) the origin of each row."""
+        return np.repeat(self.origins, np.diff(self.begin))
+
+
+def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
+    """Look at the open deals at every origin; ``origins`` need not be sorted, doubles count once.
+
+    A column whose past is not known (``features.fields.rewindable``) is missing in every row.
+    """
+    at = np.unique(np.asarray(origins, np.int64))
+    deals = tables["deals"]
+    keys = deals.coded(TABLES["deals"].key)
+    rows, begin = _open(tables, at)
+    spine = Spine(
+        "deals", [keys.values[c] for c in keys.codes[rows]], np.repeat(at, np.diff(begin))
+    )
+    timeline = Timeline(tables)
+    view = View(timeline, spine)
+
+    def word(column: str) -> Coded:
+        there = rewindable(tables, "deals", column)
+        return view.word(column) if there else Coded(np.full(len(rows), -1, np.int32), [])
+
+    unknown = np.full(len(rows), np.nan)
+    amount = view.number("amount") if rewindable(tables, "deals", "amount") else unknown
+    closed, outcome = deals.instant("closed_at")[rows], deals.coded("outcome").take(rows)
+    won = outcome.values.index("won") if "won" in outcome.values else -2
+    currency = deals.coded("currency").take(rows)
+    return OpenDealPanel(
+        origins=at,
+        begin=begin,
+        stage=word("stage"),
+        call=calls(word("forecast_category")),
+        amount=convert(timeline, amount, currency, spine.cutoffs),
+        due=view.instant("expected_close_at")
+        if rewindable(tables, "deals", "expected_close_at")
+        else np.full(len(rows), NAT, np.int64),
+        won=np.where(outcome.codes == won, closed, np.int64(NAT)),
+        closed=closed,
+    )
+
+
+def _open(tables: Tables, origins: Instants) -> tuple[Ints, Ints]:
+    """The rows open at each origin, origin by origin, and where each origin's begin."""
+    deals = tables["deals"]
+    born = deals.instant("created_at")
+    known = np.maximum(born, deals.instant("available_at"))
+    closed = deals.instant("closed_at")
+    until = np.where(closed == NAT, np.iinfo(np.int64).max, closed)
+    found = [np.flatnonzero((born != NAT) & (known < o) & (until >= o)) for o in origins.tolist()]
+    begin = np.concatenate([[0], np.cumsum([len(f) for f in found])]).astype(np.int64)
+    return np.concatenate([np.empty(0, np.int64), *found]), begin

@@ -1,0 +1,1 @@
+"""What a forecast means for plans: targets, pipeline cover, capacity."""

@@ -1,0 +1,1 @@
+"""Everything a forecast publishes: tables, JSON, and the text on the console."""

@@ -1,0 +1,1 @@
+"""The forecast of an origin, how it is kept, and the bridge from an earlier one."""

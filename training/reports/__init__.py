@@ -1,0 +1,1 @@
+"""The report pages that a training run and a forecast write."""

@@ -1,0 +1,1 @@
+"""The forecast's report: one section a module."""
