@@ -12,8 +12,8 @@ from features.frames import from_frames
 from features.tables import NAT, Floats, Instants, Meta, Tables, micros
 from training.forecast.backtest.forecast_record import ACTUALS, ForecastRecord
 from training.forecast.backtest.ledger import COLUMNS as BOARD
-from training.forecast.data.deal_status import with_expected
 from training.forecast.data.periods import Period, month, periods
+from training.forecast.data.rounding import exact
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import (
@@ -23,7 +23,9 @@ from training.forecast.publish.outputs import (
     means_of,
     outputs,
 )
-from training.forecast.results.result import TABLE, Forecast, exact
+from training.forecast.results.deal_expectations import with_expected
+from training.forecast.results.result import Forecast
+from training.forecast.simulate.streams import TABLE
 
 ORIGIN = micros("2026-01-15T00:00:00+00:00")
 DRAWS = 400

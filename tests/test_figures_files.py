@@ -16,6 +16,7 @@ from serving.figures.compute import COLUMNS
 from serving.figures.definition import Plan
 from serving.figures.files import read_costs, read_plan, read_scores, shown, write_csv
 from tests.figures_company import META, at, frames
+from training.models.kept_forecasts import PARTS, UnreadableForecastError
 
 
 @pytest.fixture
@@ -130,8 +131,8 @@ def test_scores_are_found_by_their_question(tmp_path: Path) -> None:
     assert list(read_scores(tmp_path)) == ["churn"]
 
 
-def test_kept_forecasts_are_read_leniently(tmp_path: Path) -> None:
-    """Monthly bookings of the whole; another data set, half a file and another shape are passed."""
+def test_kept_forecasts_of_the_data_set_are_read(tmp_path: Path) -> None:
+    """Monthly bookings of the whole of this data set; half a file is an error that names it."""
     row: dict[str, object] = {
         "stream": "bookings",
         "dimension": "all",
@@ -141,12 +142,12 @@ def test_kept_forecasts_are_read_leniently(tmp_path: Path) -> None:
     row |= {"kind": "month", "period": "2024-08", "start": "2024-08-01T00:00:00Z"}
     row |= {"end": "2024-09-01T00:00:00Z", "p10": 1.0, "p50": 2.0, "p90": 3.0, "mean": 2.0}
     others = [row | {"stream": "total"}, row | {"dimension": "team"}, row | {"kind": "quarter"}]
-    state = {"origin": "2024-08-01T00:00:00Z", "data": "small", "table": [row, *others]}
+    state: dict[str, object] = dict.fromkeys(PARTS, ())
+    state |= {"origin": "2024-08-01T00:00:00Z", "data": "small", "table": [row, *others]}
+    state |= {"expires": "2024-09-01T00:00:00Z"}
     for name, text in {
         "a": json.dumps(state),
         "b": json.dumps(state | {"data": "other"}),
-        "c": '{"origin": "2024-',
-        "d": "[]",
     }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "forecast.json").write_text(text)
@@ -156,7 +157,10 @@ def test_kept_forecasts_are_read_leniently(tmp_path: Path) -> None:
         *("2024-08", at("2024-08-01"), at("2024-09-01"), at("2024-08-01")),
         *(1.0, 2.0, 3.0),
     ]
-    assert kept.read(tmp_path / "none") is None
+    assert kept.read(tmp_path / "none", "small") is None
+    (tmp_path / "b" / "forecast.json").write_text('{"origin": "2024-')
+    with pytest.raises(UnreadableForecastError, match=r"b/forecast\.json is not a kept forecast"):
+        kept.read(tmp_path, "small")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from features.tables import Ints
 from training.forecast.belief.hazards import cumulative, incidence_at
 from training.forecast.belief.purchases import chances, rates
 from training.forecast.data.random import key_of, keys_of, normals, uniforms
-from training.forecast.results.result import QUANTUM, exact
+from training.forecast.data.rounding import QUANTUM, exact
 from training.forecast.simulate.deal_kernels import (
     NewDealInputs,
     OpenDealInputs,

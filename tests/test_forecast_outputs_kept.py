@@ -20,15 +20,15 @@ from tests.api import Clock, call, served
 from tests.forecasted import ORIGIN, company, made
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import EarlierForecast, ForecastOutputs, means_of, outputs
-from training.forecast.results import kept as keeping
 from training.forecast.results.kept import (
     AlreadyKeptError,
     keep,
-    kept,
     last_before,
     name_of,
-    newest,
 )
+from training.models import kept_forecasts as keeping
+from training.models.kept_forecasts import every as kept
+from training.models.kept_forecasts import newest
 
 FORECAST = made()
 

@@ -19,8 +19,8 @@ from training.forecast.backtest.ledger import COLUMNS, NAIVE, Ledger, ledger
 from training.forecast.data.periods import Period, periods
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.kept import KeptForecast
 from training.forecast.results.result import GRID
+from training.models.kept_forecasts import KeptForecast
 
 SETTINGS = ForecastSettings()
 

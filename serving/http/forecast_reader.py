@@ -12,11 +12,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from features.tables import micros
-
-FILE, POINTER = "forecast.json", "newest"
+from training.models.kept_forecasts import (
+    FILE,
+    UnreadableForecastError,
+    newest_folder,
+    read,
+)
 
 PARAMETERS = ("stream", "dimension", "period", "kind")
 """What an asker may narrow the answer by."""
@@ -47,19 +49,18 @@ class ForecastReader:
 
     def newest(self) -> dict[str, Any]:
         """The forecast that ``newest`` names; NoForecast or BadForecast says what to do."""
-        try:
-            name = (self.root / POINTER).read_text(encoding="utf-8").strip()
-            path = self.root / name / FILE
-            found = path.stat()
-            mark = (name, found.st_mtime_ns, found.st_size)
-            if self._read is None or self._read[0] != mark:
-                self._read = (mark, as_answer(orjson.loads(path.read_bytes())))
-        except FileNotFoundError:
+        folder = newest_folder(self.root)
+        if folder is None:
             raise NoForecast(
                 f"no forecast is kept in {self.root.name}/ yet; make one with "
                 f"`python -m training forecast --data …`"
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+            )
+        try:
+            found = (folder / FILE).stat()
+            mark = (folder.name, found.st_mtime_ns, found.st_size)
+            if self._read is None or self._read[0] != mark:
+                self._read = (mark, as_answer(read(folder).state))
+        except (OSError, UnreadableForecastError) as wrong:
             raise BadForecast(
                 f"the forecast kept in {self.root.name}/ cannot be read ({type(wrong).__name__}); "
                 f"make it anew with `python -m training forecast --data … --replace`"
@@ -68,9 +69,8 @@ class ForecastReader:
 
 
 def as_answer(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a kept file: rows of one shape each; a missing part is a KeyError."""
+    """The body of an answer with the whole of a kept forecast: rows of one shape each."""
     settings = state["settings"]
-    micros(state["expires"])
     return {
         "as_of": state["origin"],
         "expires": state["expires"],
@@ -99,7 +99,7 @@ def as_answer(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(forecast: Mapping[str, Any], query: Mapping[str, str], now: int) -> dict[str, Any]:
-    """The part of a forecast (``told``) that ``query`` asks for; ``now`` in microseconds.
+    """The part of a forecast (``as_answer``) that ``query`` asks for; ``now`` in microseconds.
 
     Without ``dimension`` of the whole company; without ``period`` and ``kind`` of every period;
     without ``stream`` of every stream. BadQuery for a parameter or a value that is none.

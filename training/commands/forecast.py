@@ -21,7 +21,6 @@ from training.forecast.backtest.forecast_record import (
 )
 from training.forecast.backtest.rolling import data_end
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
-from training.forecast.data.deal_status import in_forecast
 from training.forecast.data.periods import Period, named, periods
 from training.forecast.data.settings import ForecastSettings, load_settings
 from training.forecast.planning.capacity import load_capacity
@@ -33,8 +32,10 @@ from training.forecast.publish.outputs import (
     outputs,
 )
 from training.forecast.publish.text import to_text
+from training.forecast.results.deal_expectations import in_forecast
 from training.forecast.results.forecast import forecast
-from training.forecast.results.kept import STANDINGS, AlreadyKeptError, keep, kept, last_before
+from training.forecast.results.kept import STANDINGS, AlreadyKeptError, keep, last_before
+from training.models.kept_forecasts import every
 from training.reports.forecast.forecast_report import forecast_report
 
 SINCE = 28
@@ -160,7 +161,7 @@ def _history(
     if cells is None and not chosen.no_backtest:
         print("no backtest of these data is kept: making one (once; --no-backtest leaves it out)")
         cells = made_backtest(tables, settings, root, chosen.quiet)
-    return forecast_record(tables, origin, kept(root, data), cells, settings)
+    return forecast_record(tables, origin, every(root, data), cells, settings)
 
 
 def _names(tables: Tables) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from training.forecast.backtest.ledger import Ledger, ledger
 from training.forecast.data.periods import month, month_of
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.kept import KeptForecast
+from training.models.kept_forecasts import KeptForecast
 
 ACTUALS = ("stream", "period", "start", "end", "actual")
 SHOWN = 24

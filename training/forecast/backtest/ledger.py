@@ -29,7 +29,7 @@ from training.forecast.backtest.scoring import (
 from training.forecast.data.periods import Period
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.kept import KeptForecast
+from training.models.kept_forecasts import KeptForecast
 
 NAIVE = "last period"
 COLUMNS = (

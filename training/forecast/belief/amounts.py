@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Floats, Ints
-from training.forecast.simulate.deal_kernels import Small
+from training.forecast.data.random import Small
 
 FEWEST = 25
 """Wins a pool must hold; a smaller one is joined with the next coarser."""

@@ -52,12 +52,12 @@ def fit_renewals(
 ) -> RenewalModel:
     """Learn from what was known before ``origin`` (microseconds)."""
     going = running(charges, found, origin)
-    like, starts = _like(charges, found, origin)
-    come = _come(charges, origin) if len(starts) > FEWEST else None
+    templates, starts = _like(charges, found, origin)
+    arrivals = _come(charges, origin) if len(starts) > FEWEST else None
     stays = _stays(charges, found, going, origin, recent_days)
     growth = _growth(charges, origin, recent_days)
     due = next_due(charges, found, origin)
-    return RenewalModel(found, going, due, stays, curve, come, like, starts, growth)
+    return RenewalModel(found, going, due, stays, curve, arrivals, templates, starts, growth)
 
 
 def _stays(
@@ -93,11 +93,11 @@ def _like(charges: Charges, found: ChargeChains, origin: int) -> tuple[Ints, Int
     account = charges.owner_of[found.chain]
     since = origin - round(RECENT * DAY)
     first = charges.at[found.first] - charges.began[account] < DAY
-    fresh = np.flatnonzero((charges.began[account] >= since) & first & ~np.isnan(found.step))
+    recent = np.flatnonzero((charges.began[account] >= since) & first & ~np.isnan(found.step))
     rank = charges.rank[account]
-    fresh = fresh[np.argsort(rank[fresh], kind="stable")]
-    _, starts = np.unique(rank[fresh], return_index=True)
-    return fresh, np.append(starts, len(fresh)).astype(np.int64)
+    recent = recent[np.argsort(rank[recent], kind="stable")]
+    _, starts = np.unique(rank[recent], return_index=True)
+    return recent, np.append(starts, len(recent)).astype(np.int64)
 
 
 def _growth(charges: Charges, origin: int, recent_days: float) -> Floats:

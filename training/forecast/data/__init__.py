@@ -1,1 +1,1 @@
-"""What a forecast reads at an origin: deals, charges and revenue, settings, periods, random numbers."""
+"""What a forecast reads at an origin: deals, charges, settings, periods, random numbers."""

@@ -12,7 +12,7 @@ from features.tables import DAY, NAT, Bools, Coded, Floats, Instants, Ints, Tabl
 from features.view import Timeline
 from training.forecast.data.deal_table import first_of, reporting
 from training.forecast.data.random import Keys, keys_of
-from training.forecast.results.result import exact
+from training.forecast.data.rounding import exact
 
 MONTH = 365.25 / 12
 """Days from one charge of a monthly amount to the next."""

@@ -11,7 +11,6 @@ from features.frame import Spine, everyone
 from features.money import convert
 from features.tables import NAT, Bools, Instants, Tables, micros
 from features.view import Timeline, View, at_rows, instants_at
-from training.forecast.results.result import Forecast
 
 
 def deal_status(tables: Tables, origin: int) -> pd.DataFrame:
@@ -60,31 +59,6 @@ def _known(timeline: Timeline, origin: int) -> Spine:
     available = instants_at(deals.instant("available_at"), timeline.rows("deals", spine.ids))
     seen: Bools = (available == NAT) | past(available, spine.cutoffs)
     return spine.take(np.flatnonzero(seen))
-
-
-def with_expected(standings: pd.DataFrame, made: Forecast) -> pd.DataFrame:
-    """The standings with a column ``expected <period>`` for each period of a forecast.
-
-    What an open deal is expected to bring; what a won one has brought, in the period it closed in;
-    0 of deals that the forecast does not speak of.
-    """
-    found = made.deals.set_index("deal_id")
-    is_open = (found["status"] == "open").to_numpy(np.bool_)
-    won = (found["status"] == "won").to_numpy(np.bool_)
-    closed, amount = micros_of(found["closed_at"]), found["amount"].to_numpy(np.float64)
-    columns = {}
-    for place, period in enumerate(made.periods):
-        inside = won & (closed >= period.start) & (closed < period.end)
-        brought = np.where(inside, amount, 0.0)
-        brought[is_open] = made.expected[:, place]
-        column = pd.Series(brought, index=found.index).reindex(standings.index).fillna(0.0)
-        columns[f"expected {period.name}"] = column
-    return standings.assign(**columns)
-
-
-def in_forecast(standings: pd.DataFrame, made: Forecast) -> pd.DataFrame:
-    """The standings worth keeping: of deals open, or closed in a period asked about."""
-    return standings[standings.index.isin(made.deals["deal_id"])]
 
 
 def micros_of(stamps: pd.Series[pd.Timestamp]) -> Instants:

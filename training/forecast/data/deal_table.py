@@ -14,7 +14,7 @@ from features.schema import OUTCOMES
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, instant_text
 from features.view import Timeline, instants_at
 from training.forecast.data.random import Keys, keys_of
-from training.forecast.results.result import exact
+from training.forecast.data.rounding import exact
 
 NONE = "(none)"
 """The word for a missing owner, team, region, segment or product."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from features.tables import Floats
-from training.forecast.simulate.deal_kernels import Small
+from training.forecast.data.random import Small
 
 OTHER = "(other)"
 """The smallest values together, where a dimension has more than are shown."""

@@ -19,6 +19,8 @@ from scipy.special import ndtri
 from features.tables import Floats
 
 Keys = npt.NDArray[np.uint64]
+Small = npt.NDArray[np.int32]
+"""Numbers of cells, groups and pools: half the memory of the usual integers."""
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _A, _B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

@@ -78,12 +78,12 @@ def capacity(
     """
     if not (tables["deals"].n or tables["leads"].n):
         return pd.DataFrame(columns=list(COLUMNS))
-    there = sellers(tables, made.origin, chosen.weeks)
+    team = sellers(tables, made.origin, chosen.weeks)
     grown = ramp(tables, made.origin, chosen.ramp_months, made.settings.seed)
     done = seller_effort(tables, made.origin, chosen.weeks)
-    full = float(grown.counted(there.months).sum())
+    full = float(grown.counted(team.months).sum())
     lines = [
-        *_people(there, grown, full, chosen.weeks),
+        *_people(team, grown, full, chosen.weeks),
         *demand.arriving(tables, made.origin, full, chosen.weeks),
         *demand.leads_to_deals(tables, made.origin, chosen.weeks, chosen.lead_days),
         *demand.working(done, chosen.full_week),
@@ -104,18 +104,18 @@ def _longest(made: Forecast, needed: pd.DataFrame) -> pd.DataFrame:
     return found if len(found) else needed
 
 
-def _people(there: Sellers, grown: Ramp, full: float, weeks: int) -> list[CapacityLine]:
+def _people(team: Sellers, grown: Ramp, full: float, weeks: int) -> list[CapacityLine]:
     """Who is there, how far along, and what that counts for."""
     seen = f"owners given a deal or a lead in the last {weeks} weeks, who have not left"
-    lines = [counted("sellers", "sellers at work", len(there), "sellers", seen)]
+    lines = [counted("sellers", "sellers at work", len(team), "sellers", seen)]
     for i, (begin, end) in enumerate(pairwise((0.0, *grown.edges))):
-        here = int(((there.months >= begin) & (there.months < end)).sum())
+        here = int(((team.months >= begin) & (team.months < end)).sum())
         band = f"in months {begin:g} to {end:g}"
         lines.append(counted("sellers", f"sellers {band}", here, "sellers", "by their start"))
         lines.append(_share(grown, i, band))
     settled = "the shares above speak for it or against it (ramp_months)"
     lines.append(stated("ramp", "months until settled", grown.edges[-1], "months", settled))
-    unknown = int(np.isnan(there.months).sum())
+    unknown = int(np.isnan(team.months).sum())
     rest = f"; {unknown} without a start count as settled" if unknown else ""
     why = f"each seller counted at the share of the band, at most 1{rest}"
     return [*lines, computed("sellers", "sellers at full strength", full, "sellers", why)]

@@ -9,14 +9,17 @@ from typing import Any
 import pandas as pd
 
 from features.tables import Tables, instant_text
-from training.forecast.data.deal_status import deal_status, in_forecast, with_expected
+from training.forecast.data.deal_status import deal_status
 from training.forecast.planning.capacity import CapacitySettings, capacity
 from training.forecast.planning.cover import cover
 from training.forecast.planning.targets import outlook, targets
 from training.forecast.results.bridge import expected_bridge, parts_bridge, pipeline_bridge
 from training.forecast.results.bridge_steps import Bridge, BridgeSpan
-from training.forecast.results.kept import KeptForecast
-from training.forecast.results.result import PARTS, Forecast, records
+from training.forecast.results.deal_expectations import in_forecast, with_expected
+from training.forecast.results.kept import deal_status_of
+from training.forecast.results.result import Forecast, records
+from training.forecast.simulate.streams import PARTS
+from training.models.kept_forecasts import KeptForecast
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def earlier_kept(one: KeptForecast) -> EarlierForecast:
         for row in one.state["table"]
         if row["dimension"] == "all"
     }
-    return EarlierForecast(one.origin, one.deal_status(), means, True)
+    return EarlierForecast(one.origin, deal_status_of(one), means, True)
 
 
 def bridges(made: Forecast, now: pd.DataFrame | None, since: EarlierForecast) -> list[Bridge]:

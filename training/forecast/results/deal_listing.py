@@ -41,9 +41,9 @@ def deal_frame(
     return pd.concat(frames, ignore_index=True)[list(DEALS)]
 
 
-def _open_frame(book: DealTable, there: OpenDealOdds) -> pd.DataFrame:
-    seen = there.snapshots
-    words = {d: seen.words[d].words() for d in open_words(there)}
+def _open_frame(book: DealTable, odds: OpenDealOdds) -> pd.DataFrame:
+    seen = odds.snapshots
+    words = {d: seen.words[d].words() for d in open_words(odds)}
     return pd.DataFrame(
         {
             "deal_id": [book.ids[r] for r in seen.rows],

@@ -145,14 +145,14 @@ def _notes(made: BookingsDraws | None) -> list[str]:
     notes: list[str] = []
     if made is None:
         return notes
-    if made.open is not None and len(made.open.seen) == 0:
+    if made.open is not None and len(made.open.snapshots) == 0:
         notes.append("no deal is open: the forecast rests on what is closed and on new deals")
     if made.open is not None:
-        unknown = int(np.isnan(made.open.seen.amount).sum())
+        unknown = int(np.isnan(made.open.snapshots.amount).sum())
         if unknown:
             notes.append(
-                f"{unknown} of {len(made.open.seen)} open deals show no amount that could be known "
-                f"then: each draws one from recent wins of its product"
+                f"{unknown} of {len(made.open.snapshots)} open deals show no amount that could be "
+                f"known then: each draws one from recent wins of its product"
             )
     return notes
 

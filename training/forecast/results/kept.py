@@ -11,40 +11,19 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from features.tables import instant_text, micros
+from training.models.kept_forecasts import FILE, POINTER, KeptForecast, every, newest, read
 
-FILE = "forecast.json"
 STANDINGS = "deals.parquet"
-POINTER = "newest"
 
 
-class AlreadyKeptError(ValueError):  # noqa: N818  # it is a fact about the folder, not a fault
+class AlreadyKeptError(ValueError):
     """A forecast of this origin is kept already, and nobody asked to replace it."""
-
-
-@dataclass(frozen=True)
-class KeptForecast:
-    """One kept forecast: its folder, its origin (microseconds), and what was kept."""
-
-    folder: Path
-    origin: int
-    state: dict[str, Any]
-
-    @property
-    def data(self) -> str:
-        """The data set it is of, by the name of its mapping."""
-        return str(self.state.get("data", ""))
-
-    def deal_status(self) -> pd.DataFrame | None:
-        """How the deals stood, with what each was expected to bring; None where none were kept."""
-        path = self.folder / STANDINGS
-        return pd.read_parquet(path) if path.is_file() else None
 
 
 def name_of(origin: int) -> str:
@@ -135,34 +114,12 @@ def _point(root: Path, folder: Path, origin: int, data: str) -> None:
     made.replace(root / POINTER)
 
 
-def read(folder: Path) -> KeptForecast:
-    """A kept forecast; a file that is not one is a ValueError that names it."""
-    path = folder / FILE
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return KeptForecast(folder, micros(str(state["origin"])), state)
-    except (ValueError, KeyError, TypeError) as wrong:
-        raise ValueError(
-            f"{path} is not a kept forecast ({wrong}): delete the folder and run "
-            f"`python -m training forecast` again"
-        ) from wrong
-
-
-def newest(root: Path) -> KeptForecast | None:
-    """The forecast the pointer names; None where nothing was kept."""
-    pointer = root / POINTER
-    if not pointer.is_file():
-        return None
-    folder = root / pointer.read_text(encoding="utf-8").strip()
-    return read(folder) if (folder / FILE).is_file() else None
-
-
-def kept(root: Path, data: str) -> list[KeptForecast]:
-    """Every kept forecast of a data set, oldest first."""
-    folders = [p.parent for p in root.glob(f"*/{FILE}") if not p.parent.name.startswith(".")]
-    return sorted((k for k in map(read, folders) if k.data == data), key=lambda k: k.origin)
-
-
 def last_before(root: Path, data: str, origin: int) -> KeptForecast | None:
     """The newest kept forecast of a data set that was made before ``origin``."""
-    return next((k for k in reversed(kept(root, data)) if k.origin < origin), None)
+    return next((k for k in reversed(every(root, data)) if k.origin < origin), None)
+
+
+def deal_status_of(one: KeptForecast) -> pd.DataFrame | None:
+    """How the deals stood, with what each was expected to bring; None where none were kept."""
+    path = one.folder / STANDINGS
+    return pd.read_parquet(path) if path.is_file() else None

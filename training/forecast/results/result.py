@@ -1,7 +1,6 @@
 """What a forecast is: tables, draws, and what is kept of it.
 
-Final: the names and columns here. Amounts are in the reporting currency. Draws are whole multiples
-of ``QUANTUM``, a power of two far below a cent, so that sums of them are exact in any order: the
+Amounts are in the reporting currency, and draws are whole multiples of ``rounding.QUANTUM``: the
 parts, the values of a dimension and the months of a quarter add up to the whole draw by draw.
 """
 
@@ -18,40 +17,8 @@ from features.tables import Floats, instant_text
 from training.forecast.data.periods import Period
 from training.forecast.data.settings import ForecastSettings
 
-QUANTUM = 2.0**-16
-"""Sums of multiples of it are exact below 2^37 = 137,000,000,000 units of the currency."""
-
-PARTS = {
-    "bookings": ("closed", "open", "new"),
-    "recurring": ("invoiced", "renewals", "new customers"),
-    "total": ("bookings", "recurring"),
-}
-"""The parts of each stream, in order; "whole" is their sum."""
-
 GRID = tuple(round(0.01 * i, 2) for i in range(1, 100))
 """Levels of the quantiles that are kept, so that a later date can score the whole distribution."""
-
-TABLE = (
-    "stream",
-    "dimension",
-    "value",
-    "period",
-    "kind",
-    "start",
-    "end",
-    "part",
-    "mean",
-    "p10",
-    "p50",
-    "p90",
-    "n",
-)
-
-
-def exact(amounts: Floats) -> Floats:
-    """Amounts rounded to multiples of ``QUANTUM``."""
-    rounded: Floats = np.round(amounts / QUANTUM) * QUANTUM
-    return rounded
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from training.forecast.data.deal_table import NONE, DealTable
 from training.forecast.data.groups import Groups, Words
 from training.forecast.data.periods import Period
 from training.forecast.data.random import Keys, key_of, uniforms
+from training.forecast.data.rounding import exact
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.result import exact
 from training.forecast.simulate.deal_kernels import (
     NewDealInputs,
     OpenDealInputs,
@@ -73,25 +73,25 @@ def bookings(
         return BookingsDraws(stream, closed, None, None, future)
     days = cell_days([months[i] for i in future.tolist()], origin)
     believed = beliefs.at(origin)
-    there, come = (
+    odds, arrivals = (
         open_deal_odds(beliefs, believed, origin, days),
         arrivals_ahead(believed, origin, days),
     )
     known = [(closed, book.amounts(closed)), (believed.recent_wins, believed.booked)]
-    groups = _groups(book, settings, known, there)
-    luck = SharedEffects.of(settings, sigma)
-    deals = _to_draw(book, there, groups, settings)
+    groups = _groups(book, settings, known, odds)
+    effects = SharedEffects.of(settings, sigma)
+    deals = _to_draw(book, odds, groups, settings)
     names = [months[i].name for i in future.tolist()]
-    unborn = _unborn(book, come, believed, groups, luck, names, settings)
+    unborn = _unborn(book, arrivals, believed, groups, effects, names, settings)
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     counts = running_counts(_open_counts(deals, groups), holds, future)
     parts = (
         _closed_part(book, closed, months, groups, holds, settings.draws),
-        among_months("open", open_deal_draws(deals, luck.shock), future, len(months), counts),
+        among_months("open", open_deal_draws(deals, effects.shock), future, len(months), counts),
         among_months("new", new_deal_draws(unborn), future, len(months), nobody),
     )
     stream = StreamDraws("bookings", parts, groups, asked, holds)
-    return BookingsDraws(stream, closed, there, deals, future)
+    return BookingsDraws(stream, closed, odds, deals, future)
 
 
 def _closed(book: DealTable, months: Sequence[Period], origin: int) -> Ints:
@@ -112,19 +112,19 @@ def _groups(
     book: DealTable,
     settings: ForecastSettings,
     known: Sequence[tuple[Ints, Floats]],
-    there: OpenDealOdds | None = None,
+    odds: OpenDealOdds | None = None,
 ) -> Groups:
     """The values of the dimensions in which at least one deal has a word."""
     parts = [(_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
-    if there is not None:
-        parts.append((open_words(there), there.expected.sum(axis=1)))
+    if odds is not None:
+        parts.append((open_words(odds), odds.expected.sum(axis=1)))
     told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
     return Groups(told, parts, settings.max_values)
 
 
-def open_words(there: OpenDealOdds) -> Words:
+def open_words(odds: OpenDealOdds) -> Words:
     return {
-        d: there.snapshots.text(d, NONE) for d in ("owner", "team", "region", "segment", "product")
+        d: odds.snapshots.text(d, NONE) for d in ("owner", "team", "region", "segment", "product")
     }
 
 
@@ -167,16 +167,16 @@ def deal_keys(keys: Keys, seed: int) -> Keys:
 
 
 def _to_draw(
-    book: DealTable, there: OpenDealOdds, groups: Groups, settings: ForecastSettings
+    book: DealTable, odds: OpenDealOdds, groups: Groups, settings: ForecastSettings
 ) -> OpenDealInputs:
     return OpenDealInputs(
-        deal_keys(book.keys[there.snapshots.rows], settings.seed),
-        cumulative(there.incidence),
-        there.amount,
-        there.pools.factors,
-        there.pools.starts,
-        there.pool,
-        groups.numbers(open_words(there), len(there.snapshots)),
+        deal_keys(book.keys[odds.snapshots.rows], settings.seed),
+        cumulative(odds.incidence),
+        odds.amount,
+        odds.pools.factors,
+        odds.pools.starts,
+        odds.pool,
+        groups.numbers(open_words(odds), len(odds.snapshots)),
         groups.size,
     )
 
@@ -189,25 +189,25 @@ def _open_counts(deals: OpenDealInputs, groups: Groups) -> Floats:
 
 def _unborn(
     book: DealTable,
-    come: Arrivals,
+    arrivals: Arrivals,
     believed: DealModels,
     groups: Groups,
-    luck: SharedEffects,
+    effects: SharedEffects,
     names: list[str],
     settings: ForecastSettings,
 ) -> NewDealInputs:
     keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
-    mean = come.means(luck.shock, luck.arrivals)
-    for c in np.flatnonzero(come.burst > CALM).tolist():
-        shape = 1.0 / come.burst[c]
+    mean = arrivals.means(effects.shock, effects.arrivals)
+    for c in np.flatnonzero(arrivals.burst > CALM).tolist():
+        shape = 1.0 / arrivals.burst[c]
         named = np.array([key_of(settings.seed, "burst", names[c])], np.uint64)
         mean[c] *= gammaincinv(shape, uniforms(named, settings.draws)[0]) / shape
     numbers = groups.numbers(_words(book, believed.recent_wins), len(believed.recent_wins))
-    chosen = np.cumsum(come.share, axis=1)
+    chosen = np.cumsum(arrivals.share, axis=1)
     return NewDealInputs(keys, mean, chosen, exact(believed.booked), numbers, groups.size)
 
 
-def influence(made: BookingsDraws, luck: SharedEffects) -> Floats:
+def influence(made: BookingsDraws, effects: SharedEffects) -> Floats:
     """(n, P) Cov(deal, whole) / Var(whole) of every open deal and period; 0 without a range."""
     if made.drawn is None:
         return np.empty((0, 0))
@@ -217,4 +217,4 @@ def influence(made: BookingsDraws, luck: SharedEffects) -> Floats:
     held = made.stream.holds[:, made.future]
     weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
     scaled = held[:, :, None] * (centred * weight[:, None])[:, None, :]
-    return open_influence(made.drawn, luck.shock, scaled)
+    return open_influence(made.drawn, effects.shock, scaled)

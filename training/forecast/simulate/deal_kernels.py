@@ -15,17 +15,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit, prange
 
 from features.tables import Floats, Ints
-from training.forecast.data.random import Keys, mix, uniform
-from training.forecast.results.result import QUANTUM
+from training.forecast.data.random import Keys, Small, mix, uniform
+from training.forecast.data.rounding import quantum_of
 
 BLOCK = 64
 """Draws handled at a time: their sums stay in the cache."""
-
-Small = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -90,8 +87,7 @@ def _cell(hazard: Floats, i: int, threshold: float) -> int:
 def _drawn(key: np.uint64, d: int, amount: float, factors: Floats, first: int, last: int) -> float:
     """The booked amount: as of the origin, times a factor out of the pool."""
     pick = first + int(uniform(mix(key), d) * (last - first))
-    money: float = math.floor(amount * factors[pick] / QUANTUM + 0.5) * QUANTUM
-    return money
+    return quantum_of(amount * factors[pick])
 
 
 @njit(cache=True, parallel=True)

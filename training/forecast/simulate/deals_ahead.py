@@ -15,7 +15,7 @@ from training.forecast.belief.fitted_models import DealModels, FittedModels
 from training.forecast.belief.hazards import CERTAIN, cumulative, incidence_at
 from training.forecast.data.deal_snapshot import DealSnapshots, deal_snapshots
 from training.forecast.data.periods import Period
-from training.forecast.simulate.deal_kernels import Small
+from training.forecast.data.random import Small
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def open_deal_odds(
     seen = deal_snapshots(book, beliefs.history, rows, cutoffs, origin)
     shown = np.isfinite(seen.amount) & (seen.amount >= 0)
     products = seen.text("product")
-    like = book.dimensions["product"].take(believed.recent_wins).words()
+    templates = book.dimensions["product"].take(believed.recent_wins).words()
     pools, pool = factor_pools(
         believed.changes,
         seen.text("stage"),
@@ -70,7 +70,7 @@ def open_deal_odds(
         (days[:-1] + days[1:]) / 2,
         [None if there else products[i] for i, there in enumerate(shown.tolist())],
         believed.booked,
-        ["" if w is None else w for w in like],
+        ["" if w is None else w for w in templates],
     )
     amount = np.where(shown, seen.amount, 1.0)
     incidence = _incidence(beliefs, believed, rows, origin, days[1:])
@@ -120,10 +120,10 @@ class Arrivals:
     spread: float
     burst: Floats
 
-    def means(self, shock: Floats, luck: Floats) -> Floats:
+    def means(self, shock: Floats, effects: Floats) -> Floats:
         """(C, draws) expected wins under each draw's shock and arrival rate exp(spread · luck)."""
         base = np.stack([np.interp(shock, self.grid, m) for m in self.mean.T])
-        factor = np.exp(self.spread * luck - self.spread**2 / 2)
+        factor = np.exp(self.spread * effects - self.spread**2 / 2)
         found: Floats = base * factor
         return found
 
@@ -138,9 +138,9 @@ def arrivals_ahead(believed: DealModels, origin: int, days: Floats) -> Arrivals:
     A win of age a falls into the cell [t0, t1) when the deal arrives in [t0 - a, t1 - a), at or
     after the origin.
     """
-    come, times = believed.arrival_rate, believed.win_ages
+    arrivals, times = believed.arrival_rate, believed.win_ages
     steps = np.arange(0.0, np.ceil(days[-1]) + 1.0)
-    total = np.concatenate([[0.0], np.cumsum(come.rate(steps[:-1] + 0.5))])
+    total = np.concatenate([[0.0], np.cumsum(arrivals.rate(steps[:-1] + 0.5))])
     arrived = np.interp(np.maximum(days[:, None] - times.ages, 0.0), steps, total)
     # (C, m) arrivals in time to be won in the cell at that age
     mass = np.diff(arrived, axis=0) * season_factors(believed, origin, days)[:, None]
@@ -148,5 +148,5 @@ def arrivals_ahead(believed: DealModels, origin: int, days: Floats) -> Arrivals:
     each = mass * times.weight
     share = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
     per_day = total[-1] / max(days[-1], 1.0)
-    burst = (come.dispersion - 1.0) / np.maximum(per_day * np.diff(days), 1e-9)
-    return Arrivals(GRID, mean, share, come.spread(float(days[-1])), burst)
+    burst = (arrivals.dispersion - 1.0) / np.maximum(per_day * np.diff(days), 1e-9)
+    return Arrivals(GRID, mean, share, arrivals.spread(float(days[-1])), burst)

@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit, prange
 
 from features.tables import Floats, Ints
-from training.forecast.data.random import Keys, mix, uniform
-from training.forecast.simulate.deal_kernels import Small, poisson
+from training.forecast.data.random import Keys, Small, mix, uniform
+from training.forecast.simulate.deal_kernels import poisson
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.tables import DAY, Floats, Ints
 from training.forecast.belief.fitted_models import FittedModels
-from training.forecast.belief.recurring import FutureCells, PurchaseModel, chain_words, draw_charges
+from training.forecast.belief.recurring import PurchaseModel
 from training.forecast.belief.renewals import RenewalModel
 from training.forecast.belief.shock_size import PAST_DAYS, STEP, WINDOW, ShockObservation, sigma_of
 from training.forecast.data.charges import Charges
@@ -17,6 +17,7 @@ from training.forecast.data.groups import Groups
 from training.forecast.data.periods import Period
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.simulate.bookings import among_months, running_counts
+from training.forecast.simulate.charges_ahead import FutureCells, chain_words, draw_charges
 from training.forecast.simulate.deals_ahead import cell_days
 from training.forecast.simulate.shared_effects import SharedEffects
 from training.forecast.simulate.streams import StreamDraws, StreamPart
@@ -53,8 +54,8 @@ def recurring(
     cells = tuple(months[i].name for i in future.tolist())
     bounds = cell_days([months[i] for i in future.tolist()], origin)
     ahead = FutureCells(origin, bounds, cells, settings.seed)
-    luck = SharedEffects.of(settings, sigma, "customers")
-    present, new = draw_charges(charges, believed, ahead, groups, luck)
+    effects = SharedEffects.of(settings, sigma, "customers")
+    present, new = draw_charges(charges, believed, ahead, groups, effects)
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     there = running_counts(_customers(charges, believed, groups), holds, future)
     parts = (
@@ -138,10 +139,10 @@ def _held(beliefs: FittedModels, at: int) -> ShockObservation | None:
     settings = ForecastSettings(draws=TRIAL, seed=beliefs.settings.seed, dimensions=())
     ahead = FutureCells(at, np.array([0.0, WINDOW]), ("past",), settings.seed)
     groups = Groups((), [], 1)
-    luck = SharedEffects.of(settings, 0.0, "customers")
+    effects = SharedEffects.of(settings, 0.0, "customers")
 
     def drawn(nudge: float) -> Floats:
-        shocked = SharedEffects(luck.z, luck.arrivals, np.full(TRIAL, np.exp(nudge)))
+        shocked = SharedEffects(effects.z, effects.arrivals, np.full(TRIAL, np.exp(nudge)))
         present, new = draw_charges(charges, believed, ahead, groups, shocked)
         total: Floats = present[0][0] + new[0][0]
         return total

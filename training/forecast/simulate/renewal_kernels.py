@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit, prange
 
 from features.tables import Floats, Ints
-from training.forecast.data.random import Keys, mix, uniform
-from training.forecast.results.result import QUANTUM
-from training.forecast.simulate.deal_kernels import Small, poisson
+from training.forecast.data.random import Keys, Small, mix, uniform
+from training.forecast.data.rounding import quantum_of
+from training.forecast.simulate.deal_kernels import poisson
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _present(
                     if len(growth) > 1:
                         u = uniform(mix(keys[i] + np.uint64(k - starts[i] + 1)), d)
                         money *= growth[int(u * len(growth))]
-                    exact = float(np.rint(money / QUANTUM) * QUANTUM)
+                    exact = quantum_of(money)
                     c = int(dues[k])
                     whole[c, d] += exact
                     for g in range(group.shape[1]):

@@ -52,34 +52,36 @@ def _past(beliefs: FittedModels, at: int) -> ShockObservation | None:
         believed = beliefs.at(at)
     except TooLittleError:
         return None
-    there, come = open_deal_odds(beliefs, believed, at, days), arrivals_ahead(believed, at, days)
+    odds, arrivals = open_deal_odds(beliefs, believed, at, days), arrivals_ahead(believed, at, days)
     book, end = beliefs.deals, at + round(WINDOW * DAY)
     rows = book.won(end, since=at)
     happened = float(np.nansum(book.amounts(rows)))
-    open_part, new_part = _of_open(there), _of_new(come, believed.booked)
+    open_part, new_part = _of_open(odds), _of_new(arrivals, believed.booked)
     mean, variance, slope = (a + b for a, b in zip(open_part, new_part, strict=True))
     return ShockObservation(mean, variance, slope, happened)
 
 
-def _of_open(there: OpenDealOdds) -> tuple[float, float, float]:
+def _of_open(odds: OpenDealOdds) -> tuple[float, float, float]:
     """Mean, variance and slope of the open deals' bookings in the one cell."""
-    if len(there.snapshots) == 0:
+    if len(odds.snapshots) == 0:
         return 0.0, 0.0, 0.0
-    pools = there.pools
+    pools = odds.pools
     squares = np.add.reduceat(pools.factors**2, pools.starts[:-1]) / np.diff(pools.starts)
-    place, chance = there.pool[:, 0], there.incidence[:, 0]
-    level = there.amount * pools.means[place]
-    variance = chance * there.amount**2 * squares[place] - (chance * level) ** 2
+    place, chance = odds.pool[:, 0], odds.incidence[:, 0]
+    level = odds.amount * pools.means[place]
+    variance = chance * odds.amount**2 * squares[place] - (chance * level) ** 2
     slope = level * (1.0 - chance) * cumulative(chance)
     return float(chance @ level), float(variance.sum()), float(slope.sum())
 
 
-def _of_new(come: Arrivals, booked: np.typing.NDArray[np.float64]) -> tuple[float, float, float]:
+def _of_new(
+    arrivals: Arrivals, booked: np.typing.NDArray[np.float64]
+) -> tuple[float, float, float]:
     """Mean, variance and slope of the unborn deals' bookings in the one cell."""
-    middle = len(come.grid) // 2
-    wins = float(come.mean[middle, 0])
-    each, square = float(come.share[0] @ booked), float(come.share[0] @ booked**2)
-    step = np.log(come.grid[middle + 1] / come.grid[middle - 1])
-    slope = each * float(come.mean[middle + 1, 0] - come.mean[middle - 1, 0]) / step
-    shared = come.spread**2 + float(come.burst[0])
+    middle = len(arrivals.grid) // 2
+    wins = float(arrivals.mean[middle, 0])
+    each, square = float(arrivals.share[0] @ booked), float(arrivals.share[0] @ booked**2)
+    step = np.log(arrivals.grid[middle + 1] / arrivals.grid[middle - 1])
+    slope = each * float(arrivals.mean[middle + 1, 0] - arrivals.mean[middle - 1, 0]) / step
+    shared = arrivals.spread**2 + float(arrivals.burst[0])
     return wins * each, wins * square + (wins * each) ** 2 * shared, slope

@@ -13,9 +13,32 @@ from training.forecast.data.deal_table import stamps
 from training.forecast.data.groups import Groups
 from training.forecast.data.periods import Period
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.result import TABLE
 
 WHOLE = "whole"
+
+PARTS = {
+    "bookings": ("closed", "open", "new"),
+    "recurring": ("invoiced", "renewals", "new customers"),
+    "total": ("bookings", "recurring"),
+}
+"""The parts of each stream, in order; "whole" is their sum."""
+
+TABLE = (
+    "stream",
+    "dimension",
+    "value",
+    "period",
+    "kind",
+    "start",
+    "end",
+    "part",
+    "mean",
+    "p10",
+    "p50",
+    "p90",
+    "n",
+)
+"""Columns of the table of a forecast."""
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def changes_section(of: ForecastSubject) -> Section:
         else "a forecast as it would have been made then"
     )
     said = (
-        f"{period_name(of.main)}, from {day(since.origin)} ({how}) to {day(of.found.forecast.origin)}. "
-        f"The steps make up the difference to the cent."
+        f"{period_name(of.main)}, from {day(since.origin)} ({how}) to "
+        f"{day(of.found.forecast.origin)}. The steps make up the difference to the cent."
     )
     return Section(
         "changed",
@@ -59,7 +59,7 @@ def _bridge(of: ForecastSubject, bridge: Bridge) -> Figure:
         Row(
             str(s["name"]),
             s["cents"] / 100,
-            predicted=signed(s["cents"] / 100, 0),
+            said=signed(s["cents"] / 100, 0),
             css="down" if s["cents"] > 0 else "up",
         )
         for s in steps

@@ -115,8 +115,8 @@ def _split(of: ForecastSubject) -> str:
         )
     return (
         f"{percent(shares['closed'], 0)} of the mean is closed, {percent(shares['open'], 0)} rests "
-        f"on {many(len(of.found.forecast.chances), 'open deal')}, and {percent(shares['new'], 0)} on "
-        f"deals that are not created yet."
+        f"on {many(len(of.found.forecast.chances), 'open deal')}, "
+        f"and {percent(shares['new'], 0)} on deals that are not created yet."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import DAY, Floats
-from training.forecast.results.result import PARTS
+from training.forecast.simulate.streams import PARTS
 from training.models.pages.dates import date_axis
 from training.models.pages.fan import Fan, fan, ranges
 from training.models.pages.numbers import compact, count, percent
