@@ -84,6 +84,6 @@ def begin(scope: MutableMapping[str, Any]) -> RequestLog:
 
 
 def log_of(scope: Mapping[str, Any]) -> RequestLog:
-    """The request's ``RequestLog``; one that nobody reads where nobody watches (the app called alone)."""
+    """The request's ``RequestLog``; a new one that nothing reads where there is no middleware."""
     found = scope.get(_KEY)
     return found if isinstance(found, RequestLog) else RequestLog()
