@@ -42,7 +42,9 @@ def forecast(
     without a rate at the time.
     """
     if asked is None:
-        asked = periods(origin, settings.months, settings.quarters, settings.fiscal_start)
+        asked = periods(
+            *(origin, settings.months, settings.quarters, settings.fiscal_start), tables.meta.zone
+        )
     drawn = _drawn(beliefs, origin, tuple(asked), settings)
     streams, made = drawn.streams, drawn.made
     chances, expected = _by_period(made, asked)
