@@ -77,6 +77,7 @@ def canonical(
         acknowledged=mapping.acknowledged,
         zone=mapping.company_zone,
         fiscal_start=mapping.fiscal_start,
+        consequences=report.consequences,
         dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
     )
     return frames_of(drafts, meta), meta, report

@@ -24,7 +24,7 @@ from features.reading.columns import (
 from features.reading.dates import BOUNDARIES, as_days, midnights
 from features.reading.history import KindOf, long_history, unfold
 from features.reading.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
-from features.reading.rows import Draft
+from features.reading.rows import Draft, Loss
 from features.reading.sheet import Plan, Sheet, conditions_hold, read_sheet
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
@@ -46,6 +46,7 @@ class Block:
     unknown_outcome: Bools
     dateless: Bools
     dates: set[str]
+    losses: list[Loss]
     require: tuple[str, ...]
     add_up: tuple[str, ...] = ()
 
@@ -78,9 +79,21 @@ def read_block(
         unknown_outcome=unknown,
         dateless=_dateless(columns.get("closed_at"), _zone(plan, "closed_at", defaults), len(row)),
         dates=dates,
+        losses=[] if plan.spec.fields else _losses(base),
         require=plan.spec.require,
         add_up=plan.spec.add_up,
     )
+
+
+def _losses(filled: Dict[str, Filled]) -> list[Loss]:
+    """The values of each column that could not be read; row i of the sheet is the block's."""
+    found = []
+    for column, one in filled.items():
+        for note in one.notes:
+            rows = np.flatnonzero(note.rows & missing_rows(one.values))
+            if len(rows):
+                found.append(Loss("repaired", note.reason, rows, column, note.words.take(rows)))
+    return found
 
 
 def _newest(plan: Plan, sheet: Sheet, defaults: Defaults) -> Instants | None:
@@ -262,6 +275,11 @@ def draft(table: str, blocks: Sequence[Block], kind_of: KindOf) -> Draft:
         unknown_outcome=np.concatenate([b.unknown_outcome for b in blocks]),
         dateless=np.concatenate([b.dateless for b in blocks]),
         dates=set().union(*(b.dates for b in blocks)),
+        losses=[
+            replace(loss, rows=loss.rows + int(first))
+            for b, first in zip(blocks, np.searchsorted(block, range(len(blocks))), strict=True)
+            for loss in b.losses
+        ],
         add_up=tuple(dict.fromkeys(c for b in blocks for c in b.add_up)),
         lacking={
             c: missing_rows(columns[c]) & np.isin(block, _requiring(blocks, c)) for c in required

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.tables import Floats, Tables, instant_text
+from features.tables import Floats, Meta, Tables, instant_text
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.deal_table import rates_at
 from training.forecast.data.groups import Groups
@@ -21,6 +21,10 @@ from training.forecast.simulate.recurring_stream import recurring, recurring_sho
 from training.forecast.simulate.shared_effects import SharedEffects
 from training.forecast.simulate.shock_observations import shock_at
 from training.forecast.simulate.streams import StreamDraws, StreamPart, total
+
+BOOKED = ("deals.outcome", "deals.closed_at", "deals.created_at", "deals.amount")
+CHARGED = ("invoices.amount", "invoices.issued_at", "subscriptions.mrr", "subscriptions.started_at")
+"""The columns that each stream rests on."""
 
 
 def forecast(
@@ -87,8 +91,10 @@ def _drawn(
     """Each stream that enough is known about; TooLittleError where that is none."""
     months, streams, notes = cells(asked), [], []
     made, sigma, tremor, last = None, 0.0, 0.0, None
+    meta = beliefs.deals.timeline.tables.meta
     if beliefs.has_bookings:
         try:
+            refuse_wrong(meta, BOOKED)
             sigma = shock_at(beliefs, origin, settings)
             made = bookings(beliefs, origin, asked, months, sigma, settings)
             streams.append(made.stream)
@@ -96,6 +102,8 @@ def _drawn(
             last = why
             notes.append(f"no bookings: {why}")
     try:
+        if beliefs.charges is not None:
+            refuse_wrong(meta, CHARGED)
         tremor = recurring_shock_at(beliefs, origin, settings)
         charged = recurring(beliefs, origin, asked, months, tremor, settings)
         streams += [] if charged is None else [charged]
@@ -106,7 +114,15 @@ def _drawn(
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
     if settings.total and len(streams) == 2:
         streams.append(together(streams))
+    notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
     return _Drawn(streams, made, sigma, tremor, notes)
+
+
+def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
+    """TooLittleError where reading lost what makes every number of these columns wrong."""
+    for lost in meta.consequences_of(columns):
+        if lost.wrong:
+            raise TooLittleError(lost.to_text())
 
 
 def together(streams: list[StreamDraws]) -> StreamDraws:
