@@ -26,10 +26,10 @@ from features.demo import generate
 from features.frames import from_frames
 from features.reference import reference
 from features.tables import DAY, Coded, Tables, micros
-from serving.answers import Desk, exact_text
-from serving.batch import open_ids
-from serving.scoring import Scorer
-from serving.sender import record_of
+from serving.scoring.batch import open_ids
+from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.sample import record_of
+from serving.scoring.scorer import Scorer
 from training.config import Config
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades
@@ -74,7 +74,7 @@ def requests(tables: Tables, scorer: Scorer, cutoff: int, n: int) -> list[bytes]
     return made
 
 
-def differences(desk: Desk, frames: FramesPipeline, raw: bytes) -> list[str]:
+def differences(desk: Predictor, frames: FramesPipeline, raw: bytes) -> list[str]:
     """The features in which the two disagree."""
     body = orjson.loads(raw)
     record = desk.reader.read(0, body["records"][0])
@@ -116,7 +116,7 @@ def main() -> None:
     demo = generate()
     tables = from_frames(demo.frames, demo.meta)
     bundle = bundle_of(tables)
-    desk, cutoff = Desk(Scorer(bundle)), micros(demo.meta.as_of) - 30 * DAY
+    desk, cutoff = Predictor(Scorer(bundle)), micros(demo.meta.as_of) - 30 * DAY
     frames = FramesPipeline(bundle, tables)
     asked = requests(tables, desk.scorer, cutoff, chosen.records)
     wrong = {w.partition(":")[0]: w for raw in asked for w in differences(desk, frames, raw)}

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import uvicorn
 
-from serving.api.app import make_app
+from serving.http.app import make_app
 from serving.pages.lists import LISTINGS
+from serving.process.trial import free_port
 from serving.settings import Settings
 from serving.store.sheets import ItemRow
 from serving.store.store import Store, open_store
-from serving.trial import free_port
 
 NOW = 1_767_225_600_000_000
 ASKED = {

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serving import commands as rooms
-from serving.commands import CommandError
+from serving import cli as rooms
+from serving.cli import CommandError
 
 COMMANDS = tuple(sorted(found.name for found in pkgutil.iter_modules(rooms.__path__)))
 

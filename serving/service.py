@@ -17,18 +17,18 @@ from typing import Any
 import bentoml
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 
-from serving.api.app import make_app
-from serving.run.admission import Line
-from serving.run.front import Front
-from serving.run.keeper import Keeper
-from serving.run.load import load_desk
-from serving.run.reload import Reloader
-from serving.run.state import Reloads
-from serving.run.timers import cure
-from serving.run.vet import Vetter
+from serving.bundles.check import BundleChecker
+from serving.bundles.load import load_predictor
+from serving.bundles.outcomes import ReloadState
+from serving.bundles.reload import Reloader
+from serving.http.app import make_app
+from serving.http.probes import ProbeMiddleware
+from serving.process.timers import cure
+from serving.scoring.queue import RequestQueue
 from serving.settings import read_settings
+from serving.store.connection import StoreConnection
 from serving.store.store import default_url
-from serving.watch.watch import Watch
+from serving.telemetry.telemetry import Telemetry
 
 log = logging.getLogger("embudo.service")
 
@@ -39,7 +39,7 @@ def now() -> int:
 
 
 OWN = Path(__file__).parents[1] / "bundles"
-"""Where a Bento keeps the bundles it was built with (``serving.commands.bento``)."""
+"""Where a Bento keeps the bundles it was built with (``serving.cli.bento``)."""
 
 own = {"EMBUDO_BUNDLES": str(OWN)} if OWN.is_dir() else {}
 settings = read_settings({**own, **os.environ})
@@ -47,10 +47,10 @@ cure(TimeoutMiddleware)
 
 app = make_app(now)
 app.state.settings = settings
-app.state.line = Line(settings.queue, settings.timeout)
-app.state.reload = Reloads()
+app.state.queue = RequestQueue(settings.queue, settings.timeout)
+app.state.reload = ReloadState()
 app.state.degraded = {}
-watch = Watch(app.state, now, os.environ)
+watch = Telemetry(app.state, now, os.environ)
 
 
 class FrontedService(bentoml.Service):  # type: ignore[misc]
@@ -59,14 +59,14 @@ class FrontedService(bentoml.Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         """The ASGI app: ours in front, BentoML's for its lifespan, and both watched."""
         routes = [getattr(route, "path", "") for route in app.routes]
-        return watch.around(Front(app, super().to_asgi(is_main)), routes)
+        return watch.around(ProbeMiddleware(app, super().to_asgi(is_main)), routes)
 
 
 @bentoml.service(
     name="embudo",
     service_class=FrontedService,
     traffic={"timeout": settings.timeout},
-    # ours are in serving.watch: bounded labels, ids hashed
+    # ours are in serving.telemetry: bounded labels, ids hashed
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
 )
@@ -80,15 +80,15 @@ class Embudo:
         sys.setswitchinterval(0.0005)
         watch.start(settings.metrics_port)
         url = settings.database or default_url(settings.root)
-        self.keeper = Keeper(url, settings.root / "data" / "journal", app.state)
-        self.keeper.start()
+        self.store_connection = StoreConnection(url, settings.root / "data" / "journal", app.state)
+        self.store_connection.start()
         self.reloader: Reloader | None = None
         folder = settings.bundles
         if folder is None:
-            app.state.reload.say("EMBUDO_BUNDLES names no folder of bundles")
+            app.state.reload.set_note("EMBUDO_BUNDLES names no folder of bundles")
             return
-        vetter = Vetter(folder, now)
-        self.reloader = Reloader(folder, app.state, vetter, load_desk, app.state.reload, now)
+        vetter = BundleChecker(folder, now)
+        self.reloader = Reloader(folder, app.state, vetter, load_predictor, app.state.reload, now)
         self.reloader.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
@@ -96,11 +96,11 @@ class Embudo:
         """Look for no more bundles."""
         if self.reloader is not None:
             self.reloader.stop()
-        self.keeper.stop()
+        self.store_connection.stop()
         watch.stop()
 
     def __is_ready__(self) -> bool:
-        return bool(app.state.desks)
+        return bool(app.state.predictors)
 
 
 def to_asgi() -> Any:

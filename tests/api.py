@@ -14,12 +14,12 @@ import httpx
 import orjson
 from fastapi import FastAPI
 
-from serving.answers import Desk
-from serving.api.app import make_app
-from serving.scoring import Scorer
+from serving.http.app import make_app
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
 from serving.settings import Settings
 from serving.store.journal import Journal
-from serving.store.runs import Plan, Run
+from serving.store.runs import Run, RunPlan
 from serving.store.scores import ScoreRow
 from serving.store.store import Store, open_store
 from tests.histories import history
@@ -46,9 +46,9 @@ class Clock:
         return self.now
 
 
-def desks(*entities: str) -> dict[str, Desk]:
+def desks(*entities: str) -> dict[str, Predictor]:
     """Desks of small bundles."""
-    return {e: Desk(Scorer(bundle_of(e, history(3)))) for e in entities}
+    return {e: Predictor(Scorer(bundle_of(e, history(3)))) for e in entities}
 
 
 @cache
@@ -72,7 +72,7 @@ def served(
     (folder / "store.db").write_bytes(_empty_store())
     store = open_store(f"sqlite:///{folder / 'store.db'}")
     journal = Journal(folder / "journal", store.audit.append)
-    app.state.desks, app.state.store, app.state.journal = desks(*entities), store, journal
+    app.state.predictors, app.state.store, app.state.journal = desks(*entities), store, journal
     app.state.settings = Settings(**settings)
     try:
         yield app
@@ -128,7 +128,7 @@ def nightly(store: Store, entity: str, rows: list[ScoreRow], cutoff: int, at: in
     """A finished run of these scores."""
     names = {"leads": ("lead_conversion", "converted"), "deals": ("deal_close", "won")}
     model, outcome = names.get(entity, ("churn", "churned"))
-    plan = Plan(entity, model, "v-test", outcome, cutoff, f"{cutoff}", "en", len(rows))
+    plan = RunPlan(entity, model, "v-test", outcome, cutoff, f"{cutoff}", "en", len(rows))
     run = store.runs.begin(plan, at)
     return store.runs.finish(store.scores.write(run, 0, rows), at)
 

@@ -14,18 +14,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from features.tables import micros
-from serving.answers import Desk
-from serving.api.app import make_app
-from serving.batch import score_all
 from serving.desk.build import Wishes, sheets
 from serving.desk.keep import keep
 from serving.desk.sheets import Sheet
 from serving.figures.definition import Given
-from serving.nightly import score_night
-from serving.scoring import Scorer
+from serving.http.app import make_app
+from serving.process.trial import free_port
+from serving.scoring.batch import score_all
+from serving.scoring.nightly import score_night
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
 from serving.settings import Settings
 from serving.store.store import Store, open_store
-from serving.trial import free_port
 from tests import trained
 
 AS_OF = micros("2026-01-01T00:00:00+00:00")
@@ -58,7 +58,7 @@ def app_of(store: Store | None, folder: Path) -> FastAPI:
     """The app over a store, one model loaded."""
     app = make_app(lambda: NOW)
     app.state.store = store
-    app.state.desks = {"deals": Desk(Scorer(trained.once().bundle))}
+    app.state.predictors = {"deals": Predictor(Scorer(trained.once().bundle))}
     app.state.settings = Settings(forecasts=folder / "forecasts")
     return app
 

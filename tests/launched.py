@@ -15,7 +15,7 @@ import httpx
 import orjson
 import psutil
 
-from serving.trial import command, environment, free_port
+from serving.process.trial import command, environment, free_port
 
 LEAD = {"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}}
 BODY = orjson.dumps({"as_of": "2024-01-01T00:00:00Z", "records": [LEAD]})
@@ -75,7 +75,7 @@ class Launched:
         return self.process.wait(60)
 
 
-_WORKER = "serving.run.worker"
+_WORKER = "serving.process.worker"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from features.schema import TABLES
 from features.tables import DAY, Coded, Table, Tables, code
-from serving.nightly import score_night
+from serving.scoring.nightly import score_night
 from serving.store.runs import Run
 from serving.store.store import Store, open_store
 from tests.histories import META, START, history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.store.runs import Plan, Run
+from serving.store.runs import Run, RunPlan
 from serving.store.scores import ScoreRow
 from serving.store.store import Store
 
@@ -12,7 +12,7 @@ DAY = 86_400_000_000
 CUTOFF = 20_000 * DAY
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> RunPlan:
     """The plan of a night, with other values for the fields named."""
     values: dict[str, Any] = {
         "entity": "leads",
@@ -24,7 +24,7 @@ def plan(**changes: Any) -> Plan:
         "lang": "en",
         "total": 2,
     }
-    return Plan(**{**values, **changes})
+    return RunPlan(**{**values, **changes})
 
 
 def score(entity_id: str, probability: float = 0.25, **changes: Any) -> ScoreRow:

@@ -21,7 +21,7 @@ from serving.accounts.value import MONTH, Terms, lifetime_value, survival
 from serving.accounts.whitespace import whitespace
 from serving.figures.book import Book
 from serving.figures.customers import mrr_at
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 from tests import trained
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from serving.api.app import make_app
+from serving.http.app import make_app
 from serving.store.errors import StoreDownError
 from serving.store.keys import Key
 from serving.store.store import Store
@@ -52,7 +52,7 @@ def test_a_proxy_on_this_machine_does_not_make_strangers_local(app: FastAPI, hea
 
 def test_without_a_store_only_this_machine_is_let_in() -> None:
     app = make_app(Clock())
-    app.state.desks = desks("leads")
+    app.state.predictors = desks("leads")
     assert post(app, SCORE, BODY).status_code == 200
     assert call(app, "GET", "/v1/models", client=FAR).status_code == 401
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.api.app import make_app
+from serving.http.app import make_app
 from tests.api import LEAD, Clock, call, desks, post, refused
 
 SCORE = "/v1/leads/score"
@@ -20,7 +20,7 @@ SCORE = "/v1/leads/score"
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     made = make_app(Clock())
-    made.state.desks = desks("leads")
+    made.state.predictors = desks("leads")
     return made
 
 

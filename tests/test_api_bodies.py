@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.api import body as limits
-from serving.api.app import make_app
-from serving.api.body import parse
-from serving.api.problems import Problem
+from serving.http import body as limits
+from serving.http.app import make_app
+from serving.http.body import parse
+from serving.http.errors import Problem
 from serving.settings import Settings
 from tests.api import JSON, LEAD, Clock, call, desks, post, refused
 
@@ -27,7 +27,7 @@ SCORE = "/v1/leads/score"
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
     made = make_app(Clock())
-    made.state.desks = desks("leads")
+    made.state.predictors = desks("leads")
     return made
 
 

@@ -16,11 +16,11 @@ import orjson
 import pytest
 
 from features.tables import DAY
-from serving.api import VERSION
-from serving.api.app import make_app
-from serving.api.codes import CODES
-from serving.api.operations import operations
-from serving.contracts import read_record
+from serving.http import VERSION
+from serving.http.app import make_app
+from serving.http.codes import CODES
+from serving.http.openapi.operations import operations
+from serving.scoring.contract import read_record
 from tests.api import HOUR, NOW, Clock, call, desks, nightly, score_row, served
 
 ROOT = Path(__file__).parents[1]
@@ -105,7 +105,7 @@ def test_what_the_custom_code_action_sends_is_a_record() -> None:
 def test_the_problem_shown_is_the_problem_answered() -> None:
     shown = orjson.loads(re.findall(r"```json\n(.*?)```", PAGE, re.S)[0])
     app = make_app(Clock())
-    app.state.desks = desks("deals")
+    app.state.predictors = desks("deals")
     raw = orjson.dumps({"record": []})
     headers = {"content-type": "application/json", "x-request-id": "call-7"}
     answer = call(app, "POST", "/v1/deals/score", content=raw, headers=headers).json()

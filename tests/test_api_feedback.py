@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from serving.api.idempotency import fingerprint
-from serving.api.shapes_kept import FeedbackKept, FeedbackList
+from serving.http.idempotency import fingerprint
+from serving.http.openapi.shapes_kept import FeedbackKept, FeedbackList
 from serving.store.store import open_store
 from tests.api import NOW, SECOND, Clock, bearer, call, post, refused, served
 

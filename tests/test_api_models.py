@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.tables import DAY
-from serving.answers import Desk
-from serving.api.drift import FEWEST, drift
-from serving.api.shapes_kept import ModelsOut, OneModelOut
-from serving.run.state import Outcome, Reloads
-from serving.scoring import Scorer
+from serving.bundles.outcomes import ReloadOutcome, ReloadState
+from serving.http.openapi.shapes_kept import ModelsOut, OneModelOut
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
+from serving.telemetry.drift import FEWEST, drift
 from tests.api import NOW, call, nightly, refused, score_row, served
 from tests.histories import history
 from tests.scored import bundle_of
@@ -33,7 +33,9 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
     with served(tmp_path) as made:
         bundle = bundle_of("leads", history(3))
         past = Receipts(BANDS, bundle.receipts.base_rate)
-        made.state.desks = {"leads": Desk(Scorer(replace(bundle, receipts=past, metrics={})))}
+        made.state.predictors = {
+            "leads": Predictor(Scorer(replace(bundle, receipts=past, metrics={})))
+        }
         yield made
 
 
@@ -54,15 +56,15 @@ def test_every_loaded_model_has_a_card(app: FastAPI) -> None:
 
 
 def test_a_model_is_told_with_measures_verdict_and_state(app: FastAPI) -> None:
-    app.state.reload = Reloads()
-    app.state.reload.add(Outcome(NAME, "refused", "not_whole", "cut short", "v-test", NOW))
+    app.state.reload = ReloadState()
+    app.state.reload.add(ReloadOutcome(NAME, "refused", "not_whole", "cut short", "v-test", NOW))
     model = _model(app)
     assert model["verdict"] == "noise" and model["metrics"] == []
     assert (model["reload"]["outcome"], model["reload"]["reason"]) == ("refused", "cut short")
 
 
 def test_measures_come_with_their_intervals(app: FastAPI) -> None:
-    app.state.desks["leads"].scorer.bundle.metrics["auc"] = {
+    app.state.predictors["leads"].scorer.bundle.metrics["auc"] = {
         "value": 0.7, "low": 0.6, "high": 0.8, "n": 100, "baseline": None
     }  # fmt: skip
     (measure,) = _model(app)["metrics"]

@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from serving.api import codes
-from serving.api.app import make_app
-from serving.api.openapi import document
-from serving.api.operations import operations
+from serving.http import codes
+from serving.http.app import make_app
+from serving.http.openapi.document import document
+from serving.http.openapi.operations import operations
 from tests.api import ENTITIES, Clock, call, desks, post
 
 KEYWORDS = ("anyOf", "oneOf", "allOf", "not", "const", "enum", "prefixItems", "patternProperties")
@@ -23,7 +23,7 @@ KEYWORDS = ("anyOf", "oneOf", "allOf", "not", "const", "enum", "prefixItems", "p
 @pytest.fixture(scope="module")
 def app() -> Any:
     made = make_app(Clock())
-    made.state.desks = desks(*ENTITIES)
+    made.state.predictors = desks(*ENTITIES)
     return made
 
 

@@ -11,18 +11,18 @@ import orjson
 import pytest
 
 from features.schema import TABLES
-from serving.api import body as limits
-from serving.api import scores as http
-from serving.api.app import make_app
-from serving.api.shapes import Answer, ProblemOut
-from serving.trial import told
+from serving.http import body as limits
+from serving.http.app import make_app
+from serving.http.openapi.shapes import Answer, ProblemOut
+from serving.http.routes import scores as http
+from serving.process.trial import answer_text
 from tests.api import JSON, LEAD, Clock, call, desks, post, refused
 
 
 @pytest.fixture(scope="module")
 def app() -> Any:
     made = make_app(Clock())
-    made.state.desks = desks("leads")
+    made.state.predictors = desks("leads")
     return made
 
 
@@ -40,7 +40,7 @@ def test_a_record_is_answered_with_everything_that_places_the_number(app: Any) -
     assert result["id"] == "x" and 0 < result["probability"] < 1
     assert [at["day"] for at in result["curve"]] == [7, 14, 30]
     assert result["grade"] in "ABCD" and result["reasons"] and result["warnings"] == []
-    assert "lead x" not in told(answer) and "x: " in told(answer)
+    assert "lead x" not in answer_text(answer) and "x: " in answer_text(answer)
 
 
 def test_answers_are_as_the_document_says(app: Any) -> None:
@@ -129,7 +129,7 @@ def test_a_fault_of_ours_says_nothing_of_the_record(
     def fail(*_: Any) -> None:
         raise RuntimeError("the value was s3cret")
 
-    monkeypatch.setattr(app.state.desks["leads"], "answer_all", fail)
+    monkeypatch.setattr(app.state.predictors["leads"], "answer_all", fail)
     with caplog.at_level(logging.DEBUG):
         response = _post(app, orjson.dumps({"records": [LEAD]}))
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")

@@ -21,7 +21,7 @@ MAY_REACH = {
 DOORS = {
     "mlflow": ("training/registry.py",),
     "optuna": ("training/tune.py",),
-    "bentoml": ("serving/service.py", "serving/commands/bento.py"),
+    "bentoml": ("serving/service.py", "serving/cli/bento.py"),
     "shap": ("training/plots.py",),
     "statsforecast": ("training/forecast/backtest/baselines.py",),
 }
@@ -77,7 +77,7 @@ def test_no_pickle_anywhere() -> None:
 def test_scoring_loads_nothing_dear() -> None:
     """A fresh process that can score has no registry, tuner, plotter, data frame or booster."""
     code = (
-        "import sys, serving.scoring\n"
+        "import sys, serving.scoring.scorer\n"
         "dear = {'mlflow', 'optuna', 'shap', 'bentoml', 'matplotlib', 'sklearn', 'duckdb'}\n"
         "print(sorted(dear & set(sys.modules)))"
     )

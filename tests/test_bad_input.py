@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from features.tables import Tables, micros
-from serving.answers import Desk
-from serving.batch import score_all
-from serving.scoring import Scorer
+from serving.scoring.batch import score_all
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
 from tests.exports import ingested
 from training.config import Config
 from training.models import bundle as bundles
@@ -113,7 +113,7 @@ def scores(folder: Path, trained: Trained, tables: Tables) -> pd.DataFrame:
 def answer(trained: Trained, **custom: Any) -> dict[str, Any]:
     """What the endpoint says of one customer with these fields."""
     record = {"account": {"account_id": "x", "custom": custom}}
-    desk = Desk(Scorer(trained.bundle))
+    desk = Predictor(Scorer(trained.bundle))
     result: dict[str, Any] = desk.answer({"records": [record]}, 0, "r")["results"][0]
     return result
 

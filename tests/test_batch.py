@@ -13,11 +13,11 @@ import pytest
 
 from features.schema import TABLES
 from features.tables import DAY, NAT
-from serving import batch
-from serving.answers import Desk, exact_text
-from serving.batch import open_ids, score_all
-from serving.scoring import Scored, Scorer
-from serving.sender import record_of
+from serving.scoring import batch
+from serving.scoring.batch import open_ids, score_all
+from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.sample import record_of
+from serving.scoring.scorer import Scored, Scorer
 from tests.histories import START, history
 from tests.scored import bundle_of
 
@@ -33,7 +33,7 @@ def test_the_file_holds_every_open_entity_as_the_endpoint_scores_it(
     bundle, out = bundle_of(entity, tables), tmp_path / "deep" / "scores.parquet"
     n = score_all(bundle, tables, CUTOFF, out, block)
     rows = pq.read_table(out).to_pylist()
-    desk = Desk(Scorer(bundle))
+    desk = Predictor(Scorer(bundle))
     ids = tables[entity].coded(TABLES[entity].key).values
     records = [record_of(tables, entity, i) for i in ids]
     body = orjson.loads(orjson.dumps({"as_of": exact_text(CUTOFF), "records": records}))

@@ -18,9 +18,9 @@ from typing import Any
 import orjson
 import pytest
 
-from serving.commands import CommandError
-from serving.commands.bento import PACKAGES, _bundles, pinned
-from serving.trial import free_port, send
+from serving.cli import CommandError
+from serving.cli.bento import PACKAGES, _bundles, pinned
+from serving.process.trial import free_port, send
 from tests.histories import history
 from tests.scored import bundle_of
 from training.models import bundle as bundles

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from features.schema import LARGEST_NUMBER, TABLES
 from features.tables import CustomField, Meta
-from serving.answers import Desk
-from serving.contracts import (
+from serving.scoring.contract import (
     CHILDREN,
     LONGEST_ID,
     MOST_RECORDS,
@@ -23,9 +22,10 @@ from serving.contracts import (
     record_model,
     row_model,
 )
-from serving.faults import ContractError, RecordFault
-from serving.records import Reader, Record, rounds
-from serving.scoring import Scorer
+from serving.scoring.faults import ContractError, RecordFault
+from serving.scoring.isolation import Reader, Record, independent_rounds
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
 from tests.histories import history
 from tests.scored import bundle_of
 
@@ -199,7 +199,7 @@ def test_no_round_holds_two_records_that_could_see_each_other(
         got = Reader("leads", META).read(index, raw | ({"account": {}} if brings else {}))
         assert isinstance(got, Record)
         records.append(got)
-    found = [[records[place] for place in turn] for turn in rounds(records)]
+    found = [[records[place] for place in turn] for turn in independent_rounds(records)]
     assert sorted(r.index for turn in found for r in turn) == list(range(len(made)))
     brought = {key for r in records for key in r.brought}
     for turn in found:
@@ -224,7 +224,7 @@ anything = json_values | st.dictionaries(parts, rows | st.lists(rows, max_size=2
 @given(st.lists(anything, min_size=1, max_size=6))
 def test_whatever_is_sent_every_record_gets_its_answer(records: list[Any]) -> None:
     """A result or an error for each, in order, as JSON; and the good record is scored as alone."""
-    desk = Desk(Scorer(bundle_of("leads", history(3))))
+    desk = Predictor(Scorer(bundle_of("leads", history(3))))
     good = {"lead": {"lead_id": "good", "created_at": "2023-12-01T00:00:00Z"}}
     body = {"as_of": AT, "records": [*records, good]}
     results = orjson.loads(orjson.dumps(desk.answer(body, 0, "r")))["results"]

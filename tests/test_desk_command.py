@@ -9,8 +9,8 @@ import pytest
 from features.demo import generate
 from features.frames import write
 from serving import __main__ as serving
-from serving.commands import CommandError
-from serving.commands.desk import read_rules
+from serving.cli import CommandError
+from serving.cli.desk import read_rules
 from serving.pages.lists import LISTINGS
 from serving.store.store import open_store
 from tests import trained

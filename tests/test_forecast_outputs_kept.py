@@ -14,8 +14,8 @@ import pytest
 from fastapi import FastAPI
 
 from features.tables import DAY, instant_text, micros
-from serving.api.forecast import ForecastOut
-from serving.kept import BadForecast, NoForecast, Shelf
+from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
+from serving.http.routes.forecast import ForecastOut
 from tests.api import Clock, call, served
 from tests.forecasted import ORIGIN, company, made
 from training.forecast.planning.capacity import CapacitySettings
@@ -107,9 +107,9 @@ def test_what_is_no_forecast_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"forecast\.json is not a kept forecast"):
         keeping.read(folder)
     with pytest.raises(BadForecast, match="--replace"):
-        Shelf(tmp_path).newest()
+        ForecastReader(tmp_path).newest()
     with pytest.raises(NoForecast, match="python -m training forecast"):
-        Shelf(tmp_path / "nowhere").newest()
+        ForecastReader(tmp_path / "nowhere").newest()
 
 
 @pytest.fixture(scope="module")

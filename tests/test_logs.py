@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from serving.watch.logs import Stream, configure, line_of, stamp
-from serving.watch.metrics import Metrics
-from serving.watch.requests import Ration, Watched
-from serving.watch.seen import seen_of
-from serving.watch.traces import ENDPOINTS, Traces, asked_for
+from serving.telemetry.logs import Stream, configure, line_of, stamp
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.middleware import LineLimit, TelemetryMiddleware
+from serving.telemetry.request_log import log_of
+from serving.telemetry.traces import ENDPOINTS, Traces, asked_for
 
 ROOT = Path(__file__).parents[1]
 MARK = "m4rked"
@@ -102,7 +102,7 @@ def test_lines_keep_their_order_and_the_end_is_written(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(0, 3_000_000_000), max_size=60).map(sorted), st.integers(1, 5))
 def test_a_ration_gives_so_many_a_second_and_forgets_none(instants: list[int], most: int) -> None:
-    ration = Ration(most)
+    ration = LineLimit(most)
     given_out = [ration.take(at) for at in instants]
     for second in range(4):
         here = [g for at, g in zip(instants, given_out, strict=True) if at // 10**9 == second]
@@ -114,7 +114,7 @@ def test_a_ration_gives_so_many_a_second_and_forgets_none(instants: list[int], m
 
 LOGGING = """
 import logging, sys
-from serving.watch.logs import Stream, configure
+from serving.telemetry.logs import Stream, configure
 early = logging.getLogger("uvicorn.access"); early.addHandler(logging.StreamHandler())
 stream = Stream()
 configure(stream)
@@ -147,8 +147,8 @@ def test_configure_leaves_pytest_its_own(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def _inner(scope: Any, _: Any, send: Any) -> None:
-    seen = seen_of(scope)
-    seen.request_id, seen.entity, seen.who = "call-7", "leads", "9f2c"
+    seen = log_of(scope)
+    seen.request_id, seen.entity, seen.subject = "call-7", "leads", "9f2c"
     with seen.step("read"):
         pass
     with seen.step("score"):
@@ -168,9 +168,13 @@ def _ask(app: Any, path: str, headers: list[tuple[bytes, bytes]] | None = None) 
     asyncio.run(app(scope, None, send))
 
 
-def _watched(lines: list[bytes], traces: Traces | None = None, most: int = 50) -> Watched:
+def _watched(
+    lines: list[bytes], traces: Traces | None = None, most: int = 50
+) -> TelemetryMiddleware:
     now = 1_704_067_200_000_000
-    return Watched(_inner, ["/{status}"], Metrics(), lines.append, lambda: now, traces, most)
+    return TelemetryMiddleware(
+        _inner, ["/{status}"], Metrics(), lines.append, lambda: now, traces, most
+    )
 
 
 def test_a_request_is_a_line_and_a_probe_is_not() -> None:
@@ -193,7 +197,7 @@ def test_a_flood_is_rationed_and_the_next_line_says_how_many_are_missing(
     lines: list[bytes] = []
     app = _watched(lines, most=2)
     seconds = iter([5, 5, 5, 5, 6])
-    monkeypatch.setattr(Ration, "take", _at(Ration.take, seconds))
+    monkeypatch.setattr(LineLimit, "take", _at(LineLimit.take, seconds))
     for _ in range(5):
         _ask(app, "/200")
     assert len(lines) == 3 and orjson.loads(lines[-1])["left_out_before"] == 2
@@ -282,7 +286,7 @@ def test_who_asks_for_traces(environment: dict[str, str], asked: bool) -> None:
 
 
 def test_without_traces_the_sdk_is_not_even_imported() -> None:
-    code = "import sys, serving.watch.requests; print('opentelemetry.sdk' in sys.modules)"
+    code = "import sys, serving.telemetry.middleware; print('opentelemetry.sdk' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -17,12 +17,12 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.watch.folder import shared_folder
-from serving.watch.metrics import MOST_LABELS, Metrics
-from serving.watch.pages import page, page_server
-from serving.watch.requests import GONE, Watched
-from serving.watch.seen import Seen, seen_of
-from serving.watch.templates import METHODS, UNKNOWN, Templates, method_of
+from serving.telemetry.metrics import MOST_LABELS, Metrics
+from serving.telemetry.metrics_folder import shared_folder
+from serving.telemetry.metrics_page import page, page_server
+from serving.telemetry.middleware import GONE, TelemetryMiddleware
+from serving.telemetry.request_log import RequestLog, log_of
+from serving.telemetry.route_templates import METHODS, UNKNOWN, RouteTemplates, method_of
 
 ROOT = Path(__file__).parents[1]
 SCORE = "/v1/leads/score"
@@ -52,7 +52,7 @@ def _of(metrics: Metrics, name: str, **labels: str) -> float:
 async def _inner(scope: Any, _: Any, send: Any) -> None:
     if scope["path"].startswith("/gone"):
         raise asyncio.CancelledError
-    seen = seen_of(scope)
+    seen = log_of(scope)
     bad = scope["path"] == "/v1/leads/S-1/score"
     if bad:
         seen.code = "not_found"
@@ -70,9 +70,9 @@ def _ask(app: Any, path: str, method: str = "POST") -> None:
     asyncio.run(app(scope, None, send))
 
 
-def _watched(metrics: Metrics) -> Watched:
+def _watched(metrics: Metrics) -> TelemetryMiddleware:
     routes = [SCORE, "/v1/leads/{entity_id}/score", "/{path:path}"]
-    return Watched(_inner, routes, metrics, lambda _: None, lambda: 0)
+    return TelemetryMiddleware(_inner, routes, metrics, lambda _: None, lambda: 0)
 
 
 def test_a_request_is_counted_by_its_template_its_records_and_its_scores() -> None:
@@ -108,7 +108,7 @@ def test_ten_thousand_paths_and_methods_make_no_new_labels() -> None:
 def test_codes_made_of_data_would_be_bounded() -> None:
     metrics = Metrics()
     for i in range(MOST_LABELS + 50):
-        seen = Seen()
+        seen = RequestLog()
         seen.code = f"code_{i}"
         metrics.request("POST", SCORE, "422", 0.1, seen)
     assert _of(metrics, "embudo_errors_total", code="other") == 50
@@ -136,7 +136,7 @@ def test_a_swap_moves_the_worker_from_one_version_to_the_other() -> None:
 def test_who_is_turned_away_is_counted() -> None:
     metrics = Metrics()
     for code, status in (("overloaded", "429"), ("overloaded", "429"), ("no_model", "503")):
-        seen = Seen()
+        seen = RequestLog()
         seen.code = code
         metrics.request("POST", SCORE, status, 0.001, seen)
     assert _of(metrics, "embudo_refusals_total", reason="overloaded") == 2
@@ -166,15 +166,15 @@ def test_a_refusal_stands_until_a_bundle_is_taken_up() -> None:
     ],
 )
 def test_templates(path: str, template: str) -> None:
-    known = Templates(["/v1/leads/score", "/v1/leads/{entity_id}/score", "/{path:path}"])
+    known = RouteTemplates(["/v1/leads/score", "/v1/leads/{entity_id}/score", "/{path:path}"])
     assert known.of(path) == template
     assert method_of("GET") in METHODS and method_of("get") == UNKNOWN
 
 
 COUNTING = """
 import sys
-from serving.watch.metrics import Metrics
-from serving.watch.seen import Seen
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.request_log import Seen
 metrics = Metrics()
 metrics.worker_started()
 metrics.queue(int(sys.argv[1]), 64)

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from features.schema import TABLES
 from features.tables import DAY, Tables, micros
 from features.view import Timeline
-from serving.answers import Desk, exact_text
-from serving.api.app import make_app
-from serving.api.shapes import Answer
-from serving.faults import ContractError
-from serving.moves import Told, moved_since
-from serving.scoring import Scorer
-from serving.sender import record_of
+from serving.http.app import make_app
+from serving.http.openapi.shapes import Answer
+from serving.scoring.explain.changes import ChangeExplainer, moved_since
+from serving.scoring.faults import ContractError
+from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.sample import record_of
+from serving.scoring.scorer import Scorer
 from tests.histories import START, history, seeds
 from tests.scored import bundle_of
 from training.models.receipts import Receipts
@@ -40,7 +40,7 @@ def logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
 
 
-def ask(desk: Desk, tables: Tables, cutoff: int, **more: Any) -> list[Json]:
+def ask(desk: Predictor, tables: Tables, cutoff: int, **more: Any) -> list[Json]:
     """The scored results of one request for every entity."""
     records = [record_of(tables, desk.scorer.entity, i) for i in ids_of(desk.scorer.entity, tables)]
     body = {"as_of": exact_text(cutoff), "records": records, **more}
@@ -54,7 +54,7 @@ def ask(desk: Desk, tables: Tables, cutoff: int, **more: Any) -> list[Json]:
 def test_the_parts_of_a_move_sum_to_it(entity: str, seed: int, day: int, later: int) -> None:
     """And the score then is the one that was answered then."""
     tables = history(seed)
-    desk, since = Desk(Scorer(bundle_of(entity, tables))), START + day * DAY
+    desk, since = Predictor(Scorer(bundle_of(entity, tables))), START + day * DAY
     then = {r["id"]: r["probability"] for r in ask(desk, tables, since)}
     for result in ask(desk, tables, since + later * DAY, compare_to={"as_of": exact_text(since)}):
         moved = result["moved"]
@@ -78,7 +78,7 @@ def test_where_nothing_happened_only_time_passed(entity: str) -> None:
     found = moved_since(scorer, tables, ids_of(entity, tables), since, cutoff)
     assert (found.moved.facts == 0).all() and (found.moved.time != 0).any()
     for row in range(len(found.still)):
-        assert [p["part"] for p in Told(scorer).rows(found, row)] == ["time"]
+        assert [p["part"] for p in ChangeExplainer(scorer).rows(found, row)] == ["time"]
 
 
 @pytest.mark.parametrize("days", [0, 12])
@@ -97,7 +97,7 @@ def test_a_new_version_tells_what_it_and_its_calibration_did(days: int) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-found.moved.after)), now, rtol=1e-12)
     assert (found.moved.calibration != 0).all() and (found.moved.model == 0).all()
     assert ((found.moved.time == 0).all() and (found.moved.facts == 0).all()) == (days == 0)
-    told = {part["part"] for part in Told(old).rows(found, 0)}
+    told = {part["part"] for part in ChangeExplainer(old).rows(found, 0)}
     assert "calibration" in told and "model" not in told
     with pytest.raises(ValueError, match="a score of deals cannot move to one of leads"):
         leads = Scorer(bundle_of("leads", tables))
@@ -106,10 +106,10 @@ def test_a_new_version_tells_what_it_and_its_calibration_did(days: int) -> None:
 
 def test_a_data_set_and_a_request_tell_the_same() -> None:
     tables = history(11)
-    desk, since = Desk(Scorer(bundle_of("deals", tables))), START + 25 * DAY
+    desk, since = Predictor(Scorer(bundle_of("deals", tables))), START + 25 * DAY
     ids = ids_of("deals", tables)
     whole = moved_since(desk.scorer, tables, ids, since, END)
-    told = Told(desk.scorer)
+    told = ChangeExplainer(desk.scorer)
     asked = ask(desk, tables, END, compare_to={"as_of": exact_text(since)})
     compared = [r for r in asked if r["moved"] is not None]
     for result in compared:
@@ -118,7 +118,7 @@ def test_a_data_set_and_a_request_tell_the_same() -> None:
 
 
 def test_a_new_call_is_told_with_what_it_changed() -> None:
-    desk = Desk(Scorer(bundle_of("leads", history(3))))
+    desk = Predictor(Scorer(bundle_of("leads", history(3))))
     lead = {"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}}
     call = {"kind": "call", "direction": "inbound", "occurred_at": "2023-12-20T00:00:00Z"}
     body = {
@@ -148,7 +148,7 @@ def test_a_new_call_is_told_with_what_it_changed() -> None:
     ],
 )
 def test_what_cannot_be_asked(more: Json, code: str) -> None:
-    desk = Desk(Scorer(bundle_of("leads", history(3))))
+    desk = Predictor(Scorer(bundle_of("leads", history(3))))
     body = {"as_of": "2024-01-01T00:00:00Z", "records": [{}], **more}
     with pytest.raises(ContractError) as refused:
         desk.answer(body, 0, "r")
@@ -157,7 +157,7 @@ def test_what_cannot_be_asked(more: Json, code: str) -> None:
 
 def test_a_flat_question_has_no_earlier_score() -> None:
     bundle = bundle_of("leads", history(3))
-    desk = Desk(Scorer(replace(bundle, question={**bundle.question, "flat": True})))
+    desk = Predictor(Scorer(replace(bundle, question={**bundle.question, "flat": True})))
     with pytest.raises(ContractError) as refused:
         desk.answer({"records": [{}], "compare_to": {"as_of": "2023-01-01T00:00:00Z"}}, 0, "r")
     assert refused.value.fault.code == "no_dates"
@@ -166,7 +166,7 @@ def test_a_flat_question_has_no_earlier_score() -> None:
 @pytest.mark.parametrize("prior", [0.02, 0.9])
 def test_a_stated_prior_moves_every_score_and_is_a_reason(prior: float) -> None:
     tables = history(8)
-    desk = Desk(Scorer(bundle_of("leads", tables)))
+    desk = Predictor(Scorer(bundle_of("leads", tables)))
     plain, told = ask(desk, tables, END - 30 * DAY), ask(desk, tables, END - 30 * DAY, prior=prior)
     rate = desk.scorer.bundle.receipts.base_rate
     assert rate is not None and plain
@@ -189,7 +189,7 @@ def test_a_bundle_s_own_prior_holds_unless_a_request_states_another() -> None:
     tables = history(8)
     bundle = bundle_of("leads", tables)
     stated = replace(bundle, question={**bundle.question, "prior": 0.1})
-    own, plain = Desk(Scorer(stated)), Desk(Scorer(bundle))
+    own, plain = Predictor(Scorer(stated)), Predictor(Scorer(bundle))
     at = END - 30 * DAY
     assert ask(own, tables, at) == ask(plain, tables, at, prior=0.1)
     assert ask(own, tables, at, prior=0.2) == ask(plain, tables, at, prior=0.2)
@@ -198,12 +198,12 @@ def test_a_bundle_s_own_prior_holds_unless_a_request_states_another() -> None:
 def test_without_a_known_base_rate_no_prior_can_be_stated() -> None:
     bundle = replace(bundle_of("leads", history(3)), receipts=Receipts())
     with pytest.raises(ContractError, match="base rate"):
-        Desk(Scorer(bundle)).answer({"records": [{}], "prior": 0.1}, 0, "r")
+        Predictor(Scorer(bundle)).answer({"records": [{}], "prior": 0.1}, 0, "r")
 
 
 def test_every_score_has_its_receipt() -> None:
     tables = history(8)
-    desk = Desk(Scorer(bundle_of("leads", tables)))
+    desk = Predictor(Scorer(bundle_of("leads", tables)))
     answer = desk.answer(
         {"as_of": exact_text(END - 30 * DAY),
          "records": [record_of(tables, "leads", i) for i in ids_of("leads", tables)]}, 0, "r"
@@ -229,7 +229,7 @@ def _shuffled(value: Any) -> Any:
 
 def test_the_order_of_a_request_s_fields_changes_nothing() -> None:
     tables = history(8)
-    desk, at = Desk(Scorer(bundle_of("leads", tables))), exact_text(END - 30 * DAY)
+    desk, at = Predictor(Scorer(bundle_of("leads", tables))), exact_text(END - 30 * DAY)
     body = {
         "as_of": at,
         "compare_to": {"as_of": exact_text(END - 45 * DAY)},
@@ -245,19 +245,19 @@ def test_the_order_of_the_columns_changes_no_reason(entity: str) -> None:
     features = scorer.features(Timeline(tables), ids, END - 30 * DAY)
     X = scorer.bundle.model.encoding.matrix(features)
     effects = scorer.bundle.model.explain(X)[2]
-    reasons, others = scorer.teller.tell(features, X, effects, 8)
+    reasons, others = scorer.explainer.explain(features, X, effects, 8)
     order = np.random.default_rng(0).permutation(len(scorer.specs))
-    teller = type(scorer.teller)(
-        [scorer.specs[f] for f in order], scorer.teller.log_odds, scorer.outcome, "EUR"
+    teller = type(scorer.explainer)(
+        [scorer.specs[f] for f in order], scorer.explainer.log_odds, scorer.outcome, "EUR"
     )
-    again, rest = teller.tell(features, X[:, order], effects[:, order], 8)
+    again, rest = teller.explain(features, X[:, order], effects[:, order], 8)
     assert again == reasons
     np.testing.assert_array_equal(rest, others)
 
 
 def test_http_speaks_the_caller_s_language_and_keeps_to_its_document() -> None:
     app = make_app(lambda: micros("2024-01-01T00:00:00+00:00"))
-    app.state.desks = {"leads": Desk(Scorer(bundle_of("leads", history(3))))}
+    app.state.predictors = {"leads": Predictor(Scorer(bundle_of("leads", history(3))))}
     body = {
         "records": [{"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}}],
         "compare_to": {"as_of": "2023-12-15T00:00:00Z"},

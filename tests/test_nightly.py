@@ -16,11 +16,11 @@ import pytest
 from features import frames as data
 from features.tables import NAT, Coded, Tables
 from serving import __main__ as serving
-from serving import nightly
-from serving.answers import exact_text
-from serving.batch import open_ids, score_all
-from serving.nightly import export, fingerprint, score_night
-from serving.scoring import Scored, Scorer
+from serving.scoring import nightly
+from serving.scoring.batch import open_ids, score_all
+from serving.scoring.nightly import export, fingerprint, score_night
+from serving.scoring.predictor import exact_text
+from serving.scoring.scorer import Scored, Scorer
 from serving.store.errors import StoreBusyError, StoreRefusedError
 from serving.store.runs import Run
 from serving.store.scores import ScoreRow

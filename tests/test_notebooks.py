@@ -14,8 +14,8 @@ from features.demo import generate, write_export
 from features.ingest import ingest
 from features.tables import micros, read
 from features.view import Timeline
-from serving.batch import open_ids
-from serving.scoring import Scorer
+from serving.scoring.batch import open_ids
+from serving.scoring.scorer import Scorer
 from tests.trained import NAME, once
 from training import registry
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from features.demo import Demo, generate
 from features.frames import from_frames, write
 from features.tables import DAY, micros
-from serving.batch import score_all
 from serving.figures.book import Book
 from serving.figures.catalog import FIGURES
 from serving.figures.compute import one
@@ -30,6 +29,7 @@ from serving.figures.health.bottlenecks import (
     open_days,
 )
 from serving.figures.health.stages import move_table, stage_table
+from serving.scoring.batch import score_all
 from tests import figures_sql, figures_views
 from tests.figures_company import META, at, book, frame, frames
 from tests.histories import START, history

@@ -19,7 +19,7 @@ from serving.quality.gaps import gaps
 from serving.quality.impossible import RULES, impossible
 from serving.quality.names import alike, normalise
 from serving.quality.worklist import KINDS, quality
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 from tests import trained
 
 AS_OF = "2026-01-01T00:00:00+00:00"

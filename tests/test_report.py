@@ -21,7 +21,7 @@ from features.tables import DAY, Tables
 from serving.report.history import history as happened
 from serving.report.record_page import page_of as record_of
 from serving.report.record_page import page_of_any, record_page
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 from tests.histories import START, history, seeds
 from tests.reading import text_of
 from tests.reported import judged, subject

@@ -12,7 +12,7 @@ import pytest
 
 from features.tables import DAY, NAT
 from serving.report.record_page import record_page
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 from tests.forecasted import company, outcome, recurring
 from tests.forecasted import history as history_of_forecasts
 from tests.histories import START, history

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 
-from serving.run import timers
-from serving.run.timers import KNOWN, cure, digest, timed
+from serving.process import timers
+from serving.process.timers import KNOWN, cure, digest, timed
 from serving.service import Embudo
 
 REQUESTS = 200
@@ -66,7 +66,7 @@ def test_a_request_takes_its_timer_along() -> None:
 
 
 def test_the_cure_is_still_needed() -> None:
-    """Fails with a BentoML that ends its timers: then ``serving.run.timers`` can go."""
+    """Fails with a BentoML that ends its timers: then ``serving.process.timers`` can go."""
 
     class Stock:
         __call__ = STOCK

@@ -14,7 +14,7 @@ import schemathesis
 from schemathesis.engine import Status, events, from_schema
 
 from features.tables import DAY
-from serving.api.operations import operations
+from serving.http.openapi.operations import operations
 from tests.api import ENTITIES, HOUR, NOW, nightly, score_row, served
 
 EVERY = ["examples", "coverage", "fuzzing", "stateful"]

@@ -17,11 +17,11 @@ from features.frame import Features, FeatureSpec, Spine
 from features.schema import TABLES
 from features.tables import DAY, Tables
 from features.view import Timeline
-from serving.answers import Desk, exact_text
 from serving.languages import number
-from serving.reasons import FAINT, Teller
-from serving.scoring import Scored, Scorer, score
-from serving.sender import record_of
+from serving.scoring.explain.reasons import FAINT, Explainer
+from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.sample import record_of
+from serving.scoring.scorer import Scored, Scorer, score
 from serving.sentences import effect, sentence
 from serving.titles import absence, title
 from tests.histories import START, history, seeds
@@ -42,7 +42,7 @@ def _logit(p: float) -> float:
     return float(np.log(p) - np.log1p(-p))
 
 
-def _asked(desk: Desk, tables: Tables, ids: list[str], cutoff: int) -> list[Json]:
+def _asked(desk: Predictor, tables: Tables, ids: list[str], cutoff: int) -> list[Json]:
     """The results of one request for ``ids``, through JSON as a CRM would send it."""
     records = [record_of(tables, desk.scorer.entity, i) for i in ids]
     raw = orjson.dumps({"as_of": exact_text(cutoff), "records": records})
@@ -67,7 +67,7 @@ def _same(result: Json, batch: Scored, row: int) -> None:
 def test_a_request_equals_the_batch_bit_for_bit(entity: str, seed: int, day: int) -> None:
     """Features, probability, curve and reasons; alone, or in one request with all the others."""
     tables, cutoff = history(seed), START + day * DAY
-    desk, ids = Desk(Scorer(bundle_of(entity, tables))), _ids(entity, tables)
+    desk, ids = Predictor(Scorer(bundle_of(entity, tables))), _ids(entity, tables)
     batch = desk.scorer.score(Timeline(tables), ids, cutoff)
     for row, result in enumerate(_asked(desk, tables, ids, cutoff)):
         if "error" not in result:
@@ -109,7 +109,7 @@ def test_who_is_open_is_as_in_training(entity: str, seed: int, day: int) -> None
 def test_records_of_one_request_do_not_see_one_another() -> None:
     """Two records with one id, one account and different stories are scored each by its own."""
     tables = history(3)
-    desk = Desk(Scorer(bundle_of("leads", tables)))
+    desk = Predictor(Scorer(bundle_of("leads", tables)))
     at = "2024-01-01T00:00:00Z"
     quiet = {"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z", "account_id": "a"}}
     call = {"kind": "call", "occurred_at": "2023-12-20T00:00:00Z", "account_id": "a"}
@@ -125,7 +125,7 @@ def test_records_of_one_request_do_not_see_one_another() -> None:
 
 
 def test_what_happens_after_as_of_is_not_seen() -> None:
-    desk = Desk(Scorer(bundle_of("leads", history(3))))
+    desk = Predictor(Scorer(bundle_of("leads", history(3))))
     lead = {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}
     later = {"kind": "call", "occurred_at": "2024-01-01T00:00:00Z"}
     ask = {"as_of": "2024-01-01T00:00:00Z", "records": [{"lead": lead}]}
@@ -134,7 +134,7 @@ def test_what_happens_after_as_of_is_not_seen() -> None:
 
 
 def test_now_is_the_as_of_of_a_request_that_names_none() -> None:
-    desk = Desk(Scorer(bundle_of("leads", history(3))))
+    desk = Predictor(Scorer(bundle_of("leads", history(3))))
     records = [{"lead": {"lead_id": "x", "created_at": "2023-12-01T00:00:00Z"}}]
     stated = desk.answer({"as_of": "2024-01-01T00:00:00Z", "records": records}, 0, "r")
     assert desk.answer({"records": records}, 1_704_067_200_000_000, "r") == stated
@@ -143,7 +143,7 @@ def test_now_is_the_as_of_of_a_request_that_names_none() -> None:
 def test_a_flat_question_has_no_dates() -> None:
     """No curve, no horizon, no as_of: and neither birth nor end can be asked for."""
     bundle = bundle_of("leads", history(3))
-    flat = Desk(Scorer(replace(bundle, question={**bundle.question, "flat": True})))
+    flat = Predictor(Scorer(replace(bundle, question={**bundle.question, "flat": True})))
     answer = flat.answer({"records": [{"lead": {"lead_id": "x"}}]}, 0, "r")
     assert answer["as_of"] is None and answer["model"]["horizon_days"] is None
     (result,) = answer["results"]
@@ -160,11 +160,11 @@ def test_what_is_not_known_is_no_reason() -> None:
     calls = _spec("days_since_call", "Days since the last activity of kind call.", "days",
                   source="activities")  # fmt: skip
     size = replace(_spec("employees", "Number of employees", "people"), group="size")
-    teller = Teller([calls, size], 0.0, "converted", "EUR")
+    teller = Explainer([calls, size], 0.0, "converted", "EUR")
     spine = Spine("leads", ["x"], np.zeros(1, np.int64))
     X = np.full((1, 2), np.nan)
     features = Features(spine, [calls, size], {"days_since_call": X[:, 0], "employees": X[:, 1]})
-    (reasons,), others = teller.tell(features, X, np.array([[-1.0, 2.0]]), 5)
+    (reasons,), others = teller.explain(features, X, np.array([[-1.0, 2.0]]), 5)
     assert [r.sentence for r in reasons] == ["No call yet (lowers the chance by 23 points)"]
     assert others.tolist() == [2.0]
 
@@ -175,7 +175,7 @@ def test_the_feature_named_pushes_the_way_of_its_group() -> None:
     X, effects = np.array([[3.0, 5.0]]), np.array([[0.6, -0.9]])
     spine = Spine("leads", ["x"], np.zeros(1, np.int64))
     features = Features(spine, specs, {"call_7d": X[:, 0], "call_30d": X[:, 1]})
-    ((reason,),), _ = Teller(specs, 0.0, "won", "").tell(features, X, effects, 5)
+    ((reason,),), _ = Explainer(specs, 0.0, "won", "").explain(features, X, effects, 5)
     assert (reason.feature, reason.value, reason.direction) == ("call_30d", 5.0, "down")
     assert reason.effect == pytest.approx(-0.3)
 
@@ -225,7 +225,7 @@ def test_every_feature_of_the_catalogue_has_a_title() -> None:
 HEAVY = ("mlflow", "optuna", "shap", "lightgbm", "sklearn", "matplotlib")
 
 
-@pytest.mark.parametrize("module", ["serving.scoring", "serving.service"])
+@pytest.mark.parametrize("module", ["serving.scoring.scorer", "serving.service"])
 def test_scoring_imports_nothing_heavy(module: str) -> None:
     """Neither training's libraries nor its rooms: they cost seconds and hundreds of megabytes."""
     program = f"import sys, {module}; print(*sys.modules)"
@@ -238,5 +238,5 @@ def test_scoring_imports_nothing_heavy(module: str) -> None:
 
 
 def test_scoring_does_not_import_pandas() -> None:
-    program = "import sys, serving.scoring; sys.exit('pandas' in sys.modules)"
+    program = "import sys, serving.scoring.scorer; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -13,9 +13,9 @@ from features.catalog import definitions
 from features.frame import FeatureSpec
 from features.schema import ACTIVITY_KINDS
 from features.tables import CustomField, Meta, micros
-from serving.contracts import Lang
 from serving.languages import LANGUAGES, date, negotiate, number, place, read_messages
 from serving.messages import key_of, missing, required, update
+from serving.scoring.contract import Lang
 from serving.sentences import change, effect, part_sentence, prior_sentence, sentence, shown
 from serving.titles import ABSENT, absence, title
 from tests.histories import META

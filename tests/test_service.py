@@ -10,8 +10,8 @@ import httpx
 import orjson
 import pytest
 
-from serving.api.app import make_app
-from serving.trial import running, send
+from serving.http.app import make_app
+from serving.process.trial import running, send
 from tests.api import LEAD, Clock, desks, post
 from tests.histories import history
 from tests.scored import bundle_of
@@ -21,7 +21,7 @@ from training.models import bundle as bundles
 @pytest.fixture(scope="module")
 def app() -> Any:
     made = make_app(Clock())
-    made.state.desks = desks("leads")
+    made.state.predictors = desks("leads")
     return made
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from features import frames as data
 from serving import __main__ as serving
-from serving.run.folder import offered
-from serving.run.publish import lay_out
-from serving.trial import told
+from serving.bundles.folder import offered
+from serving.bundles.publish import publish_once
+from serving.process.trial import answer_text
 from tests.histories import META, frames_of, history
 from tests.scored import bundle_of
 from training.models import bundle as bundles
@@ -36,12 +36,12 @@ def test_bundles_are_laid_out_whole_and_the_retired_go(
     champions: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "serving"
-    lay_out(champions, folder)
-    lay_out(champions, folder)
+    publish_once(champions, folder)
+    publish_once(champions, folder)
     found, problems = offered(folder)
     assert [one.name for one in found] == sorted(champions) and not problems
     assert all(bundles.read(one.folder).name == one.name for one in found)
-    lay_out({"churn": champions["churn"]}, folder)
+    publish_once({"churn": champions["churn"]}, folder)
     assert [one.name for one in offered(folder)[0]] == ["churn"]
     assert len([p for p in folder.iterdir() if p.is_dir()]) == 1
 
@@ -86,4 +86,4 @@ def test_an_instant_without_zone_is_refused(tmp_path: Path) -> None:
 def test_an_unscored_record_is_told_with_its_reason() -> None:
     result = {"id": "x", "error": {"message": "it was closed"}}
     answer: dict[str, Any] = {"results": [result], "model": {}, "as_of": None}
-    assert told(answer) == "x was not scored: it was closed"
+    assert answer_text(answer) == "x was not scored: it was closed"

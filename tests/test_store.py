@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serving.store.audit import AuditRow
 from serving.store.errors import StoreRefusedError
 from serving.store.events import Event
-from serving.store.replies import KEPT, LEASE, Fresh, InProgress, Mismatch, Stored
+from serving.store.replies import KEPT, LEASE, InProgress, Mismatch, NewReply, StoredReply
 from serving.store.runs import RunGoneError
 from serving.store.store import Store, open_store
 from tests.stored import CUTOFF, DAY, night, plan, score
@@ -204,47 +204,54 @@ def _begin(store: Store, at: int, fingerprint: str = "f", owner: str = "k1") -> 
 
 
 def _finish(store: Store, lease: str, at: int) -> bool:
-    reply, who = Stored(201, b"{}\x00\xff", "application/json"), [store.subject("leads", "a")]
+    reply, who = StoredReply(201, b"{}\x00\xff", "application/json"), [store.subject("leads", "a")]
     return store.replies.finish("key", "POST /v1/feedback", "k1", lease, reply, at, who)
 
 
 def test_a_reply_is_given_again_to_the_same_request_of_the_same_key(store: Store) -> None:
     begun = _begin(store, 0)
-    assert isinstance(begun, Fresh)
+    assert isinstance(begun, NewReply)
     assert _begin(store, 1) == InProgress(60)
     assert _begin(store, 1, "other") == Mismatch()
-    assert isinstance(_begin(store, 1, owner="k2"), Fresh)
+    assert isinstance(_begin(store, 1, owner="k2"), NewReply)
     assert _finish(store, begun.lease, 2)
-    assert _begin(store, 3) == Stored(201, b"{}\x00\xff", "application/json")
+    assert _begin(store, 3) == StoredReply(201, b"{}\x00\xff", "application/json")
     assert _begin(store, 3, "other") == Mismatch()
-    assert isinstance(_begin(store, 2 + KEPT), Fresh)
+    assert isinstance(_begin(store, 2 + KEPT), NewReply)
 
 
 def test_a_reply_never_finished_is_begun_anew_and_the_first_comes_too_late(store: Store) -> None:
     first = _begin(store, 0)
-    assert isinstance(first, Fresh) and _begin(store, LEASE - 1) == InProgress(1)
+    assert isinstance(first, NewReply) and _begin(store, LEASE - 1) == InProgress(1)
     second = _begin(store, LEASE)
-    assert isinstance(second, Fresh) and second != first
+    assert isinstance(second, NewReply) and second != first
     assert not _finish(store, first.lease, LEASE + 1)
     assert _finish(store, second.lease, LEASE + 2)
     store.replies.abandon("key", "POST /v1/feedback", "k1", second.lease)
-    assert isinstance(_begin(store, LEASE + 3), Stored), "what is finished is not given back"
+    assert isinstance(_begin(store, LEASE + 3), StoredReply), "what is finished is not given back"
 
 
 def test_an_abandoned_key_is_free(store: Store) -> None:
     begun = _begin(store, 0)
-    assert isinstance(begun, Fresh)
+    assert isinstance(begun, NewReply)
     store.replies.abandon("key", "POST /v1/feedback", "k1", begun.lease)
-    assert isinstance(_begin(store, 1, "other"), Fresh)
+    assert isinstance(_begin(store, 1, "other"), NewReply)
 
 
 def test_the_work_and_its_reply_are_kept_together_or_not_at_all(store: Store) -> None:
     begun = _begin(store, 0)
-    assert isinstance(begun, Fresh)
+    assert isinstance(begun, NewReply)
     with pytest.raises(ZeroDivisionError), store.writing() as transaction:
         store.feedback.add("leads", "a", "outcome", "won", "k1", None, 1, transaction)
         store.replies.finish(
-            "key", "POST /v1/feedback", "k1", begun.lease, Stored(201, b"", ""), 1, (), transaction
+            "key",
+            "POST /v1/feedback",
+            "k1",
+            begun.lease,
+            StoredReply(201, b"", ""),
+            1,
+            (),
+            transaction,
         )
         raise ZeroDivisionError
     assert store.feedback.of("leads", "a") == [] and _begin(store, 1) == InProgress(60)
@@ -264,8 +271,8 @@ def _everything_of(store: Store, entity_id: str) -> None:
     store.feedback.add("leads", entity_id, "outcome", "converted", "crm", None, LATER)
     store.audit.append([AuditRow(LATER, "score", entity="leads", subject=who)])
     begun = store.replies.begin(entity_id, "r", "k", "f", LATER)
-    assert isinstance(begun, Fresh)
-    body = Stored(200, entity_id.encode(), "application/json")
+    assert isinstance(begun, NewReply)
+    body = StoredReply(200, entity_id.encode(), "application/json")
     others = [store.subject("leads", "bystander"), who]
     store.replies.finish(entity_id, "r", "k", begun.lease, body, LATER, others)
     store.events.add(Event("hubspot", entity_id, "changed", LATER, entity="leads", subject=who))
@@ -279,10 +286,10 @@ def test_an_erasure_takes_all_of_one_entity_and_says_how_much(store: Store) -> N
     assert {name: counts[name] for name in tables} == dict.fromkeys(tables, 1)
     assert store.scores.latest("leads", "gone") is None and not store.feedback.of("leads", "gone")
     assert store.audit.of(store.subject("leads", "gone")) == []
-    assert isinstance(store.replies.begin("gone", "r", "k", "f", LATER), Fresh)
+    assert isinstance(store.replies.begin("gone", "r", "k", "f", LATER), NewReply)
     assert store.scores.latest("leads", "stays") is not None
     assert store.scores.latest("leads", "bystander") is not None
-    assert isinstance(store.replies.begin("stays", "r", "k", "f", LATER), Stored)
+    assert isinstance(store.replies.begin("stays", "r", "k", "f", LATER), StoredReply)
     erasure = store.audit.all(1)[0]
     assert (erasure.action, erasure.key_id, erasure.entity) == ("erase", "k9", "leads")
     assert erasure.subject is None and erasure.detail == counts

@@ -26,9 +26,9 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.run.publish import lay_out
+from serving.bundles.publish import publish_once
+from serving.process.trial import free_port
 from serving.store.store import Store, open_store
-from serving.trial import free_port
 from tests.histories import history
 from tests.launched import BODY, JSON, LEAD, Clients, Launched, launched
 from tests.scored import bundle_of
@@ -100,7 +100,7 @@ class House:
 
     def offer(self, place: Path) -> None:
         """Publish a bundle folder."""
-        lay_out({NAME: place}, self.root / "served")
+        publish_once({NAME: place}, self.root / "served")
 
     def readiness(self) -> dict[str, Any]:
         """What /readyz says."""
@@ -130,7 +130,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with _small_disk(root / "disk") as mounted:
         served, url = root / "disk" / "served", f"sqlite:///{root / 'disk' / 's.db'}"
         (root / "served").symlink_to(served)
-        lay_out({NAME: root / "v1"}, served)
+        publish_once({NAME: root / "v1"}, served)
         metrics = free_port()
         more = {
             "DATABASE_URL": url,

@@ -20,8 +20,8 @@ import numpy as np
 import orjson
 
 from benchmarks.serving.workload import Workload
-from serving.trial import free_port
-from serving.watch.pages import resident
+from serving.process.trial import free_port
+from serving.telemetry.metrics_page import resident
 
 WORKERS = 2
 ONE_THREAD = {

@@ -21,7 +21,7 @@ from serving.accounts.whitespace import whitespace
 from serving.figures.book import Book
 from serving.figures.customers import customers, mrr_at, owned
 from serving.report.history import Index, history
-from serving.scoring import Scored, Scorer
+from serving.scoring.scorer import Scored, Scorer
 
 OFFERS = 3
 """Products proposed to one account."""

@@ -9,8 +9,8 @@ import pandas as pd
 from features.tables import NAT
 from serving.accounts.goals import Progress
 from serving.desk.said import Said
-from serving.reasons import Reason
 from serving.report.history import Happened
+from serving.scoring.explain.reasons import Reason
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from serving.languages import mark
 from serving.quality.worklist import quality
 from serving.routing.problem import Rules
 from serving.routing.proposal import propose
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 
 ENTITY = {"lead_conversion": "leads", "deal_close": "deals", "churn": "accounts"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.answers import Desk
 from serving.languages import LANGUAGES
+from serving.scoring.predictor import Predictor
 from serving.sentences import sentence
 
 
 def retold(
-    reasons: Sequence[Mapping[str, Any]], desk: Desk | None, lang: str
+    reasons: Sequence[Mapping[str, Any]], desk: Predictor | None, lang: str
 ) -> list[dict[str, Any]]:
     """Reasons with their sentence in ``lang`` and the length of their bar, in per cent.
 

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, quote
 from fastapi import Request, Response
 from starlette.responses import RedirectResponse
 
-from serving.api import VERSION
-from serving.api.body import read_bytes
-from serving.api.door import Door
-from serving.api.problems import Problem, failed, request_id_of
+from serving.http import VERSION
+from serving.http.body import read_bytes
+from serving.http.endpoint import Endpoints
+from serving.http.errors import Problem, internal_error, request_id_of
 from serving.languages import LANGUAGES, mark, negotiate
 from serving.pages import session
 from serving.pages.lists import MENU
@@ -22,7 +22,7 @@ from serving.pages.render import STATIC, render, static
 from serving.pages.session import SignInNeeded
 from serving.pages.words import NAMES
 from serving.store.keys import Key
-from serving.watch.seen import seen_of
+from serving.telemetry.request_log import log_of
 
 log = logging.getLogger("embudo.service")
 
@@ -66,18 +66,18 @@ class NotThere(LookupError):  # noqa: N818  # an answer, not a fault
 class Reception:
     """Lets readers in, speaks their language, and makes every failure a page."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, door: Endpoints) -> None:
+        self.endpoints = door
 
     def to(self, view: View) -> Endpoint:
         """The endpoint of a view."""
 
         async def endpoint(request: Request) -> Response:
-            at, lang = self.door.clock(), language(request)
-            seen = seen_of(request.scope)
+            at, lang = self.endpoints.clock(), language(request)
+            seen = log_of(request.scope)
             try:
-                store = self.door.state.store
-                key = await session.reader(request, self.door.guard, store, at)
+                store = self.endpoints.state.store
+                key = await session.reader(request, self.endpoints.guard, store, at)
                 seen.key = key.id if key else ""
                 return await view(Visit(request, lang, key, at))
             except SignInNeeded as needed:
@@ -90,7 +90,7 @@ class Reception:
                 status = problem.status
                 return self.page("error.html", lang, request, status, code=status, said=said)
             except Exception as failure:
-                seen.code = failed(failure, request_id_of(request)).code
+                seen.code = internal_error(failure, request_id_of(request)).code
                 said = request_id_of(request)
                 return self.page("error.html", lang, request, 500, code=500, said=said)
 
@@ -107,7 +107,7 @@ class Reception:
             "here": path,
             "languages": NAMES,
             "version": VERSION,
-            "secured": self.door.guard.secured,
+            "secured": self.endpoints.guard.secured,
             "back": quote(path + (f"?{request.url.query}" if request.url.query else ""), safe=""),
             **values,
         }
@@ -124,19 +124,19 @@ class Reception:
 
     async def sign_in_page(self, request: Request) -> Response:
         """The form; after it the page that was asked for."""
-        await self.door.guard.refresh(self.door.clock())
+        await self.endpoints.guard.refresh(self.endpoints.clock())
         wanted = session.own_path(request.query_params.get("next", "/"))
         return self.page("sign_in.html", language(request), request, wanted=wanted, why="")
 
     async def sign_in(self, request: Request) -> Response:
         """The pasted key becomes a session."""
-        at, lang = self.door.clock(), language(request)
+        at, lang = self.endpoints.clock(), language(request)
         form = await self._form(request)
         wanted = session.own_path(form.get("next", "/"))
         try:
             if not session.same_origin(request):
                 raise SignInNeeded(mark("the form came from another site"))
-            key = await session.sign_in(form.get("key", ""), self.door.guard, at)
+            key = await session.sign_in(form.get("key", ""), self.endpoints.guard, at)
         except SignInNeeded as needed:
             return self.page("sign_in.html", lang, request, 403, wanted=wanted, why=needed.why)
         except Problem as problem:
@@ -145,8 +145,10 @@ class Reception:
                 "error.html", lang, request, problem.status, code=problem.status, said=said
             )
         answer = RedirectResponse(wanted, 303, HEADERS)
-        secure = request.url.scheme == "https" or self.door.settings.public_url.startswith("https")
-        session.remember(answer, self.door.store, key, at, secure)
+        secure = request.url.scheme == "https" or self.endpoints.settings.public_url.startswith(
+            "https"
+        )
+        session.remember(answer, self.endpoints.store, key, at, secure)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -167,7 +169,7 @@ class Reception:
         return answer
 
     async def _form(self, request: Request) -> dict[str, str]:
-        raw = await read_bytes(request, self.door.settings.body_seconds)
+        raw = await read_bytes(request, self.endpoints.settings.body_seconds)
         if len(raw) > LONGEST_FORM:
             return {}
         found = parse_qs(raw.decode("utf-8", "replace"), max_num_fields=10)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from serving.api.auth import Guard, is_local
+from serving.http.auth import Guard, is_local
 from serving.languages import mark
 from serving.store.keys import Key, id_of
 from serving.store.store import Store

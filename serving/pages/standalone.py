@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from serving.api import VERSION
+from serving.http import VERSION
 from serving.pages.lists import LISTINGS, Listing
 from serving.pages.query import Query
 from serving.pages.render import render, static

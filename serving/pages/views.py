@@ -11,9 +11,9 @@ from fastapi import FastAPI, Response
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from serving.api.door import Door
-from serving.api.models import ModelsRoom, card
-from serving.kept import BadForecast, NoForecast, Shelf, answer
+from serving.http.endpoint import Endpoints
+from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
+from serving.http.routes.models import ModelRoutes, card
 from serving.languages import mark
 from serving.pages.charts import curve
 from serving.pages.lists import ENTITY, LISTINGS, Listing
@@ -28,11 +28,11 @@ from serving.store.sheets import SheetHead, Wanted
 class Views:
     """The views of a service."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, door: Endpoints) -> None:
+        self.endpoints = door
         self.reception = Reception(door)
-        self._models = ModelsRoom(door)
-        self._shelf: Shelf | None = None
+        self._models = ModelRoutes(door)
+        self._shelf: ForecastReader | None = None
 
     def routes(self) -> list[Route]:
         """Every page's route."""
@@ -60,9 +60,9 @@ class Views:
     def _list(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
             query = read(listing.path, dict(visit.request.query_params), listing.columns)
-            sheets = self.door.store.sheets
-            page = await self.door.in_store(sheets.page, listing.kind, query.wanted)
-            owners, words = await self.door.in_store(sheets.choices, listing.kind)
+            sheets = self.endpoints.store.sheets
+            page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
+            owners, words = await self.endpoints.in_store(sheets.choices, listing.kind)
             last = max(1, -(-page.total // SIZE))
             return self._page(
                 visit,
@@ -83,15 +83,15 @@ class Views:
     def _csv(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
             query = read(listing.path, dict(visit.request.query_params), listing.columns)
-            sheets = self.door.store.sheets
-            sheet = await self.door.in_store(sheets.newest, listing.kind)
+            sheets = self.endpoints.store.sheets
+            sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
 
             async def parts() -> AsyncIterator[bytes]:
                 yield head(listing.columns)
                 skip = 0
                 while sheet is not None:
                     wanted = replace(query.wanted, skip=skip)
-                    rows = await self.door.in_store(sheets.rows, sheet.id, wanted)
+                    rows = await self.endpoints.in_store(sheets.rows, sheet.id, wanted)
                     if not rows:
                         return
                     yield lines(listing.columns, rows)
@@ -107,13 +107,13 @@ class Views:
 
     async def start(self, visit: Visit) -> Response:
         """The first page: what to look at this morning."""
-        store = self.door.state.store
+        store = self.endpoints.state.store
         heads: dict[str, SheetHead | None] = {}
         calls: list[dict[str, Any]] = []
         if store is not None:
             for kind in LISTINGS:
-                heads[kind] = await self.door.in_store(store.sheets.newest, kind)
-            first = await self.door.in_store(store.sheets.page, "calls", Wanted(limit=5))
+                heads[kind] = await self.endpoints.in_store(store.sheets.newest, kind)
+            first = await self.endpoints.in_store(store.sheets.page, "calls", Wanted(limit=5))
             calls = [{**r, "href": _href(LISTINGS["calls"], r)} for r in first.bodies]
         return self._page(
             visit,
@@ -121,13 +121,13 @@ class Views:
             heads=heads,
             calls=calls,
             forecast=self._kept(visit),
-            models=[card(desk) for desk in self.door.state.desks.values()],
+            models=[card(desk) for desk in self.endpoints.state.predictors.values()],
         )
 
     async def account(self, visit: Visit) -> Response:
         """One account's plan."""
         one = _id(visit)
-        plan = await self.door.in_store(self.door.store.sheets.one, "accounts", one)
+        plan = await self.endpoints.in_store(self.endpoints.store.sheets.one, "accounts", one)
         if plan is None:
             raise NotThere(
                 _text(visit, mark("no plan is kept of this account; it is no customer now"))
@@ -144,14 +144,14 @@ class Views:
             if points
             else None
         )
-        desk = self.door.state.desks.get("accounts")
+        desk = self.endpoints.state.predictors.get("accounts")
         plan |= {n: retold(plan[n], desk, visit.lang) for n in ("risks", "strengths")}
         return self._page(visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""))
 
     async def account_markdown(self, visit: Visit) -> Response:
         """The plan as Markdown."""
         one = unquote(visit.path.split("/")[2])
-        plan = await self.door.in_store(self.door.store.sheets.one, "accounts", one)
+        plan = await self.endpoints.in_store(self.endpoints.store.sheets.one, "accounts", one)
         if plan is None:
             raise NotThere(
                 _text(visit, mark("no plan is kept of this account; it is no customer now"))
@@ -165,17 +165,17 @@ class Views:
         entity = ENTITY.get(question)
         if entity is None:
             raise NotThere(_text(visit, mark("there is no such page")))
-        one, store = _id(visit), self.door.store
-        found = await self.door.in_store(store.scores.latest, entity, one)
+        one, store = _id(visit), self.endpoints.store
+        found = await self.endpoints.in_store(store.scores.latest, entity, one)
         if found is None:
             raise NotThere(
                 _text(visit, mark("no score is kept of this record; run the nightly scoring"))
             )
-        history = await self.door.in_store(store.scores.history, entity, one, 20)
-        feedback = await self.door.in_store(store.feedback.of, entity, one)
+        history = await self.endpoints.in_store(store.scores.history, entity, one, 20)
+        feedback = await self.endpoints.in_store(store.feedback.of, entity, one)
         deal = None
         if entity == "deals":
-            deal = await self.door.in_store(store.sheets.one, "pipeline", one)
+            deal = await self.endpoints.in_store(store.sheets.one, "pipeline", one)
         points = [p for p in found.score.curve if p.get("day")]
         tell = translations(visit.lang).gettext
         chart = (
@@ -193,7 +193,9 @@ class Views:
             "record.html",
             found=found,
             entity=entity,
-            reasons=retold(found.score.reasons, self.door.state.desks.get(entity), visit.lang),
+            reasons=retold(
+                found.score.reasons, self.endpoints.state.predictors.get(entity), visit.lang
+            ),
             history=history,
             feedback=feedback,
             deal=deal,
@@ -208,7 +210,7 @@ class Views:
     async def models(self, visit: Visit) -> Response:
         """What answers, how good it was, whether it still fits."""
         told = []
-        for desk in self.door.state.desks.values():
+        for desk in self.endpoints.state.predictors.values():
             index, note = await self._models.drift_of(desk)
             bands = [band.to_answer() for band in desk.scorer.bundle.receipts.bands]
             metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
@@ -221,9 +223,9 @@ class Views:
 
     def _kept(self, visit: Visit, dimension: str = "all") -> dict[str, Any] | None:
         """The kept forecast, None where there is none; one that cannot be read says so."""
-        root = self.door.settings.forecasts
+        root = self.endpoints.settings.forecasts
         if self._shelf is None or self._shelf.root != root:
-            self._shelf = Shelf(root)
+            self._shelf = ForecastReader(root)
         try:
             newest = self._shelf.newest()
         except NoForecast:
@@ -253,6 +255,6 @@ def _text(visit: Visit, said: str) -> str:
     return translations(visit.lang).gettext(said)
 
 
-def add_pages(app: FastAPI, door: Door) -> None:
+def add_pages(app: FastAPI, door: Endpoints) -> None:
     """Add every page to the app."""
     app.router.routes.extend(Views(door).routes())

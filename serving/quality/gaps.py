@@ -24,8 +24,8 @@ from features import fields
 from features.asof import days_since, past
 from features.tables import DAY, NAT, Bools, Coded, Floats, Ints, Tables
 from features.view import Timeline, Where
-from serving.batch import open_ids
-from serving.scoring import Scorer
+from serving.scoring.batch import open_ids
+from serving.scoring.scorer import Scorer
 
 DRAWS = 24
 """Values drawn for every gap."""

@@ -11,7 +11,7 @@ from serving.desk.said import say
 from serving.quality.duplicates import duplicates
 from serving.quality.gaps import Gaps, gaps
 from serving.quality.impossible import impossible
-from serving.scoring import Scorer
+from serving.scoring.scorer import Scorer
 
 MATCHED = ("leads", "accounts", "contacts")
 """Tables whose rows can be the same thing twice."""

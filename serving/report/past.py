@@ -8,10 +8,10 @@ from typing import Any
 
 from features.tables import DAY, NAT, Tables
 from features.view import Timeline
-from serving.moves import Told, moved_since
 from serving.report.history import Happened, born, date
 from serving.report.score import fact
-from serving.scoring import Scorer
+from serving.scoring.explain.changes import ChangeExplainer, moved_since
+from serving.scoring.scorer import Scorer
 from training.models.pages.dates import date_axis
 from training.models.pages.lanes import Event, Lane, timeline
 from training.models.pages.numbers import (
@@ -77,7 +77,7 @@ def before(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) ->
 
 def _parts(scorer: Scorer, tables: Tables, key: str, since: int, at: int) -> Table:
     """What moved the score since then: facts, largest first, then time; they add up."""
-    change, told = moved_since(scorer, tables, [key], since, at), Told(scorer)
+    change, told = moved_since(scorer, tables, [key], since, at), ChangeExplainer(scorer)
     parts = told.rows(change, 0)
     facts = [p for p in parts if p["part"] == "facts"]
     smaller, others = facts[PARTS:], [p for p in parts if p["part"] != "facts"]

@@ -12,7 +12,7 @@ from features.view import Timeline
 from serving.report.history import date, history, title
 from serving.report.past import before, story
 from serving.report.score import curve, fact, receipt, why
-from serving.scoring import Scored, Scorer
+from serving.scoring.scorer import Scored, Scorer
 from training.models import bundle as bundles
 from training.models.pages.numbers import count, percent, percents, typeset
 from training.models.pages.page import Page, render

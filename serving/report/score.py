@@ -9,7 +9,7 @@ import numpy as np
 from features.schema import OUTCOMES
 from features.tables import DAY
 from serving.report.history import date
-from serving.scoring import Scored, Scorer
+from serving.scoring.scorer import Scored, Scorer
 from training.models.pages.numbers import (
     count,
     percent,

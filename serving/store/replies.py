@@ -20,14 +20,14 @@ KEPT = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewReply:
     """Nobody has begun: do the work, then ``finish`` with this lease, or ``abandon`` it."""
 
     lease: str
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredReply:
     """It was done: answer this."""
 
     status: int
@@ -47,7 +47,7 @@ class Mismatch:
     """The key was used for another request."""
 
 
-Begun = Fresh | Stored | InProgress | Mismatch
+Begun = NewReply | StoredReply | InProgress | Mismatch
 
 
 class Replies:
@@ -66,7 +66,7 @@ class Replies:
         row = {"owner": owner, "route": route, "key": key, "fingerprint": fingerprint}
         with self.database.writing() as connection:
             if insert_new(connection, REPLIES, {**row, "lease": lease, "begun_at": at}):
-                return Fresh(lease)
+                return NewReply(lease)
             place = _place(key, route, owner)
             found = connection.execute(select(REPLIES).where(place).with_for_update()).one()
             if not _over(found, at):
@@ -75,7 +75,7 @@ class Replies:
             again = {"fingerprint": fingerprint, "lease": lease, "begun_at": at}
             empty = {"finished_at": None, "status": None, "body": None, "media_type": None}
             connection.execute(update(REPLIES).where(place).values(**again, **empty))
-            return Fresh(lease)
+            return NewReply(lease)
 
     def finish(
         self,
@@ -83,7 +83,7 @@ class Replies:
         route: str,
         owner: str,
         lease: str,
-        reply: Stored,
+        reply: StoredReply,
         at: int,
         subjects: Iterable[str] = (),
         within: Connection | None = None,
@@ -146,9 +146,9 @@ def _over(found: Row[Any], at: int) -> bool:
     return bool(at - found.begun_at >= LEASE)
 
 
-def _state(found: Row[Any], fingerprint: str, at: int) -> Stored | InProgress | Mismatch:
+def _state(found: Row[Any], fingerprint: str, at: int) -> StoredReply | InProgress | Mismatch:
     if found.fingerprint != fingerprint:
         return Mismatch()
     if found.finished_at is None:
         return InProgress(max(1, -((at - found.begun_at - LEASE) // 1_000_000)))
-    return Stored(found.status, bytes(found.body), found.media_type)
+    return StoredReply(found.status, bytes(found.body), found.media_type)

@@ -22,7 +22,7 @@ class RunGoneError(StoreError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do; equal plans are one run, resumed.
 
     cutoff       microseconds, None for a flat question
@@ -96,7 +96,7 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def begin(self, plan: Plan, at: int) -> Run:
+    def begin(self, plan: RunPlan, at: int) -> Run:
         """The plan's run: begun now, or as an earlier begin of the same plan left it."""
         row = {**vars(plan), "identity": plan.identity, "state": "open", "done": 0}
         row |= {"started_at": at, "as_of": at if plan.cutoff is None else plan.cutoff}

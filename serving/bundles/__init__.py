@@ -1,0 +1,1 @@
+"""Bundles come into service: published, checked, loaded, exchanged."""

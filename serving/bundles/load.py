@@ -1,0 +1,20 @@
+"""A desk from a bundle's folder, ready to answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.scoring.predictor import Predictor
+from serving.scoring.scorer import Scorer
+from training.models.bundle import read
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """Read, build, and answer once about nobody, so that no client waits for what is made lazily.
+
+    BundleError where the folder is not a whole bundle, ValueError where this version cannot serve
+    it.
+    """
+    desk = Predictor(Scorer(read(folder)))
+    desk.warm_up()
+    return desk

@@ -1,0 +1,109 @@
+"""Champions come to the folder that the service reads: copied beside, renamed, then pointed to.
+
+The pointer changes last, so that a bundle is either whole in its place or not offered at all. What
+was published stays in service when the registry cannot be read or a champion's folder cannot.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from serving.bundles.folder import Pointer, read_pointer, write_pointer
+
+log = logging.getLogger("embudo.publish")
+
+Champions = Callable[[], Mapping[str, Path]]
+
+
+def publish_once(found: Mapping[str, Path], folder: Path) -> None:
+    """Publish bundles to ``folder``, whatever it held before; OSError where one cannot be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {name: _copied(name, source, folder) for name, source in sorted(found.items())}
+    write_pointer(folder, Pointer(places))
+    _tidy(folder, set(places.values()))
+
+
+class Publisher:
+    """Keeps ``folder`` in step with the champions; ``look`` is one comparison."""
+
+    def __init__(self, champions: Champions, folder: Path) -> None:
+        self.champions, self.folder = champions, folder
+        self._sources: dict[str, tuple[Path, bytes]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._pointer = _kept(folder)
+        self._stated = False
+
+    def poll(self) -> bool:
+        """Publish what has changed; whether anything had."""
+        places, problems = dict(self._pointer.bundles), dict[str, str]()
+        try:
+            found = dict(self.champions())
+        except Exception as failure:  # whatever it is: what was published stays in service
+            found, problems[""] = {}, f"the registry gave no champions: {_said(failure)}"
+        for name, source in found.items():
+            try:
+                mark = source, _manifest(source)
+                if self._sources.get(name) != mark or not (self.folder / places[name]).is_dir():
+                    places[name] = _copied(name, source, self.folder)
+                    self._sources[name] = mark
+            except OSError as wrong:
+                problems[name] = f"the champion's files cannot be read: {_said(wrong)}"
+        if not problems:
+            for name in places.keys() - found.keys():
+                problems[name] = "it is no champion any more; it serves until the next start"
+        return self._point(Pointer(places, problems))
+
+    def _point(self, pointer: Pointer) -> bool:
+        if self._stated and pointer == self._pointer:
+            return False
+        before = set(self._pointer.bundles.values())
+        write_pointer(self.folder, pointer)
+        for name, reason in pointer.problems.items():
+            log.warning("%s: %s", name or "registry", reason)
+        self._pointer, self._stated = pointer, True
+        _tidy(self.folder, before | set(pointer.bundles.values()))
+        return True
+
+
+def _kept(folder: Path) -> Pointer:
+    """What the last run published and is still there: it serves until the registry has spoken."""
+    try:
+        pointer = read_pointer(folder) or Pointer()
+    except ValueError as wrong:
+        log.warning("%s", wrong)
+        return Pointer()
+    return Pointer({n: p for n, p in pointer.bundles.items() if (folder / p).is_dir()})
+
+
+def _manifest(source: Path) -> bytes:
+    """The manifest of a bundle, which differs where any file does; FileNotFoundError."""
+    return (source / "manifest.json").read_bytes()
+
+
+def _copied(name: str, source: Path, folder: Path) -> str:
+    """Copy a bundle to a new folder of its own; the folder's name."""
+    beside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+    try:
+        shutil.copytree(source, beside, dirs_exist_ok=True)
+        beside.chmod(0o755)
+        place = beside.name.removeprefix(".")
+        beside.rename(folder / place)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return place
+
+
+def _tidy(folder: Path, wanted: set[str]) -> None:
+    """Remove the bundles that nothing points to."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in wanted and not path.name.startswith("."):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _said(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}".splitlines()[0][:500]

@@ -1,0 +1,108 @@
+"""`python -m serving desk`: make the analyst's sheets of a data set and keep them in the store."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.tables import Tables, micros, read
+from serving.accounts.goals import read_goals
+from serving.accounts.value import Terms
+from serving.cli import Champions, CommandError, Subparsers
+from serving.cli.store import Clock, opened
+from serving.desk.build import Wishes, sheets
+from serving.desk.keep import keep
+from serving.figures import kept
+from serving.figures.definition import Given
+from serving.figures.files import read_costs, read_plan
+from serving.routing.problem import Rules
+from serving.scoring.batch import score_all
+from serving.scoring.scorer import Scorer
+from training.models import bundle as bundles
+
+
+def add(commands: Subparsers) -> None:
+    """Add the parser of `desk`."""
+    parser = commands.add_parser("desk", help="make the sheets behind the analyst's pages")
+    parser.add_argument("--data", type=Path, required=True, help="canonical data set")
+    parser.add_argument("--capacity", type=int, default=40, help="how many calls can be made")
+    parser.add_argument("--wait", type=float, default=7.0, help="days until the next look")
+    parser.add_argument("--margin", type=float, help="gross margin, 0 to 1")
+    parser.add_argument("--discount", type=float, default=0.1, help="a year, of later money")
+    parser.add_argument("--years", type=float, default=5.0, help="of a customer's life that count")
+    parser.add_argument("--costs", type=Path, help="CSV: month, cost, source")
+    parser.add_argument("--plan", default="", help="cost=…,deals=…,lift=…")
+    parser.add_argument("--goals", type=Path, help="CSV: account_id, measure, target, start, due")
+    parser.add_argument("--rules", type=Path, help="TOML: how to route (docs/desk.md)")
+    parser.set_defaults(run=_desk)
+
+
+def _desk(chosen: argparse.Namespace) -> int:
+    tables = read(chosen.data)
+    if not tables.meta.as_of:
+        raise CommandError("the desk needs dates, and this data set has none: it is a flat table")
+    as_of = micros(tables.meta.as_of)
+    scorers = _scorers(chosen)
+    scores = {name: _scored(scorer, tables, as_of) for name, scorer in scorers.items()}
+    clock: Clock = chosen.clock
+    with opened(chosen) as store:
+        for sheet in sheets(
+            tables, as_of, scorers, scores, _given(chosen, tables), _wishes(chosen)
+        ):
+            keep(store, sheet, as_of, clock())
+            why = sheet.head.get("empty")
+            print(f"{sheet.kind}: {len(sheet.items):,} rows" + (f" ({why})" if why else ""))
+    return 0
+
+
+def _scorers(chosen: argparse.Namespace) -> dict[str, Scorer]:
+    champions: Champions = chosen.champions
+    found = {name: Scorer(bundles.read(place)) for name, place in champions(chosen.root).items()}
+    return {name: scorer for name, scorer in found.items() if not scorer.flat}
+
+
+def _scored(scorer: Scorer, tables: Tables, as_of: int) -> pd.DataFrame:
+    """The batch's table: the same function as the endpoint's and the nightly run's."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "scores.parquet"
+        score_all(scorer.bundle, tables, as_of, out, progress=True)
+        return pd.read_parquet(out)
+
+
+def _given(chosen: argparse.Namespace, tables: Tables) -> Given:
+    return Given(
+        margin=chosen.margin,
+        discount=chosen.discount,
+        horizon=chosen.years,
+        costs=read_costs(chosen.costs) if chosen.costs else None,
+        plan=read_plan(chosen.plan) if chosen.plan else None,
+        forecasts=kept.read(chosen.root / "mlruns" / "forecasts", tables.meta.mapping),
+    )
+
+
+def _wishes(chosen: argparse.Namespace) -> Wishes:
+    terms = Terms(chosen.margin or 1.0, chosen.years, chosen.discount)
+    goals = tuple(read_goals(chosen.goals)) if chosen.goals else ()
+    rules = read_rules(chosen.rules) if chosen.rules else Rules()
+    return Wishes(chosen.capacity, chosen.wait, terms, goals, rules)
+
+
+def read_rules(path: Path) -> Rules:
+    """Rules from the ``[routing]`` table of a TOML file; CommandError says what is wrong."""
+    try:
+        stated: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("routing", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise CommandError(f"{path} is not TOML: {wrong}") from wrong
+    known = Rules.__dataclass_fields__
+    unknown = sorted(set(stated) - set(known))
+    if unknown:
+        raise CommandError(f"{path}: no rule {unknown[0]!r}; there are {', '.join(known)}")
+    try:
+        return Rules(**stated)
+    except (TypeError, ValueError) as wrong:
+        raise CommandError(f"{path}: {wrong}") from wrong

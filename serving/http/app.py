@@ -1,0 +1,140 @@
+"""The HTTP app, assembled: which path is whose, and everything else a problem.
+
+Knows no server: ``serving.service`` mounts the app in BentoML, the tests call it directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from serving.http import VERSION
+from serving.http.endpoint import Call, Endpoint, Endpoints, Handler
+from serving.http.errors import Problem, respond
+from serving.http.openapi.document import document
+from serving.http.openapi.document30 import document30
+from serving.http.paths import EncodedSlashes
+from serving.http.routes.admin import AuditRoutes, erase_handler
+from serving.http.routes.feedback import ENTITIES, FeedbackRoutes
+from serving.http.routes.forecast import ForecastRoutes
+from serving.http.routes.models import ModelRoutes
+from serving.http.routes.scores import score_handler
+from serving.http.routes.stored import stored_handler
+from serving.http.routes.webhooks import HubSpotWebhook
+from serving.pages.views import add_pages
+from serving.scoring.queue import RequestQueue
+from serving.settings import Settings
+from serving.telemetry.route_templates import RouteTemplates
+
+
+def make_app(clock: Callable[[], int]) -> FastAPI:
+    """The application.
+
+    ``app.state`` holds what the process gives it: desks (entity -> Desk, replaced whole), store,
+    journal, reload and settings; each may be missing. clock: now in microseconds since 1970 UTC.
+    """
+    app = FastAPI(
+        title="Embudo",
+        version=VERSION,
+        description="Scores with dates and reasons for leads, deals and accounts.",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.predictors = {}
+    app.state.store = app.state.journal = app.state.reload = None
+    app.state.settings = Settings()
+    app.state.queue = RequestQueue(app.state.settings.queue, app.state.settings.timeout)
+    door = app.state.endpoints = Endpoints(app.state, clock)
+    for entity in ENTITIES:
+        _add_entity(app, door, entity)
+    _add_rooms(app, door)
+    _add_documents(app, door)
+    add_pages(app, door)
+    _add_rest(app, door)
+    app.add_middleware(EncodedSlashes)
+    return app
+
+
+def _add_entity(app: FastAPI, door: Endpoints, entity: str) -> None:
+    # a route of Starlette's: FastAPI's resolves dependencies that there are not, 30 µs a request
+    score = door.to(score_handler(door, entity), "score")
+    app.router.routes.append(Route(f"/v1/{entity}/score", score, methods=["POST"]))
+    _add(app, door, f"/v1/{entity}/{{entity_id}}/score", stored_handler(door, entity), "read")
+    _add(app, door, f"/v1/{entity}/{{entity_id}}", erase_handler(door, entity), "admin", "DELETE")
+
+
+def _add_rooms(app: FastAPI, door: Endpoints) -> None:
+    models, feedback, audit = ModelRoutes(door), FeedbackRoutes(door), AuditRoutes(door)
+    _add(app, door, "/v1/forecast", ForecastRoutes(door).newest, "read")
+    _add(app, door, "/v1/models", models.all, "read")
+    _add(app, door, "/v1/models/{name}", models.one, "read")
+    _add(app, door, "/v1/feedback", feedback.add, "score", "POST")
+    _add(app, door, "/v1/feedback", feedback.of, "read")
+    _add(app, door, "/v1/audit", audit.of, "admin")
+    _add(app, door, "/v1/audit/purge", audit.purge, "admin", "POST")
+    _add(app, door, "/v1/webhooks/hubspot", HubSpotWebhook(door).receive, None, "POST")
+
+
+def _add(
+    app: FastAPI,
+    door: Endpoints,
+    path: str,
+    handler: Handler,
+    scope: str | None,
+    method: str = "GET",
+) -> None:
+    methods = ["GET", "HEAD"] if method == "GET" else [method]
+    app.add_api_route(path, door.to(handler, scope), methods=methods, response_model=None)
+
+
+def _add_documents(app: FastAPI, door: Endpoints) -> None:
+    async def openapi(call: Call) -> Response:
+        await door.guard.refresh(call.at)
+        return respond(document(door.guard.secured))
+
+    async def openapi30(call: Call) -> Response:
+        await door.guard.refresh(call.at)
+        metas = {e: desk.scorer.bundle.meta for e, desk in app.state.predictors.items()}
+        made = await run_in_threadpool(document30, document(door.guard.secured), metas)
+        return respond(made)
+
+    _add(app, door, "/openapi.json", openapi, None)
+    _add(app, door, "/openapi-3.0.json", openapi30, None)
+
+
+def _add_rest(app: FastAPI, door: Endpoints) -> None:
+    """Every other path and method, so that nothing is answered in another shape."""
+    allowed: dict[str, set[str]] = {}
+    for route in app.routes:
+        path, methods = getattr(route, "path", ""), getattr(route, "methods", None)
+        allowed.setdefault(path, set()).update(methods or ())
+    templates = RouteTemplates(allowed)
+
+    async def rest(call: Call) -> Response:
+        path = call.request.scope["path"]
+        known = allowed.get(templates.of(path))
+        if known is None:
+            said = "there is no such path; POST /v1/{leads,deals,accounts}/score, GET /v1/models"
+            raise Problem("not_found", said)
+        names = ", ".join(sorted({*known, "OPTIONS"}))
+        if call.request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": names})
+        raise Problem("method_not_allowed", f"this path answers {names}", allow=names)
+
+    app.router.routes.append(Route("/{path:path}", _Any(door.to(rest, None))))
+
+
+class _Any:
+    """An endpoint for every method there is or may be: a function's route answers only GET."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)

@@ -1,0 +1,165 @@
+"""Who asks: bearer keys, checked against a copy of the store's that is never older than seconds.
+
+No request waits for the database while the copy is young. A copy that cannot be renewed goes on
+counting: a locked database must not lock the CRM out, and what it holds was true when it was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request
+
+from serving.http.errors import Problem
+from serving.http.threads import ThreadPool
+from serving.store.errors import StoreError
+from serving.store.keys import Key, id_of
+from serving.store.store import Store
+
+SECOND = 1_000_000
+YOUNG = SECOND
+"""Microseconds for which the copy is used without a thought; then it is renewed beside requests."""
+
+OLD = 3 * SECOND
+"""Older, as after an idle hour, and a request waits for the renewal: a key that was revoked before
+must not open anything."""
+
+PATIENCE = 1.0
+"""Seconds such a request waits at most."""
+
+log = logging.getLogger("embudo.service")
+
+
+class Guard:
+    """Lets a request in by its key and scope, or raises a Problem."""
+
+    def __init__(self, store: Callable[[], Store | None]) -> None:
+        self._store = store
+        self._keys: dict[str, Key] | None = None
+        self._of: Store | None = None
+        self._read_at = 0
+        # of its own: writers that wait for a lock may hold every other thread
+        self._threads = ThreadPool(2, "keys")
+        self._renewal: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
+        self._used: set[str] = set()
+
+    async def admit(self, request: Request, scope: str, at: int) -> Key | None:
+        """The key of the request; None where none is needed: on loopback, before any key exists."""
+        keys = await self._known(at)
+        given = request.headers.getlist("authorization")
+        if not keys:
+            if is_local(request.scope, request.headers):
+                return None
+            said = "beyond loopback every request needs a key, and none exists yet"
+            raise _refused("key_missing", said, error="")
+        if not given:
+            raise _refused("key_missing", "this request needs a key", error="")
+        key_id = id_of(token := _token(given))
+        if key_id is None:
+            raise _refused("key_malformed", "the token is not one of ours: emb_<id>_<secret>")
+        key = keys.get(key_id)
+        if key is None:  # it may be as new as this second
+            key = (await self._known(at, YOUNG // 5)).get(key_id)
+        return self._checked(key, token, scope, at)
+
+    def _checked(self, key: Key | None, token: str, scope: str, at: int) -> Key:
+        if key is None or not key.matches(token):
+            raise _refused("key_unknown", "no key has this token")
+        if not key.active(at):
+            code = "key_expired" if key.revoked_at is None else "key_revoked"
+            raise _refused(code, f"key {key.id} opens nothing any more")
+        if not key.may(scope):
+            said = f"key {key.id} has not the scope {scope!r}"
+            raise _refused("scope_missing", said, error="insufficient_scope", scope=scope)
+        self._used.add(key.id)
+        return key
+
+    @property
+    def secured(self) -> bool:
+        """Whether keys are asked for, as last read."""
+        return bool(self._keys)
+
+    async def refresh(self, at: int) -> None:
+        """Renew the copy if it is not young."""
+        await self._known(at)
+
+    async def known(self, at: int) -> Mapping[str, Key]:
+        """The keys by id, never older than seconds; empty where none exists."""
+        return await self._known(at)
+
+    async def _known(self, at: int, young: int = YOUNG) -> Mapping[str, Key]:
+        store = self._store()
+        if store is None:
+            return {}
+        cold = self._keys is None or self._of is not store
+        age = abs(at - self._read_at)  # a clock set back makes nothing young
+        if cold or age > young:
+            renewal = self._renewed(store, at)
+            if cold:
+                await renewal
+            elif age > OLD or young < YOUNG:
+                await asyncio.wait({renewal}, timeout=PATIENCE)
+        if self._keys is None:
+            said = "the keys cannot be read, and have not been since the start"
+            raise Problem("store_down", said, retry_after="5")
+        return self._keys
+
+    def _renewed(self, store: Store, at: int) -> asyncio.Task[None]:
+        """The renewal under way, or a new one."""
+        task = self._renewal
+        if not _running(task):
+            task = self._renewal = asyncio.ensure_future(self._renew(store, at))
+        assert task is not None
+        return task
+
+    async def _renew(self, store: Store, at: int) -> None:
+        try:
+            keys = await self._threads.run(store.keys.all)
+        except StoreError as wrong:
+            log.error("keys could not be read again, the last ones count: %s", wrong)
+            return
+        self._keys, self._of, self._read_at = {key.id: key for key in keys}, store, at
+        if self._used and not _running(self._noting):
+            used, self._used = self._used, set()
+            self._noting = asyncio.ensure_future(self._note(store, used, at))
+
+    async def _note(self, store: Store, used: set[str], at: int) -> None:
+        """Keep when keys were used last; beside the renewal, which must not wait for a writer."""
+        try:
+            for key_id in used:
+                await self._threads.run(store.keys.used, key_id, at)
+        except StoreError as wrong:
+            log.warning("the last use of some keys was not noted: %s", wrong)
+
+
+def _running(task: asyncio.Task[None] | None) -> bool:
+    """Whether a task is under way in this event loop."""
+    if task is None or task.done():
+        return False
+    return task.get_loop() is asyncio.get_running_loop()
+
+
+def _token(given: list[str]) -> str:
+    kind, _, token = given[0].partition(" ")
+    if len(given) > 1 or kind.lower() != "bearer" or not token.strip():
+        raise _refused("key_malformed", "Authorization must be 'Bearer' and one token")
+    return token.strip()
+
+
+def _refused(code: str, said: str, error: str = "invalid_token", scope: str = "") -> Problem:
+    parts = ['Bearer realm="embudo"']
+    parts += [f'error="{error}"'] if error else []
+    parts += [f'scope="{scope}"'] if scope else []
+    return Problem(code, said, www_authenticate=", ".join(parts))
+
+
+def is_local(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Whether the request comes from this machine itself, and not through a proxy on it."""
+    client = scope.get("client")
+    host = client[0] if client else ""
+    near = host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1", "localhost")
+    return near and "x-forwarded-for" not in headers and "forwarded" not in headers

@@ -1,0 +1,117 @@
+"""The one way in: request id, key, work, and every failure as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from fastapi import Request, Response
+from starlette.datastructures import State
+
+from serving.http.auth import Guard
+from serving.http.codes import CODES
+from serving.http.errors import (
+    Problem,
+    RequestIds,
+    internal_error,
+    request_id_of,
+    respond,
+    respond_problem,
+    signed,
+)
+from serving.http.threads import ThreadPool
+from serving.settings import Settings
+from serving.store.errors import StoreError
+from serving.store.keys import Key
+from serving.store.store import Store
+from serving.telemetry.request_log import RequestLog, log_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 8
+"""As many as the store has connections; further calls wait for one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that was let in; ``at`` is now, in microseconds."""
+
+    request: Request
+    request_id: str
+    key: Key | None
+    at: int
+    log: RequestLog
+
+    @property
+    def key_id(self) -> str:
+        """The public id of the caller's key, "" without one."""
+        return self.key.id if self.key else ""
+
+    def respond(self, body: dict[str, Any], status: int = 200) -> Response:
+        """A JSON answer with the request's id and the service's version."""
+        return respond(signed(body, self.request_id), status)
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Endpoints:
+    """Lets requests in to handlers, and handlers to the store."""
+
+    def __init__(self, state: State, clock: Callable[[], int]) -> None:
+        self.state, self.clock = state, clock
+        self.ids = RequestIds()
+        self.guard = Guard(lambda: state.store)
+        self._threads = ThreadPool(THREADS, "store")
+
+    @property
+    def settings(self) -> Settings:
+        """The service's settings."""
+        found: Settings = self.state.settings
+        return found
+
+    @property
+    def store(self) -> Store:
+        """The store; a Problem where there is none."""
+        found: Store | None = self.state.store
+        if found is None:
+            raise Problem("no_store", "this needs a store, and none is open", retry_after="30")
+        return found
+
+    async def in_store(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A call of the store, in a thread; its failure as a Problem."""
+        try:
+            return await self._threads.run(call, *args, **kwargs)
+        except StoreError as wrong:
+            raise _problem_of(wrong) from None
+
+    def to(self, handler: Handler, scope: str | None) -> Endpoint:
+        """The endpoint of a handler; scope: what the key must be for, None: no key is asked for."""
+
+        async def endpoint(request: Request) -> Response:
+            request_id, seen = request_id_of(request, self.ids), log_of(request.scope)
+            seen.request_id = request_id
+            try:
+                at = self.clock()
+                key = None if scope is None else await self.guard.admit(request, scope, at)
+                seen.key = key.id if key else ""
+                return await handler(Call(request, request_id, key, at, seen))
+            except Problem as problem:
+                answer = problem
+            except StoreError as wrong:  # of a store that is not open yet
+                answer = _problem_of(wrong)
+            except Exception as failure:
+                answer = internal_error(failure, request_id)
+            seen.code = answer.code
+            return respond_problem(answer, request_id)
+
+        return endpoint
+
+
+def _problem_of(wrong: StoreError) -> Problem:
+    """A store's failure as a problem; what can never be kept is not to be sent again."""
+    again = {"retry_after": str(wrong.retry_after)} if wrong.retry_after else {}
+    return Problem(wrong.code if wrong.code in CODES else "store_unavailable", str(wrong), **again)

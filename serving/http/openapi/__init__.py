@@ -1,0 +1,1 @@
+"""The OpenAPI documents: operations, shapes and examples."""

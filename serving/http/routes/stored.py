@@ -1,0 +1,108 @@
+"""GET /v1/<entity>/<id>/score: what the nightly run said of an entity, and what people said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+
+from features.tables import instant_text
+from serving.http.endpoint import Call, Endpoints, Handler
+from serving.http.errors import Problem
+from serving.http.params import read_params, whole
+from serving.http.paths import entity_id_of
+from serving.scoring.predictor import exact_text
+from serving.store.feedback import Feedback
+from serving.store.scores import StoredScore
+from serving.store.store import Store
+
+HISTORY, LONGEST_HISTORY = 30, 365
+SAID = 50
+"""Pieces of feedback shown."""
+
+
+def stored_handler(door: Endpoints, entity: str) -> Handler:
+    """Reads the stored score of one entity."""
+
+    async def stored(call: Call) -> Response:
+        params = read_params(call.request, ("limit",))
+        limit = whole(params, "limit", HISTORY, LONGEST_HISTORY)
+        entity_id = entity_id_of(call.request.scope)
+        store = door.store
+        call.log.entity, call.log.subject = entity, store.subject(entity, entity_id)
+        history, said = await door.in_store(_read, store, entity, entity_id, limit)
+        if not history:
+            raise Problem("no_score", f"no score of this id is stored among {entity}", "id")
+        return call.respond(body_of(history, said))
+
+    return stored
+
+
+def _read(
+    store: Store, entity: str, entity_id: str, limit: int
+) -> tuple[list[StoredScore], list[Feedback]]:
+    history = store.scores.history(entity, entity_id, limit)
+    return history, store.feedback.of(entity, entity_id, SAID) if history else []
+
+
+def body_of(history: list[StoredScore], said: list[Feedback]) -> dict[str, Any]:
+    """The newest score whole, the others as a line each, and what people said beside them."""
+    newest = history[0]
+    override = next((f for f in said if f.kind == "override"), None)
+    return {
+        "entity": newest.entity,
+        "id": newest.id,
+        "score": _score(newest),
+        "stale": newest.stale_at is not None,
+        "stale_since": _text(newest.stale_at),
+        "in_newest_run": newest.current,
+        "newest_run_as_of": _text(newest.newest),
+        "history": [_line(score) for score in history],
+        "override": None if override is None else feedback_body(override),
+        "feedback": [feedback_body(one) for one in said],
+    }
+
+
+def _score(stored: StoredScore) -> dict[str, Any]:
+    score = stored.score
+    return {
+        **_line(stored),
+        "outcome": stored.outcome,
+        "lang": stored.lang,
+        "curve": score.curve,
+        "baseline": score.baseline,
+        "reasons": score.reasons,
+        "others": score.others,
+        "receipt": score.receipt,
+    }
+
+
+def _line(stored: StoredScore) -> dict[str, Any]:
+    return {
+        "probability": stored.score.probability,
+        "grade": stored.score.grade,
+        "as_of": _text(stored.cutoff),
+        "scored_at": instant_text(stored.scored_at),
+        "model": stored.model,
+        "model_version": stored.version,
+    }
+
+
+def feedback_body(said: Feedback) -> dict[str, Any]:
+    """A piece of feedback, and the model's own value that stood when it was said."""
+    return {
+        "id": said.id,
+        "kind": said.kind,
+        "outcome": said.value if said.kind == "outcome" else None,
+        "probability": said.value if said.kind == "override" else None,
+        "by": said.by,
+        "note": said.note,
+        "at": instant_text(said.at),
+        "model_probability": said.probability,
+        "model_grade": said.grade,
+        "model_version": said.version,
+    }
+
+
+def _text(at: int | None) -> str | None:
+    return None if at is None else exact_text(at)
