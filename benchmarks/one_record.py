@@ -74,12 +74,12 @@ def requests(tables: Tables, scorer: Scorer, cutoff: int, n: int) -> list[bytes]
     return made
 
 
-def differences(desk: Predictor, frames: FramesPipeline, raw: bytes) -> list[str]:
+def differences(predictor: Predictor, frames: FramesPipeline, raw: bytes) -> list[str]:
     """The features in which the two disagree."""
     body = orjson.loads(raw)
-    record = desk.reader.read(0, body["records"][0])
-    cutoff, scorer = micros(body["as_of"]), desk.scorer
-    timeline = scorer.timeline(desk.reader.tables([record]))  # type: ignore[list-item]
+    record = predictor.reader.read(0, body["records"][0])
+    cutoff, scorer = micros(body["as_of"]), predictor.scorer
+    timeline = scorer.timeline(predictor.reader.tables([record]))  # type: ignore[list-item]
     ours = scorer.features(timeline, [record.id or ""], cutoff, scorer.history)
     theirs = frames.features(body["records"][0], pd.Timestamp(body["as_of"]))
     wrong = []
@@ -116,12 +116,12 @@ def main() -> None:
     demo = generate()
     tables = from_frames(demo.frames, demo.meta)
     bundle = bundle_of(tables)
-    desk, cutoff = Predictor(Scorer(bundle)), micros(demo.meta.as_of) - 30 * DAY
+    predictor, cutoff = Predictor(Scorer(bundle)), micros(demo.meta.as_of) - 30 * DAY
     frames = FramesPipeline(bundle, tables)
-    asked = requests(tables, desk.scorer, cutoff, chosen.records)
-    wrong = {w.partition(":")[0]: w for raw in asked for w in differences(desk, frames, raw)}
+    asked = requests(tables, predictor.scorer, cutoff, chosen.records)
+    wrong = {w.partition(":")[0]: w for raw in asked for w in differences(predictor, frames, raw)}
     for raw in asked:
-        mine = desk.answer(orjson.loads(raw), 0, "check")["results"][0]["probability"]
+        mine = predictor.answer(orjson.loads(raw), 0, "check")["results"][0]["probability"]
         other = orjson.loads(frames.answer(raw))["probability"]
         if not np.isclose(mine, other, rtol=1e-9):
             raise SystemExit(f"the two disagree: {mine} and {other}")
@@ -130,7 +130,7 @@ def main() -> None:
     print("\n".join(wrong.values()))
 
     def ours(raw: bytes) -> bytes:
-        return orjson.dumps(desk.answer(orjson.loads(raw), 0, "benchmark"))
+        return orjson.dumps(predictor.answer(orjson.loads(raw), 0, "benchmark"))
 
     gc.collect()
     gc.freeze()  # as the service does once its models are loaded

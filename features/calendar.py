@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.asof import days_since
+from features.calendar_time import zone
 from features.definition import Catalogue
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats
@@ -26,14 +27,14 @@ def age(view: View) -> Floats:
 
 @feature(EVERY, "calendar", "season", kind="category", needs=["{entity}.created_at"])
 def month(view: View) -> Coded:
-    """Calendar month of the cutoff (UTC)."""
-    months = view.cutoffs.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64) % 12
+    """Calendar month of the cutoff (company's time zone)."""
+    months = zone(view.tables.meta.zone).month(view.cutoffs) % 12
     return Coded(np.where(view.cutoffs == NAT, -1, months).astype(np.int32), MONTHS)
 
 
 @feature(EVERY, "calendar", "season", unit="days", needs=["{entity}.created_at"])
 def days_to_quarter_end(view: View) -> Floats:
-    """Days from the cutoff to the end of its calendar quarter (UTC)."""
-    months = view.cutoffs.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-    following = ((months // 3 + 1) * 3).astype("datetime64[M]").astype("datetime64[us]")
-    return days_since(view.cutoffs, following.astype(np.int64))
+    """Days from the cutoff to the end of its fiscal quarter (company's time zone)."""
+    rules, start = zone(view.tables.meta.zone), view.tables.meta.fiscal_start - 1
+    following = ((rules.month(view.cutoffs) - start) // 3 + 1) * 3 + start
+    return days_since(view.cutoffs, rules.month_start(following))

@@ -63,8 +63,8 @@ def canonical(
     stated = _stated_as_of(mapping)
     end = stated if stated != NAT else _NEVER if now is None else micros(now) + 1
     for made in drafts.values():
-        check(made, end)
-    as_of = as_of_of(drafts, stated, report)
+        check(made, end, mapping.company_zone)
+    as_of = as_of_of(drafts, stated, report, mapping.company_zone)
     finish(drafts, mapping, report)
     meta = Meta(
         as_of="" if as_of == NAT else instant_text(as_of),
@@ -75,6 +75,9 @@ def canonical(
         questions=mapping.questions,
         mapping=mapping.name,
         acknowledged=mapping.acknowledged,
+        zone=mapping.company_zone,
+        fiscal_start=mapping.fiscal_start,
+        dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
     )
     return frames_of(drafts, meta), meta, report
 
@@ -148,7 +151,8 @@ def _drafts(plans: list[Plan], mapping: Mapping, progress: bool) -> dict[str, Dr
             by_path[header.path] = header
             needed.setdefault(header.path, {}).update(dict.fromkeys(names))
     defaults = Defaults(
-        mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands
+        *(mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands),
+        company_zone=mapping.company_zone,
     )
     size = sum(p.stat().st_size for p in by_path)
     sources: dict[Path, Source] = {}

@@ -31,6 +31,8 @@ class Mapping:
     name: str
     as_of: str
     zone: str
+    company_zone: str
+    fiscal_start: int
     dates: tuple[str, ...]
     missing: tuple[str, ...]
     decimal: str
@@ -51,6 +53,10 @@ class Mapping:
         for spec in self.tables.values():
             found.setdefault(spec.to, {}).update(spec.custom_fields)
         return {t: list(fields.values()) for t, fields in found.items() if fields}
+
+    def stated_dates(self, table: str) -> set[str]:
+        """Custom fields of the table that the mapping calls dates."""
+        return {c for spec in self.tables.values() if spec.to == table for c in spec.custom_dates}
 
     def kind(self, table: str, column: str) -> Kind | None:
         """Kind of a canonical or custom column, None where there is no such column."""
@@ -108,6 +114,10 @@ def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mappi
         name=export.text("name", name),
         as_of=export.text("as_of"),
         zone=zone_name(export.text("zone", "UTC"), "[export].zone"),
+        company_zone=zone_name(
+            export.text("company_zone", export.text("zone", "UTC")), "[export].company_zone"
+        ),
+        fiscal_start=_month(export),
         dates=export.words("dates", ("iso",)),
         missing=export.words("missing"),
         decimal=export.text("decimal", "."),
@@ -126,6 +136,14 @@ def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mappi
     top.done()
     _check(result)
     return result
+
+
+def _month(export: Keys) -> int:
+    """The month the fiscal year begins in, 1 to 12."""
+    month = export.number("fiscal_start", 1)
+    if month not in range(1, 13):
+        raise MappingError(f"[export].fiscal_start: a month from 1 to 12, got {month:g}")
+    return int(month)
 
 
 def _listed(top: Keys, part: str) -> dict[str, list[str]]:

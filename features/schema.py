@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["key", "ref", "category", "text", "number", "boolean", "instant"]
-"""``ref`` is another table's key; ``text`` is shown to people and never becomes a feature."""
+"""``ref`` is another table's key; ``text`` is shown to people and never becomes a feature.
 
-CUSTOM_KINDS: tuple[Kind, ...] = ("category", "number", "boolean", "instant", "text")
+An instant column whose values are all days without a time is a *date* column (``Meta.dates``): its
+values stand for whole days of the company's zone, and a day is known when it has ended there.
+"""
+
+CUSTOM_KINDS: tuple[str, ...] = ("category", "number", "boolean", "instant", "date", "text")
+"""What a mapping may call a custom field; a ``date`` is an instant column of ``Meta.dates``."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.calendar_time import DAY as DAY
+from features.calendar_time import NAT as NAT
+from features.calendar_time import zone
 from features.schema import LARGEST_NUMBER, TABLES, Kind
 
 Floats = npt.NDArray[np.float64]
@@ -21,12 +24,6 @@ Instants = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-
-NAT = int(np.iinfo(np.int64).min)
-"""The missing instant, in microseconds since 1970-01-01 UTC like every instant here."""
-
-DAY = 86_400_000_000
-"""One day in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,35 @@ class CustomField:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that reading lost, blanked, repaired or could not link, and what that does.
+
+    code     what it is, for ``acknowledged``: "outcome_lost:deals.lost"
+    columns  "table.column" that it touches: figures and models of these carry it
+    rows, of how many rows it is true of, and of how many
+    text     what was found, one sentence; effect what it does, one sentence
+    wrong    True: what rests on these columns is wrong by construction and is not shown
+    """
+
+    code: str
+    columns: tuple[str, ...]
+    rows: int
+    of: int
+    text: str
+    effect: str
+    wrong: bool = False
+
+    @staticmethod
+    def from_json(state: Mapping[str, Any]) -> Finding:
+        """The inverse of ``dataclasses.asdict``."""
+        return Finding(**{**state, "columns": tuple(state["columns"])})
+
+    def to_text(self) -> str:
+        """What was found and what it does, in two sentences."""
+        return f"{self.text}: {self.effect}"
+
+
+@dataclass(frozen=True)
 class Meta:
     """What the tables cannot say of themselves; written beside them as ``dataset.json``.
 
@@ -95,6 +121,11 @@ class Meta:
                because they are filled in or changed after the fact
     mapping    name of the mapping the data were read with
     acknowledged  leak-audit findings accepted by name ("leads.tags")
+    zone       IANA time zone of the company: its days, months and quarters
+    fiscal_start  month (1 to 12) the company's fiscal year begins in
+    dates      table -> instant columns that hold dates without a time: the first instant of a day
+               in ``zone``, known when that day has ended
+    findings   what reading lost or could not link, and what it does (``Finding``)
     """
 
     as_of: str = ""
@@ -105,6 +136,10 @@ class Meta:
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
     mapping: str = ""
     acknowledged: list[str] = field(default_factory=list)
+    zone: str = "UTC"
+    fiscal_start: int = 1
+    dates: dict[str, list[str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -114,7 +149,8 @@ class Meta:
     def from_json(state: Mapping[str, Any]) -> Meta:
         """The inverse of ``to_json``."""
         custom = {t: [CustomField(**f) for f in fields] for t, fields in state["custom"].items()}
-        return Meta(**{**state, "custom": custom})
+        findings = [Finding.from_json(f) for f in state.get("findings", [])]
+        return Meta(**{**state, "custom": custom, "findings": findings})
 
     def kind(self, table: str, column: str) -> Kind | None:
         """Kind of a canonical or custom column, None where there is no such column."""
@@ -125,12 +161,33 @@ class Meta:
 
 
 @dataclass(frozen=True)
+class Dates:
+    """Which instant columns of a table hold days, and when a day becomes known.
+
+    zone  where the day ends; end: the export's (NAT: none): what it holds was known by then
+    """
+
+    columns: frozenset[str] = frozenset()
+    zone: str = "UTC"
+    end: int = NAT
+
+    def known(self, at: Instants) -> Instants:
+        """The last instant of each day; a value with a time of day is known at once."""
+        there = zone(self.zone)
+        ended = there.day_after(at) - 1
+        if self.end != NAT:
+            ended = np.where(at < self.end, np.minimum(ended, self.end - 1), ended)
+        return np.where((at == NAT) | (there.day_start(there.day(at)) != at), at, ended)
+
+
+@dataclass(frozen=True)
 class Table:
     """One table: ``n`` rows; an absent column reads as all missing."""
 
     name: str
     n: int
     columns: dict[str, Floats | Instants | Coded]
+    dates: Dates = Dates()
 
     def number(self, name: str) -> Floats:
         """A number or boolean column, shape (n,), NaN where missing."""
@@ -141,6 +198,11 @@ class Table:
         """An instant column, shape (n,), microseconds, NAT where missing."""
         found = self.columns.get(name)
         return np.full(self.n, NAT, np.int64) if found is None else cast(Instants, found)
+
+    def known(self, name: str) -> Instants:
+        """When each fact of an instant column is known, shape (n,): at once; a day when it ends."""
+        at = self.instant(name)
+        return self.dates.known(at) if name in self.dates.columns else at
 
     def coded(self, name: str) -> Coded:
         """A key, reference, category or text column."""
@@ -218,7 +280,13 @@ def table_of(name: str, arrow: pa.Table, meta: Meta) -> Table:
                 f"custom in dataset.json; run `ingest` again or add it to the mapping"
             )
         columns[column] = _from_arrow(arrow.column(column), kind)
-    return Table(name, arrow.num_rows, columns)
+    return Table(name, arrow.num_rows, columns, dates_of(name, meta))
+
+
+def dates_of(name: str, meta: Meta) -> Dates:
+    """The date columns of a table of a data set."""
+    columns = frozenset(meta.dates.get(name, ()))
+    return Dates(columns, meta.zone, micros(meta.as_of) if meta.as_of else NAT)
 
 
 def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:

@@ -65,11 +65,12 @@ class Timeline:
             every = self.events(table, by, at)
             return every.select(self.matches(table, where))
         rows, groups = self.tables[table], self.tables[table].coded(by)
-        occurred = rows.instant(at or TABLES[table].born)
-        available = None
+        at = at or TABLES[table].born
+        occurred = rows.instant(at)
+        available = rows.known(at) if at in rows.dates.columns else None
         if rows.has("available_at"):
-            available = rows.instant("available_at")
-            available = np.where((available == NAT) | (occurred == NAT), occurred, available)
+            available = np.maximum(rows.known(at), rows.instant("available_at"))
+            available = np.where(occurred == NAT, NAT, available)
         return Events.of(groups.codes.astype(np.int64), len(groups.values), occurred, available)
 
     def stated(self, side: str, read: Callable[[str], float]) -> Floats:
@@ -155,7 +156,7 @@ class View:
         key = (ref, table)
         if key not in self._rows:
             rows = self.timeline.rows(table, self.ids(ref))
-            born = instants_at(self.tables[table].instant(TABLES[table].born), rows)
+            born = instants_at(self.tables[table].known(TABLES[table].born), rows)
             known = (born == NAT) | (self.cutoffs == NAT) | past(born, self.cutoffs)
             self._rows[key] = np.where(known, rows, -1)
         return self._rows[key]
@@ -211,8 +212,8 @@ class View:
         groups = table.coded(key)
         settled = later(table.instant("due_at"), table.instant("paid_at"))
         # an invoice that is not in the system yet is neither due there nor settled
-        available = later(settled, table.instant("available_at"))
-        available = np.where(available == NAT, settled, available)
+        known = later(table.known("due_at"), table.known("paid_at"))
+        available = np.where(settled == NAT, NAT, np.maximum(known, table.instant("available_at")))
         events = Events.of(groups.codes.astype(np.int64), len(groups.values), settled, available)
         return events.at(self.timeline.places("invoices", key, self.ids()), self.cutoffs)
 

@@ -76,7 +76,7 @@ class Embudo:
 
     def __init__(self) -> None:
         # while a thread loads a bundle or scores a thousand records, a request waits this long for
-        # the interpreter each time it gives it up: 5 ms unless told
+        # the interpreter each time it gives it up: 5 ms by default
         sys.setswitchinterval(0.0005)
         watch.start(settings.metrics_port)
         url = settings.database or default_url(settings.root)
@@ -87,8 +87,8 @@ class Embudo:
         if folder is None:
             app.state.reload.set_note("EMBUDO_BUNDLES names no folder of bundles")
             return
-        vetter = BundleChecker(folder, now)
-        self.reloader = Reloader(folder, app.state, vetter, load_predictor, app.state.reload, now)
+        checker = BundleChecker(folder, now)
+        self.reloader = Reloader(folder, app.state, checker, load_predictor, app.state.reload, now)
         self.reloader.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

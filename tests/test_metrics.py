@@ -174,12 +174,12 @@ def test_templates(path: str, template: str) -> None:
 COUNTING = """
 import sys
 from serving.telemetry.metrics import Metrics
-from serving.telemetry.request_log import Seen
+from serving.telemetry.request_log import RequestLog
 metrics = Metrics()
 metrics.worker_started()
 metrics.queue(int(sys.argv[1]), 64)
 for _ in range(int(sys.argv[1])):
-    metrics.request("POST", "/v1/leads/score", "200", 0.003, Seen())
+    metrics.request("POST", "/v1/leads/score", "200", 0.003, RequestLog())
 print("done", flush=True)
 sys.stdin.read()
 """

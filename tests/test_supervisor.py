@@ -192,13 +192,13 @@ def test_a_killed_worker_loses_its_own_requests_only(service: Launched) -> None:
     assert service.process.poll() is None
 
 
-def test_without_any_worker_the_doorman_stands_in_and_without_a_launcher_nobody(
+def test_without_any_worker_the_responder_answers_and_without_a_supervisor_nobody(
     service: Launched,
 ) -> None:
     """The last test with this service: it ends with it."""
     for worker in service.workers():
         worker.kill()
-    said = service.until(lambda: _doorman(service))
+    said = service.until(lambda: _responder(service))
     assert "ended with code -9 and is started again" in said["reasons"][0]
     assert service.get("/livez", 1.0).status_code == 200
     service.ready()
@@ -210,7 +210,7 @@ def test_without_any_worker_the_doorman_stands_in_and_without_a_launcher_nobody(
     assert not alive
 
 
-def _doorman(service: Launched) -> Any:
+def _responder(service: Launched) -> Any:
     answer = service.get("/readyz", 1.0)
     return answer.json() if answer.status_code == 503 else None
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from features.calendar_time import Zone, zone
 from features.frame import Spine
 from features.schema import TABLES
 from features.tables import DAY, NAT, Bools, Instants, Ints, Tables
@@ -13,25 +16,39 @@ from training.questions import Question
 def snapshots(tables: Tables, question: Question, data_end: int) -> Spine:
     """The (entity, cutoff) rows of a question, ordered by cutoff.
 
-    Cutoffs are midnights UTC: the first after the entity was known, and, for regular snapshots,
-    every ``every_days`` after it, while the entity is open and before ``data_end``. A flat table
-    has one row an entity and no cutoff (NAT).
+    Cutoffs are midnights of the company's zone: the first after the entity was known, and, for
+    regular snapshots, every ``every_days`` after it, while the entity is open and before
+    ``data_end``. A flat table has one row an entity and no cutoff (NAT).
     """
     keys = tables[question.entity].coded(TABLES[question.entity].key)
     if question.flat:
         rows = np.flatnonzero(keys.codes >= 0)
         return _spine(tables, question, rows, np.full(len(rows), NAT, np.int64))
     first, until = lives(tables, question, data_end)
-    step = round(question.every_days * DAY)
-    lived = first < until
-    looks = np.where(lived, -(-(until - first) // step), 0)
+    cutoff_of, looks = _regular(first, until, question.every_days, zone(tables.meta.zone))
+    looks = np.where(first < until, looks, 0)
     if question.snapshots == "created":
         looks = np.minimum(looks, 1)
     rows = np.repeat(np.arange(len(first), dtype=np.int64), looks)
     nth = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(looks) - looks, looks)
-    cutoffs = first[rows] + nth * step
+    cutoffs = cutoff_of(rows, nth)
     order = np.argsort(cutoffs, kind="stable")
     return _spine(tables, question, rows[order], cutoffs[order])
+
+
+def _regular(
+    first: Instants, until: Instants, every_days: float, company: Zone
+) -> tuple[Callable[[Ints, Ints], Instants], Ints]:
+    """(cutoff of the nth look at a row, number of looks in [first, until)).
+
+    Whole days step from midnight to midnight, also over a clock change; other steps by hours.
+    """
+    if every_days == round(every_days):
+        every, day = round(every_days), company.day(first)
+        looks = (company.day(until - 1) - day) // every + 1
+        return lambda rows, nth: company.day_start(day[rows] + nth * every), looks
+    step = round(every_days * DAY)
+    return lambda rows, nth: first[rows] + nth * step, -(-(until - first) // step)
 
 
 def lives(tables: Tables, question: Question, data_end: int) -> tuple[Instants, Instants]:
@@ -41,10 +58,9 @@ def lives(tables: Tables, question: Question, data_end: int) -> tuple[Instants, 
     because facts are known only before the cutoff. Rows without a birth never begin.
     """
     table = tables[question.entity]
-    born = born_at(tables, question)
-    available = table.instant("available_at")
-    known = np.maximum(born, available)
-    first = np.where(born == NAT, data_end, (known // DAY + 1) * DAY)
+    born, known = born_at(tables, question), table.known(born_column(tables, question))
+    known = np.maximum(known, table.instant("available_at"))
+    first = np.where(born == NAT, data_end, zone(tables.meta.zone).day_after(known))
     closed = table.instant("closed_at")
     until = np.where(closed == NAT, np.int64(data_end), np.minimum(closed + 1, data_end))
     return first, until
@@ -55,10 +71,14 @@ def born_at(tables: Tables, question: Question) -> Instants:
 
     An account is asked about from the day it became a customer, where the export knows that day.
     """
-    table = tables[question.entity]
-    if question.entity == "accounts" and table.has("customer_at"):
-        return table.instant("customer_at")
-    return table.instant(TABLES[question.entity].born)
+    return tables[question.entity].instant(born_column(tables, question))
+
+
+def born_column(tables: Tables, question: Question) -> str:
+    """The instant column that holds each entity's birth."""
+    if question.entity == "accounts" and tables[question.entity].has("customer_at"):
+        return "customer_at"
+    return TABLES[question.entity].born
 
 
 def open_at(tables: Tables, question: Question, cutoff: int) -> Bools:
@@ -66,8 +86,8 @@ def open_at(tables: Tables, question: Question, cutoff: int) -> Bools:
     if question.flat:
         return np.ones(tables[question.entity].n, np.bool_)
     table = tables[question.entity]
-    born = np.maximum(born_at(tables, question), table.instant("available_at"))
-    closed = table.instant("closed_at")
+    born = np.maximum(table.known(born_column(tables, question)), table.instant("available_at"))
+    closed = table.known("closed_at")
     is_open: Bools = (born_at(tables, question) != NAT) & (born < cutoff)
     is_open &= (closed == NAT) | (closed >= cutoff)
     return is_open

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.calendar_time import zone
 from features.reading.columns import (
     Defaults,
     Filled,
@@ -21,6 +21,7 @@ from features.reading.columns import (
     missing_rows,
     no_values,
 )
+from features.reading.dates import BOUNDARIES, as_days, midnights
 from features.reading.history import KindOf, long_history, unfold
 from features.reading.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.reading.rows import Draft
@@ -28,7 +29,7 @@ from features.reading.sheet import Plan, Sheet, conditions_hold, read_sheet
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, Words
-from features.tables import DAY, NAT, Bools, Instants, Ints
+from features.tables import NAT, Bools, Instants, Ints, storage
 
 _SHOWN = 200
 """Characters of a ragged record that the report shows."""
@@ -44,6 +45,7 @@ class Block:
     newest: Instants | None
     unknown_outcome: Bools
     dateless: Bools
+    dates: set[str]
     require: tuple[str, ...]
     add_up: tuple[str, ...] = ()
 
@@ -65,6 +67,7 @@ def read_block(
         _not_about_a_field(base, sheet, strange, report)
         unknown = np.zeros(len(row), bool)
     columns = _with_key(plan, columns, row)
+    dates = _dated(plan, columns, defaults, kind_of)
     born = TABLES[plan.spec.to].born
     report.out_of_order = _out_of_order(columns.get(born))
     return Block(
@@ -73,7 +76,8 @@ def read_block(
         row=row,
         newest=_newest(plan, sheet, defaults),
         unknown_outcome=unknown,
-        dateless=_midnights(columns.get("closed_at"), _zone(plan, "closed_at", defaults), len(row)),
+        dateless=_dateless(columns.get("closed_at"), _zone(plan, "closed_at", defaults), len(row)),
+        dates=dates,
         require=plan.spec.require,
         add_up=plan.spec.add_up,
     )
@@ -215,12 +219,26 @@ def _zone(plan: Plan, column: str, defaults: Defaults) -> str:
     return next((s.zone for s in specs if s.zone), defaults.zone)
 
 
-def _midnights(at: Values | None, zone: str, n: int) -> Bools:
+def _dateless(at: Values | None, name: str, n: int) -> Bools:
     if at is None or isinstance(at, Words):
         return np.zeros(n, bool)
-    wall = pd.DatetimeIndex(at.astype("M8[us]")).tz_localize("UTC").tz_convert(zone)
-    local = wall.tz_localize(None).as_unit("us").asi8
-    return np.asarray((at != NAT) & (local % DAY == 0))
+    return midnights(at.astype(np.int64), zone(name))
+
+
+def _dated(plan: Plan, columns: dict[str, Values], defaults: Defaults, kind_of: KindOf) -> set[str]:
+    """The columns that hold days, each made the first instant of its day where the company is."""
+    found = set()
+    for column, values in columns.items():
+        kind = kind_of(plan.spec.to, column) or "text"
+        if isinstance(values, Words) or storage(kind) != "instant" or column in BOUNDARIES:
+            continue
+        stated = column in plan.spec.custom_dates
+        read, company = _zone(plan, column, defaults), defaults.company_zone
+        days = as_days(values.astype(np.int64), zone(read), zone(company), stated)
+        if days is not None:
+            columns[column] = days
+            found.add(column)
+    return found
 
 
 def draft(table: str, blocks: Sequence[Block], kind_of: KindOf) -> Draft:
@@ -243,6 +261,7 @@ def draft(table: str, blocks: Sequence[Block], kind_of: KindOf) -> Draft:
         newest=np.concatenate(newest) if len(newest) == len(blocks) else None,
         unknown_outcome=np.concatenate([b.unknown_outcome for b in blocks]),
         dateless=np.concatenate([b.dateless for b in blocks]),
+        dates=set().union(*(b.dates for b in blocks)),
         add_up=tuple(dict.fromkeys(c for b in blocks for c in b.add_up)),
         lacking={
             c: missing_rows(columns[c]) & np.isin(block, _requiring(blocks, c)) for c in required

@@ -31,6 +31,7 @@ class Defaults:
     missing: tuple[str, ...] = ()
     decimal: str = "."
     thousands: str | None = None
+    company_zone: str = "UTC"
 
 
 @dataclass(frozen=True)

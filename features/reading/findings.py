@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.calendar_time import zone
 from features.mapping import Mapping
 from features.reading.columns import Values, missing_rows
 from features.reading.report import SAMPLES, IngestReport, TableReport, Tally
@@ -17,13 +18,15 @@ from features.reading.rows import HAPPENED, Draft
 from features.reading.strict import MappingError
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.words import Words
-from features.tables import DAY, NAT, Bools, Meta, instant_text
+from features.tables import NAT, Bools, Meta, instant_text
 
 MANY = 1_000
 """A category with more distinct values than this is pointed out."""
 
 
-def as_of_of(drafts: Dict[str, Draft], stated: int, report: IngestReport) -> int:
+def as_of_of(
+    drafts: Dict[str, Draft], stated: int, report: IngestReport, company: str = "UTC"
+) -> int:
     """The end of the export: stated, else the day after the latest thing in it; NAT if flat."""
     latest, source = NAT, ""
     dated = False
@@ -42,7 +45,7 @@ def as_of_of(drafts: Dict[str, Draft], stated: int, report: IngestReport) -> int
             "no date could be read in any table, so the end of the export is unknown; "
             "state as_of in [export], or check the date formats"
         )
-    as_of = stated if stated != NAT else (latest // DAY + 1) * DAY
+    as_of = stated if stated != NAT else int(zone(company).day_after(np.array([latest]))[0])
     report.as_of = instant_text(as_of)
     report.as_of_from = (
         "stated by the mapping"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from features.calendar_time import Zone, zone
 from features.reading.columns import Values, missing_rows, no_values
 from features.reading.history import unchanged
 from features.reading.report import SAMPLES, BlockReport, tally
@@ -40,6 +41,7 @@ class Draft:
     newest   (n,) instants by which the best of several rows with one key is chosen, or None
     unknown_outcome  (n,) rows whose outcome word the mapping does not know
     dateless  (n,) rows whose closed_at is a midnight: a date without a time of day
+    dates    instant columns that hold days
     lacking  required column -> (n,) rows without it
     add_up   number columns that are added up over the rows with one key
     """
@@ -53,6 +55,7 @@ class Draft:
     newest: Instants | None
     unknown_outcome: Bools
     dateless: Bools
+    dates: set[str]
     lacking: dict[str, Bools]
     add_up: tuple[str, ...] = ()
 
@@ -111,8 +114,11 @@ def text_at(values: Values, row: int) -> str:
     return instant_text(int(values[row])) if values.dtype == np.int64 else str(values[row])
 
 
-def check(draft: Draft, end: int) -> None:
-    """Every rule about rows, in the order of docs/mapping.md; nothing happened from ``end`` on."""
+def check(draft: Draft, end: int, company: str = "UTC") -> None:
+    """Every rule about rows, in the order of docs/mapping.md; nothing happened from ``end`` on.
+
+    company  the zone its days are of
+    """
     schema = TABLES[draft.name]
     draft.drop("rejected", missing_rows(draft.columns[schema.key]), f"no {schema.key}")
     for needed in (c.name for c in schema.columns if c.required and c.name != schema.key):
@@ -122,13 +128,13 @@ def check(draft: Draft, end: int) -> None:
     for column, lacking in draft.lacking.items():
         draft.drop("rejected", lacking, f"no {column}, which the mapping requires")
     draft.drop("rejected", draft.unknown_outcome, "unknown outcome")
-    _check_times(draft, end)
+    _check_times(draft, end, zone(company))
     if draft.name == "changes":
         _leave_out_unchanged(draft)
     _collapse(draft)
 
 
-def _check_times(draft: Draft, end: int) -> None:
+def _check_times(draft: Draft, end: int, company: Zone) -> None:
     born = TABLES[draft.name].born
     for column in HAPPENED.get(draft.name, ()):
         if column not in draft.columns:
@@ -139,10 +145,10 @@ def _check_times(draft: Draft, end: int) -> None:
         else:
             draft.blank(column, after, "lies after the end of the export, made missing")
     if draft.name in OUTCOMES and "closed_at" in draft.columns:
-        _check_close(draft)
+        _check_close(draft, company)
 
 
-def _check_close(draft: Draft) -> None:
+def _check_close(draft: Draft, company: Zone) -> None:
     closed, born = draft.instant("closed_at"), draft.instant(TABLES[draft.name].born)
     no_outcome = missing_rows(draft.words("outcome"))
     if "outcome" in draft.columns:
@@ -152,12 +158,21 @@ def _check_close(draft: Draft) -> None:
     closed = draft.instant("closed_at")
     both = (closed != NAT) & (born != NAT) & draft.alive
     before = both & (closed < born)
-    same_day = before & draft.dateless & (born - closed < DAY)
+    same_day = before & draft.dateless & (born < _day_over(closed, company))
     if same_day.any():
         reason = "closed_at: a date without a time, on the day of created_at; set to created_at"
         draft.told("repaired", same_day, reason, ("closed_at", "created_at"))
         draft.columns["closed_at"] = np.where(same_day, born, closed)
     draft.drop("rejected", before & ~same_day, "closed before created", ("created_at", "closed_at"))
+
+
+def _day_over(day: Instants, company: Zone) -> Instants:
+    """When days have ended: in the company's zone; anywhere, 12 hours on, where that is UTC.
+
+    A date of 28 February is over in Los Angeles at 08:00 UTC on 1 March; an export that names no
+    zone is read as UTC, and its dates may be of any.
+    """
+    return company.day_after(day) + (DAY // 2 if company.name == "UTC" else 0)
 
 
 def _leave_out_unchanged(draft: Draft) -> None:

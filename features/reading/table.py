@@ -35,6 +35,7 @@ class TableSpec:
             name the field so; else a column of a wide one), of table ``of``
     newest  of several rows with one key the greatest here is kept; else the last read
     add_up  numbers that are added up over the rows with one key: an invoice of several lines
+    custom_dates  custom fields that the mapping calls dates
     """
 
     name: str
@@ -51,6 +52,7 @@ class TableSpec:
     newest: tuple[ColumnSpec, ...]
     require: tuple[str, ...]
     add_up: tuple[str, ...] = ()
+    custom_dates: tuple[str, ...] = ()
 
 
 def table_spec(name: str, raw: Any) -> TableSpec:
@@ -86,6 +88,9 @@ def table_spec(name: str, raw: Any) -> TableSpec:
         else (),
         require=keys.words("require"),
         add_up=keys.words("add_up"),
+        custom_dates=tuple(
+            c for c, spec in keys.table("custom").items() if spec[0].get("kind") == "date"
+        ),
     )
     keys.done()
     return result
@@ -103,7 +108,7 @@ def _custom(
     kind = known(keys.text("kind"), CUSTOM_KINDS, "kind", where)
     declared = CustomField(
         name=name,
-        kind=cast(Kind, kind),
+        kind=cast(Kind, "instant" if kind == "date" else kind),
         fixed=keys.flag("fixed", every_fixed),
         unit=keys.text("unit"),
         label=keys.text("label"),

@@ -1,11 +1,12 @@
 """A bundle's first load happens in a child process: LightGBM ends the process on a damaged text.
 
-`python -m serving.bundles.check` is the helper: it has imported everything, and forks for every folder
-that it reads from its standard input. The fork loads, answers about nobody, and says what it found;
-what kills it kills nobody else. The helper ends with its standard input, so with its worker.
+`python -m serving.bundles.check` is the helper: it has imported everything, and forks for every
+folder name on its standard input. The fork loads the bundle, answers a made-up request and writes
+the result; what ends the fork ends nothing else. The helper ends with its standard input, that is
+with its worker.
 
-One worker of those that share a folder vets (it holds the folder's lock) and writes the verdict
-where the others read it. Where the folder cannot be written, each vets for itself.
+Of the workers that share a folder, the one that holds the folder's lock checks and writes the
+result where the others read it. Where the folder cannot be written, each worker checks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PATIENCE = 240.0
 """Seconds that a load may take: the very first one on a machine compiles for most of them."""
 
 REFUSAL_COUNTS = 60_000_000
-"""Microseconds for which a refusal counts: a child may have died of something else."""
+"""Microseconds for which a refusal counts: the fork may have died of something else."""
 
 MAY_PASS = ("died", "helper_died", "slow")
 """Refusals that may be the machine's fault: the same files get another chance after that time."""
@@ -66,11 +67,11 @@ class BundleChecker:
         return mine
 
     def check(self, bundle: Offered) -> CheckResult | None:
-        """The verdict; None while another worker is about to give it."""
+        """The result; None while another worker is about to write it."""
         known = self._read(bundle)
         if known is not None or not self.prepare():
             return known
-        made = self._vet(bundle.folder)
+        made = self._ask_helper(bundle.folder)
         if self._shared:
             self._write(bundle, made)
         return made
@@ -108,7 +109,7 @@ class BundleChecker:
             cwd=Path(__file__).parents[2],  # where this package is, in a Bento too
         )
 
-    def _vet(self, folder: Path) -> CheckResult:
+    def _ask_helper(self, folder: Path) -> CheckResult:
         helper = self._helper
         assert helper is not None and helper.stdin is not None and helper.stdout is not None
         try:
@@ -131,22 +132,22 @@ class BundleChecker:
     def _read(self, bundle: Offered) -> CheckResult | None:
         try:
             state = orjson.loads(self._path(bundle).read_bytes())
-            verdict, at = CheckResult(state["code"], state["reason"]), int(state["at"])
+            result, at = CheckResult(state["code"], state["reason"]), int(state["at"])
         except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
-        if state.get("by") != self._by or (verdict.code and self._clock() - at > REFUSAL_COUNTS):
+        if state.get("by") != self._by or (result.code and self._clock() - at > REFUSAL_COUNTS):
             return None
-        return verdict
+        return result
 
-    def _write(self, bundle: Offered, verdict: CheckResult) -> None:
-        state = {**asdict(verdict), "at": self._clock(), "by": self._by}
+    def _write(self, bundle: Offered, result: CheckResult) -> None:
+        state = {**asdict(result), "at": self._clock(), "by": self._by}
         try:
             kept = sorted(self._folder.glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
             for old in kept[:-50]:
                 old.unlink(missing_ok=True)
             replace_file(self._path(bundle), orjson.dumps(state))
         except OSError as wrong:  # the others vet for themselves
-            log.warning("a verdict could not be kept: %s", wrong.strerror)
+            log.warning("a check's result could not be kept: %s", wrong.strerror)
 
 
 def checked_in_fork(load: Callable[[Path], object], folder: Path) -> CheckResult:
@@ -159,11 +160,11 @@ def checked_in_fork(load: Callable[[Path], object], folder: Path) -> CheckResult
         finally:
             os._exit(0)
     os.close(theirs)
-    with os.fdopen(ours, "rb") as said:
-        told = said.read()
+    with os.fdopen(ours, "rb") as message:
+        outcome = message.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if told:
-        return CheckResult(**orjson.loads(told))
+    if outcome:
+        return CheckResult(**orjson.loads(outcome))
     how = f"signal {-status}" if status < 0 else f"exit code {status}"
     return CheckResult("died", f"loading it ended the process ({how}): a model text is damaged")
 
@@ -179,16 +180,16 @@ def _tried(load: Callable[[Path], object], folder: Path) -> CheckResult:
 
 
 def main(load: Callable[[Path], object]) -> None:
-    """Answer every folder on standard input with a verdict, a line each, until it ends."""
+    """Answer every folder on standard input with a result, a line each, until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not stand among the verdicts
+    os.dup2(2, 1)  # what a library prints must not mix with the results
     warm = False
     for line in sys.stdin.buffer:
         folder = Path(orjson.loads(line))
-        verdict = checked_in_fork(load, folder)
-        answers.write(orjson.dumps(asdict(verdict)) + b"\n")
+        result = checked_in_fork(load, folder)
+        answers.write(orjson.dumps(asdict(result)) + b"\n")
         answers.flush()
-        if not (warm or verdict.code):
+        if not (warm or result.code):
             # what is compiled now is there in every later fork, which then takes half the time
             load(folder)
             warm = True

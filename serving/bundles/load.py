@@ -1,4 +1,4 @@
-"""A desk from a bundle's folder, ready to answer."""
+"""A predictor from a bundle's folder, ready to answer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def load_predictor(folder: Path) -> Predictor:
     BundleError where the folder is not a whole bundle, ValueError where this version cannot serve
     it.
     """
-    desk = Predictor(Scorer(read(folder)))
-    desk.warm_up()
-    return desk
+    predictor = Predictor(Scorer(read(folder)))
+    predictor.warm_up()
+    return predictor

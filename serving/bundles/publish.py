@@ -28,7 +28,7 @@ def publish_once(found: Mapping[str, Path], folder: Path) -> None:
 
 
 class Publisher:
-    """Keeps ``folder`` in step with the champions; ``look`` is one comparison."""
+    """Keeps ``folder`` in step with the champions; ``poll`` is one comparison."""
 
     def __init__(self, champions: Champions, folder: Path) -> None:
         self.champions, self.folder = champions, folder

@@ -1,8 +1,9 @@
 """New bundles come into service while requests are answered.
 
-A thread looks at the served folder. What is new is vetted (``serving.bundles.check``), loaded beside the
-old desk, and takes its place by one assignment: a request takes its desk once, so it is answered by
-the old version or by the new one. What is refused changes nothing; the reason is kept.
+A thread looks at the served folder. A new bundle is checked (``serving.bundles.check``), loaded
+beside the old predictor, and takes its place by one assignment: a request takes its predictor once,
+so it is answered by the old version or by the new one. A refused bundle changes nothing; the reason
+is kept.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ PAUSE = 0.25
 
 
 class Predictors(Protocol):
-    """Where the desks stand: entity -> Desk, replaced whole."""
+    """Where the predictors stand: entity -> Predictor, replaced whole."""
 
     predictors: Mapping[str, Predictor]
 
 
 class Checks(Protocol):
-    """Who says whether a bundle may be loaded."""
+    """Decides whether a bundle may be loaded."""
 
     def prepare(self) -> bool: ...
     def check(self, bundle: Offered) -> CheckResult | None: ...
@@ -41,18 +42,18 @@ class Checks(Protocol):
 
 
 class Reloader:
-    """Keeps ``place.desks`` in step with a folder; ``look`` is one comparison."""
+    """Keeps ``place.predictors`` in step with a folder; ``poll`` is one comparison."""
 
     def __init__(
         self,
         folder: Path,
         place: Predictors,
-        vetter: Checks,
+        checker: Checks,
         load: Callable[[Path], Predictor],
         state: ReloadState,
         clock: Callable[[], int],
     ) -> None:
-        self.folder, self.place, self.checker = folder, place, vetter
+        self.folder, self.place, self.checker = folder, place, checker
         self.load, self.state, self.clock = load, state, clock
         self._settled: dict[str, str] = {}
         self._glimpsed: dict[str, str] = {}
@@ -93,10 +94,10 @@ class Reloader:
         for bundle in found:
             if self._is_settled(bundle) or not self._stands_still(bundle):
                 continue
-            verdict = self.checker.check(bundle)
-            if verdict is not None:
+            result = self.checker.check(bundle)
+            if result is not None:
                 self._settled[bundle.name] = bundle.mark
-                self._settle(bundle, verdict)
+                self._settle(bundle, result)
 
     def _is_settled(self, bundle: Offered) -> bool:
         """Whether nothing has to be done: the same files, or none too late for another chance."""
@@ -112,22 +113,24 @@ class Reloader:
         self._glimpsed[bundle.name] = bundle.mark
         return bundle.settled or before == bundle.mark
 
-    def _settle(self, bundle: Offered, verdict: CheckResult) -> None:
-        if verdict.code:
-            self._refuse(bundle, verdict.code, verdict.reason)
+    def _settle(self, bundle: Offered, result: CheckResult) -> None:
+        if result.code:
+            self._refuse(bundle, result.code, result.reason)
             return
         try:
-            desk = self._loaded(bundle.folder)
+            predictor = self._loaded(bundle.folder)
         except (ValueError, KeyError, TypeError, OSError) as wrong:
             self._refuse(bundle, "not_whole", str(wrong))
             return
-        entity, serving = desk.scorer.entity, desk.scorer.bundle
+        entity, serving = predictor.scorer.entity, predictor.scorer.bundle
         other = self.place.predictors.get(entity)
         if other is not None and other.scorer.bundle.name != serving.name:
-            said = f"{other.scorer.bundle.name} answers for {entity} already: serve one of the two"
-            self._refuse(bundle, "entity_taken", said)
+            message = (
+                f"{other.scorer.bundle.name} answers for {entity} already: serve one of the two"
+            )
+            self._refuse(bundle, "entity_taken", message)
             return
-        self.place.predictors = {**self.place.predictors, entity: desk}
+        self.place.predictors = {**self.place.predictors, entity: predictor}
         if other is not None:
             self._replaced.append(ref(other))
         log.info("serving %s, version %s", serving.name, serving.version)
@@ -135,22 +138,22 @@ class Reloader:
         self.state.add(made)
 
     def _loaded(self, folder: Path) -> Predictor:
-        """A desk whose objects the garbage collector leaves alone.
+        """A predictor whose objects the garbage collector leaves alone.
 
         A model is some hundred thousand objects that live as long as it serves. Frozen, they are
         not walked by every full collection among requests, which takes tens of milliseconds.
         """
         gc.disable()
         try:
-            desk = self.load(folder)
+            predictor = self.load(folder)
             gc.freeze()
         finally:
             gc.enable()
-        return desk
+        return predictor
 
     def _collect_replaced(self) -> None:
-        """Collect a replaced desk that something still holds: a cycle that is frozen stays."""
-        held = [desk for desk in self._replaced if desk() is not None]
+        """Collect a replaced predictor that something still holds: a cycle that is frozen stays."""
+        held = [predictor for predictor in self._replaced if predictor() is not None]
         if held:
             gc.unfreeze()
             gc.collect()
@@ -163,12 +166,12 @@ class Reloader:
         self.state.add(ReloadOutcome(bundle.name, "refused", code, reason, version, self.clock()))
 
     def _version_of(self, name: str) -> str:
-        loaded = (desk.scorer.bundle for desk in self.place.predictors.values())
+        loaded = (predictor.scorer.bundle for predictor in self.place.predictors.values())
         return next((b.version for b in loaded if b.name == name), "")
 
 
 def _note(folder: Path, found: list[Offered], problems: Mapping[str, str]) -> str:
-    said = [f"{name}: {reason}" if name else reason for name, reason in problems.items()]
-    if not found and not said:
-        said = [f"{folder} holds no bundle yet"]
-    return "; ".join(said)
+    message = [f"{name}: {reason}" if name else reason for name, reason in problems.items()]
+    if not found and not message:
+        message = [f"{folder} holds no bundle yet"]
+    return "; ".join(message)

@@ -73,8 +73,8 @@ def _bento(chosen: argparse.Namespace) -> int:
     if chosen.out is not None:
         shutil.copytree(place, chosen.out)
         place = chosen.out
-    said = f"with {', '.join(sorted(found))}" if found else "without bundles: set EMBUDO_BUNDLES"
-    print(f"built {tag}, {said}\n{place}\nrun it: bentoml serve {place}")
+    message = f"with {', '.join(sorted(found))}" if found else "without bundles: set EMBUDO_BUNDLES"
+    print(f"built {tag}, {message}\n{place}\nrun it: bentoml serve {place}")
     return 0
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from features.tables import Tables, read
 from serving.bundles.publish import publish_once
 from serving.cli import Champions, CommandError, Subparsers
-from serving.process.trial import answer_text, liveliest, running, send, wait_for
+from serving.process.trial import TrialError, answer_text, liveliest, running, send, wait_for
 from serving.scoring.batch import open_ids
 from serving.scoring.predictor import cutoff_of, exact_text
 from serving.scoring.sample import record_of
@@ -39,19 +40,29 @@ def _request(chosen: argparse.Namespace) -> int:
     body: dict[str, Any] = {"records": [record_of(tables, entity, key)]}
     if tables.meta.as_of:
         body["as_of"] = exact_text(cutoff)
-    with tempfile.TemporaryDirectory() as folder:
-        publish_once(found, Path(folder) / "bundles")
-        print("starting the service …", flush=True)
-        with running(Path(folder) / "bundles", Path(folder) / "log") as address:
-            rows = sum(len(v) for v in body["records"][0].values() if isinstance(v, list))
-            print(f"POST {address}/v1/{entity}/score  {entity[:-1]} {key}, {rows} rows of history")
-            wait_for(address, entity)
-            answer = send(address, entity, body)
+    try:
+        answer = _ask(found, entity, key, body)
+    except TrialError as failure:
+        raise CommandError(str(failure)) from None
     print(f"\n{answer_text(answer)}\n")
     print(f"model files   {found[chosen.model]}")
     uri = chosen.registry_uri(chosen.root)
     print(f"MLflow        python -m mlflow ui --backend-store-uri {uri}")
     return 0
+
+
+def _ask(
+    bundles_of: Mapping[str, Path], entity: str, key: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer of a service that is started for this one request."""
+    with tempfile.TemporaryDirectory() as folder:
+        publish_once(bundles_of, Path(folder) / "bundles")
+        print("starting the service …", flush=True)
+        with running(Path(folder) / "bundles", Path(folder) / "log") as address:
+            rows = sum(len(v) for v in body["records"][0].values() if isinstance(v, list))
+            print(f"POST {address}/v1/{entity}/score  {entity[:-1]} {key}, {rows} rows of history")
+            wait_for(address, entity)
+            return send(address, entity, body)
 
 
 def _open_one(bundle: Bundle, tables: Tables, cutoff: int) -> str:

@@ -50,8 +50,8 @@ def _serve(chosen: argparse.Namespace) -> int:
     try:
         listener = listen(chosen.host, chosen.port)
     except OSError as wrong:
-        said = f"cannot listen on {chosen.host} port {chosen.port}: {wrong.strerror or wrong}"
-        raise CommandError(f"{said}; name another --port") from None
+        message = f"cannot listen on {chosen.host} port {chosen.port}: {wrong.strerror or wrong}"
+        raise CommandError(f"{message}; name another --port") from None
     others = []
     if chosen.bundles is None:
         publish = ["publish", "--to", str(folder)]

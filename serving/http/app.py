@@ -34,7 +34,7 @@ from serving.telemetry.route_templates import RouteTemplates
 def make_app(clock: Callable[[], int]) -> FastAPI:
     """The application.
 
-    ``app.state`` holds what the process gives it: desks (entity -> Desk, replaced whole), store,
+    ``app.state`` holds what the process gives it: predictors (entity -> Predictor), store,
     journal, reload and settings; each may be missing. clock: now in microseconds since 1970 UTC.
     """
     app = FastAPI(
@@ -49,65 +49,82 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
     app.state.store = app.state.journal = app.state.reload = None
     app.state.settings = Settings()
     app.state.queue = RequestQueue(app.state.settings.queue, app.state.settings.timeout)
-    door = app.state.endpoints = Endpoints(app.state, clock)
+    endpoints = app.state.endpoints = Endpoints(app.state, clock)
     for entity in ENTITIES:
-        _add_entity(app, door, entity)
-    _add_rooms(app, door)
-    _add_documents(app, door)
-    add_pages(app, door)
-    _add_rest(app, door)
+        _add_entity(app, endpoints, entity)
+    _add_routes(app, endpoints)
+    _add_documents(app, endpoints)
+    add_pages(app, endpoints)
+    _add_rest(app, endpoints)
     app.add_middleware(EncodedSlashes)
     return app
 
 
-def _add_entity(app: FastAPI, door: Endpoints, entity: str) -> None:
+def _add_entity(app: FastAPI, endpoints: Endpoints, entity: str) -> None:
     # a route of Starlette's: FastAPI's resolves dependencies that there are not, 30 µs a request
-    score = door.to(score_handler(door, entity), "score")
+    score = endpoints.to(score_handler(endpoints, entity), "score")
     app.router.routes.append(Route(f"/v1/{entity}/score", score, methods=["POST"]))
-    _add(app, door, f"/v1/{entity}/{{entity_id}}/score", stored_handler(door, entity), "read")
-    _add(app, door, f"/v1/{entity}/{{entity_id}}", erase_handler(door, entity), "admin", "DELETE")
+    _add(
+        app,
+        endpoints,
+        f"/v1/{entity}/{{entity_id}}/score",
+        stored_handler(endpoints, entity),
+        "read",
+    )
+    _add(
+        app,
+        endpoints,
+        f"/v1/{entity}/{{entity_id}}",
+        erase_handler(endpoints, entity),
+        "admin",
+        "DELETE",
+    )
 
 
-def _add_rooms(app: FastAPI, door: Endpoints) -> None:
-    models, feedback, audit = ModelRoutes(door), FeedbackRoutes(door), AuditRoutes(door)
-    _add(app, door, "/v1/forecast", ForecastRoutes(door).newest, "read")
-    _add(app, door, "/v1/models", models.all, "read")
-    _add(app, door, "/v1/models/{name}", models.one, "read")
-    _add(app, door, "/v1/feedback", feedback.add, "score", "POST")
-    _add(app, door, "/v1/feedback", feedback.of, "read")
-    _add(app, door, "/v1/audit", audit.of, "admin")
-    _add(app, door, "/v1/audit/purge", audit.purge, "admin", "POST")
-    _add(app, door, "/v1/webhooks/hubspot", HubSpotWebhook(door).receive, None, "POST")
+def _add_routes(app: FastAPI, endpoints: Endpoints) -> None:
+    models, feedback, audit = (
+        ModelRoutes(endpoints),
+        FeedbackRoutes(endpoints),
+        AuditRoutes(endpoints),
+    )
+    _add(app, endpoints, "/v1/forecast", ForecastRoutes(endpoints).newest, "read")
+    _add(app, endpoints, "/v1/models", models.all, "read")
+    _add(app, endpoints, "/v1/models/{name}", models.one, "read")
+    _add(app, endpoints, "/v1/feedback", feedback.add, "score", "POST")
+    _add(app, endpoints, "/v1/feedback", feedback.of, "read")
+    _add(app, endpoints, "/v1/audit", audit.of, "admin")
+    _add(app, endpoints, "/v1/audit/purge", audit.purge, "admin", "POST")
+    _add(app, endpoints, "/v1/webhooks/hubspot", HubSpotWebhook(endpoints).receive, None, "POST")
 
 
 def _add(
     app: FastAPI,
-    door: Endpoints,
+    endpoints: Endpoints,
     path: str,
     handler: Handler,
     scope: str | None,
     method: str = "GET",
 ) -> None:
     methods = ["GET", "HEAD"] if method == "GET" else [method]
-    app.add_api_route(path, door.to(handler, scope), methods=methods, response_model=None)
+    app.add_api_route(path, endpoints.to(handler, scope), methods=methods, response_model=None)
 
 
-def _add_documents(app: FastAPI, door: Endpoints) -> None:
+def _add_documents(app: FastAPI, endpoints: Endpoints) -> None:
     async def openapi(call: Call) -> Response:
-        await door.guard.refresh(call.at)
-        return respond(document(door.guard.secured))
+        await endpoints.guard.refresh(call.at)
+        return respond(document(endpoints.guard.secured))
 
     async def openapi30(call: Call) -> Response:
-        await door.guard.refresh(call.at)
-        metas = {e: desk.scorer.bundle.meta for e, desk in app.state.predictors.items()}
-        made = await run_in_threadpool(document30, document(door.guard.secured), metas)
+        await endpoints.guard.refresh(call.at)
+        metas = {e: predictor.scorer.bundle.meta for e, predictor in app.state.predictors.items()}
+        made = await run_in_threadpool(document30, document(endpoints.guard.secured), metas)
         return respond(made)
 
-    _add(app, door, "/openapi.json", openapi, None)
-    _add(app, door, "/openapi-3.0.json", openapi30, None)
+    _add(app, endpoints, "/openapi.json", openapi, None)
+    _add(app, endpoints, "/openapi-3.0.json", openapi30, None)
 
 
-def _add_rest(app: FastAPI, door: Endpoints) -> None:
+def _add_rest(app: FastAPI, endpoints: Endpoints) -> None:
     """Every other path and method, so that nothing is answered in another shape."""
     allowed: dict[str, set[str]] = {}
     for route in app.routes:
@@ -119,14 +136,14 @@ def _add_rest(app: FastAPI, door: Endpoints) -> None:
         path = call.request.scope["path"]
         known = allowed.get(templates.of(path))
         if known is None:
-            said = "there is no such path; POST /v1/{leads,deals,accounts}/score, GET /v1/models"
-            raise Problem("not_found", said)
+            message = "there is no such path; POST /v1/{leads,deals,accounts}/score, GET /v1/models"
+            raise Problem("not_found", message)
         names = ", ".join(sorted({*known, "OPTIONS"}))
         if call.request.method == "OPTIONS":
             return Response(status_code=204, headers={"allow": names})
         raise Problem("method_not_allowed", f"this path answers {names}", allow=names)
 
-    app.router.routes.append(Route("/{path:path}", _Any(door.to(rest, None))))
+    app.router.routes.append(Route("/{path:path}", _Any(endpoints.to(rest, None))))
 
 
 class _Any:

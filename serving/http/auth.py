@@ -54,8 +54,8 @@ class Guard:
         if not keys:
             if is_local(request.scope, request.headers):
                 return None
-            said = "beyond loopback every request needs a key, and none exists yet"
-            raise _refused("key_missing", said, error="")
+            message = "beyond loopback every request needs a key, and none exists yet"
+            raise _refused("key_missing", message, error="")
         if not given:
             raise _refused("key_missing", "this request needs a key", error="")
         key_id = id_of(token := _token(given))
@@ -73,8 +73,8 @@ class Guard:
             code = "key_expired" if key.revoked_at is None else "key_revoked"
             raise _refused(code, f"key {key.id} opens nothing any more")
         if not key.may(scope):
-            said = f"key {key.id} has not the scope {scope!r}"
-            raise _refused("scope_missing", said, error="insufficient_scope", scope=scope)
+            message = f"key {key.id} has not the scope {scope!r}"
+            raise _refused("scope_missing", message, error="insufficient_scope", scope=scope)
         self._used.add(key.id)
         return key
 
@@ -104,8 +104,8 @@ class Guard:
             elif age > OLD or young < YOUNG:
                 await asyncio.wait({renewal}, timeout=PATIENCE)
         if self._keys is None:
-            said = "the keys cannot be read, and have not been since the start"
-            raise Problem("store_down", said, retry_after="5")
+            message = "the keys cannot be read, and have not been since the start"
+            raise Problem("store_down", message, retry_after="5")
         return self._keys
 
     def _renewed(self, store: Store, at: int) -> asyncio.Task[None]:
@@ -150,11 +150,11 @@ def _token(given: list[str]) -> str:
     return token.strip()
 
 
-def _refused(code: str, said: str, error: str = "invalid_token", scope: str = "") -> Problem:
+def _refused(code: str, message: str, error: str = "invalid_token", scope: str = "") -> Problem:
     parts = ['Bearer realm="embudo"']
     parts += [f'error="{error}"'] if error else []
     parts += [f'scope="{scope}"'] if scope else []
-    return Problem(code, said, www_authenticate=", ".join(parts))
+    return Problem(code, message, www_authenticate=", ".join(parts))
 
 
 def is_local(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:

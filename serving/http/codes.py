@@ -91,4 +91,4 @@ CODES: dict[str, Code] = {
     "too_late": Code(503, "Too late", "send fewer records at a time, or the same request later"),
     "internal_error": Code(500, "Internal error", "report the request_id"),
 }
-"""Of whole requests; ``serving.scoring.faults`` and ``serving.scoring.isolation`` give some to records, too."""
+"""Codes of whole requests; ``serving.scoring`` gives some of them to single records, too."""

@@ -1,4 +1,4 @@
-"""The one way in: request id, key, work, and every failure as a problem."""
+"""What every endpoint does: request id, key, handler, and every failure as a problem."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Endpoints:
-    """Lets requests in to handlers, and handlers to the store."""
+    """Checks a request, runs its handler, and gives handlers the store."""
 
     def __init__(self, state: State, clock: Callable[[], int]) -> None:
         self.state, self.clock = state, clock
@@ -92,20 +92,20 @@ class Endpoints:
         """The endpoint of a handler; scope: what the key must be for, None: no key is asked for."""
 
         async def endpoint(request: Request) -> Response:
-            request_id, seen = request_id_of(request, self.ids), log_of(request.scope)
-            seen.request_id = request_id
+            request_id, log = request_id_of(request, self.ids), log_of(request.scope)
+            log.request_id = request_id
             try:
                 at = self.clock()
                 key = None if scope is None else await self.guard.admit(request, scope, at)
-                seen.key = key.id if key else ""
-                return await handler(Call(request, request_id, key, at, seen))
+                log.key = key.id if key else ""
+                return await handler(Call(request, request_id, key, at, log))
             except Problem as problem:
                 answer = problem
             except StoreError as wrong:  # of a store that is not open yet
                 answer = _problem_of(wrong)
             except Exception as failure:
                 answer = internal_error(failure, request_id)
-            seen.code = answer.code
+            log.code = answer.code
             return respond_problem(answer, request_id)
 
         return endpoint

@@ -35,8 +35,8 @@ class BadForecast(ValueError):  # noqa: N818
 class BadQuery(ValueError):  # noqa: N818
     """A parameter, or its value, is not one; ``code`` names which."""
 
-    def __init__(self, code: str, parameter: str, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, code: str, parameter: str, message: str) -> None:
+        super().__init__(message)
         self.code, self.parameter = code, parameter
 
 
@@ -99,7 +99,7 @@ def as_answer(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(forecast: Mapping[str, Any], query: Mapping[str, str], now: int) -> dict[str, Any]:
-    """The part of a forecast (``told``) that ``query`` asks for; ``now`` in microseconds.
+    """The part of a forecast (``as_answer``) that ``query`` asks for; ``now`` in microseconds.
 
     Without ``dimension`` of the whole company; without ``period`` and ``kind`` of every period;
     without ``stream`` of every stream. BadQuery for a parameter or a value that is none.
@@ -146,12 +146,12 @@ def known(forecast: Mapping[str, Any]) -> dict[str, list[str]]:
 def _check(forecast: Mapping[str, Any], query: Mapping[str, str]) -> None:
     for name in query:
         if name not in PARAMETERS:
-            said = _not_one(name, "parameter", list(PARAMETERS))
-            raise BadQuery("unknown_field", name, said)
+            message = _not_one(name, "parameter", list(PARAMETERS))
+            raise BadQuery("unknown_field", name, message)
     for name, values in known(forecast).items():
         if name in query and query[name] not in values:
-            said = _not_one(query[name], f"{name} in this forecast", values)
-            raise BadQuery("unknown_word", name, said)
+            message = _not_one(query[name], f"{name} in this forecast", values)
+            raise BadQuery("unknown_word", name, message)
 
 
 def _not_one(given: str, what: str, values: list[str]) -> str:

@@ -46,8 +46,8 @@ def key_of(call: Call) -> str | None:
     key = given[0].strip()
     key = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
     if len(given) > 1 or not _KEY.fullmatch(key):
-        said = "the key must be 1 to 255 visible ASCII characters"
-        raise Problem("bad_idempotency_key", said, "Idempotency-Key")
+        message = "the key must be 1 to 255 visible ASCII characters"
+        raise Problem("bad_idempotency_key", message, "Idempotency-Key")
     return key
 
 
@@ -73,11 +73,11 @@ class IdempotentRequest:
         if isinstance(begun, StoredReply):
             return _answer(begun)
         if isinstance(begun, InProgress):
-            said = "a request with this key is being worked on"
-            raise Problem("reply_in_progress", said, retry_after=str(begun.retry_after))
+            message = "a request with this key is being worked on"
+            raise Problem("reply_in_progress", message, retry_after=str(begun.retry_after))
         if isinstance(begun, Mismatch):
-            said = "this key was used for a request with another body"
-            raise Problem("reply_mismatch", said, "Idempotency-Key")
+            message = "this key was used for a request with another body"
+            raise Problem("reply_mismatch", message, "Idempotency-Key")
         try:
             return _answer(self._done(work, atomic, begun.lease))
         except BaseException:
@@ -107,8 +107,8 @@ class IdempotentRequest:
             within,
         )
         if not kept and within is not None:
-            said = "the work took too long and another request took it up"
-            raise Problem("reply_in_progress", said, retry_after="1")
+            message = "the work took too long and another request took it up"
+            raise Problem("reply_in_progress", message, retry_after="1")
         return reply
 
 

@@ -19,8 +19,8 @@ def read_params(request: Request, known: Sequence[str]) -> dict[str, str]:
         if name not in known:
             near = difflib.get_close_matches(name[:80], known, 1)
             there = f"there are {', '.join(known) or 'none'}"
-            said = f"no such parameter; {f'did you mean {near[0]!r}?' if near else there}"
-            raise Problem("unknown_field", said, name[:80])
+            message = f"no such parameter; {f'did you mean {near[0]!r}?' if near else there}"
+            raise Problem("unknown_field", message, name[:80])
         found[name] = value
     return found
 
@@ -31,6 +31,6 @@ def whole(params: dict[str, str], name: str, default: int, most: int) -> int:
     if given is None:
         return default
     if not (given.isascii() and given.isdecimal() and len(given) < 10 and 1 <= int(given) <= most):
-        said = f"must be a whole number from 1 to {most}, got {given[:40]!r}"
-        raise Problem("bad_number", said, name)
+        message = f"must be a whole number from 1 to {most}, got {given[:40]!r}"
+        raise Problem("bad_number", message, name)
     return int(given)

@@ -52,8 +52,8 @@ def checked_id(entity_id: str, place: str) -> str:
     if not entity_id:
         raise Problem("too_short", "an id has at least 1 character", place)
     if len(entity_id) > LONGEST_ID:
-        said = f"an id has at most {LONGEST_ID} characters, got {len(entity_id)}"
-        raise Problem("too_long", said, place)
+        message = f"an id has at most {LONGEST_ID} characters, got {len(entity_id)}"
+        raise Problem("too_long", message, place)
     if _CONTROL.search(entity_id):
         raise Problem("bad_text", "an id has no control characters", place)
     return entity_id

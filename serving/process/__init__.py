@@ -1,1 +1,1 @@
-"""The process side of the service: start and drain, probes, reload, admission."""
+"""Processes: the supervisor with its listening socket, and the workers."""

@@ -1,6 +1,6 @@
-"""Answers on the service's own socket while no worker can: probes at once, the rest 503.
+"""Answers on the service's own socket while no worker can: probes, and 503 for the rest.
 
-Imports nothing heavy, so that it stands there a few tenths of a second after the command.
+Imports nothing heavy, so that it answers some tenths of a second after the start.
 """
 
 from __future__ import annotations
@@ -59,38 +59,38 @@ class StartupResponder:
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         self._selector, self._clock = selector, clock
-        self._visitors: dict[int, Connection] = {}
+        self._clients: dict[int, Connection] = {}
         self.reason = "the workers are starting"
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self._clients)
 
     def accept(self, connection: socket.socket) -> None:
         """Take a new connection."""
-        if len(self._visitors) >= MOST:
+        if len(self._clients) >= MOST:
             connection.close()
             return
         connection.setblocking(False)
-        visitor = Connection(connection, self._clock() + SECONDS)
-        self._visitors[connection.fileno()] = visitor
+        client = Connection(connection, self._clock() + SECONDS)
+        self._clients[connection.fileno()] = client
         self._selector.register(connection, selectors.EVENT_READ, self.step)
 
     def step(self, number: int) -> None:
         """A connection has something to read."""
-        visitor = self._visitors[number]
-        if visitor.step(self.reason):
+        client = self._clients[number]
+        if client.step(self.reason):
             self._leave(number)
 
     def close_late(self) -> None:
         """Close what has taken too long."""
         now = self._clock()
-        for number in [n for n, v in self._visitors.items() if v.until < now]:
+        for number in [n for n, v in self._clients.items() if v.until < now]:
             self._leave(number)
 
     def _leave(self, number: int) -> None:
-        visitor = self._visitors.pop(number)
-        self._selector.unregister(visitor.connection)
-        visitor.connection.close()
+        client = self._clients.pop(number)
+        self._selector.unregister(client.connection)
+        client.connection.close()
 
 
 def answer(head: bytes, reason: str) -> bytes:
@@ -101,13 +101,13 @@ def answer(head: bytes, reason: str) -> bytes:
     if path in (b"/livez", b"/healthz"):
         return _response(200, {"status": "alive", **known}, method)
     if path == b"/readyz":
-        said: dict[str, object] = {
+        message: dict[str, object] = {
             "status": "not ready",
             "models": {},
             "reasons": [reason],
             "reload": None,
         }
-        return _response(503, said | known, method)
+        return _response(503, message | known, method)
     problem: dict[str, object] = {
         "type": "urn:embudo:problem:starting",
         "title": "Starting",

@@ -1,9 +1,9 @@
-"""`serve`: one listening socket, a few workers, and somebody who sees to it that they live.
+"""Process supervisor: owns the listening socket, hands connections to workers, restarts them.
 
-The launcher accepts every connection and hands it to the worker with the fewest (see
-``serving.process.worker``). Until a worker can take it, the doorman answers on the same socket. A
-worker that ends is started again; one that ends at once, after a pause that doubles. On SIGTERM or
-SIGINT nothing new is accepted, the workers finish what they have, and the exit code is 0.
+A new connection goes to the worker with the fewest open ones (``serving.process.worker``). While no
+worker can take it, ``StartupResponder`` answers on the same socket. A worker that ends is started
+again; one that ends early, after a pause that doubles. On SIGTERM or SIGINT no connection is
+accepted any more, the workers finish their requests, and the exit code is 0.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LONGEST_PAUSE = 10.0
 
 @dataclass
 class WorkerProcess:
-    """A process to be kept alive, and what is known of it.
+    """A process that is kept alive, and its state.
 
     place     its number; -1 for one that takes no connections
     handed    connections handed to it
@@ -57,7 +57,7 @@ class WorkerProcess:
 
 
 class Supervisor:
-    """Accepts, hands over, and keeps its children alive."""
+    """Accepts connections, hands them to workers and restarts workers that end."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class Supervisor:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  # as long as this process
         self._file.truncate(max(workers * SLOT_SIZE, mmap.PAGESIZE))
         self._memory = mmap.mmap(self._file.fileno(), 0)
-        worker = [sys.executable, "-m", "serving.process.worker"]
-        self.workers = [WorkerProcess(worker, place) for place in range(workers)]
+        command = [sys.executable, "-m", "serving.process.worker"]
+        self.workers = [WorkerProcess(command, place) for place in range(workers)]
         self.others = [WorkerProcess(arguments, -1) for arguments in others]
 
     def run(self) -> int:
@@ -87,7 +87,7 @@ class Supervisor:
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while not self.stopping:
             self._turn()
-        self._accept(0)  # who has connected is answered
+        self._accept(0)  # connections that wait are answered
         self.selector.unregister(self.listener)
         self.listener.close()
         self._finish()
@@ -97,8 +97,8 @@ class Supervisor:
         self.stopping = True
 
     def _turn(self) -> None:
-        for child in (*self.workers, *self.others):
-            self._keep_alive(child)
+        for worker in (*self.workers, *self.others):
+            self._keep_alive(worker)
         self._step(TICK)
 
     def _step(self, seconds: float) -> None:
@@ -106,73 +106,73 @@ class Supervisor:
             key.data(key.fd)
         self.responder.close_late()
 
-    def _keep_alive(self, child: WorkerProcess) -> None:
+    def _keep_alive(self, worker: WorkerProcess) -> None:
         now = self.clock()
-        if child.process is not None and child.process.poll() is not None:
-            self._on_exit(child, child.process.returncode, now)
-        if child.process is None and now >= child.again:
-            self._start(child, now)
+        if worker.process is not None and worker.process.poll() is not None:
+            self._on_exit(worker, worker.process.returncode, now)
+        if worker.process is None and now >= worker.again:
+            self._start(worker, now)
 
-    def _on_exit(self, child: WorkerProcess, code: int, now: float) -> None:
-        lasted = now - child.started
-        child.pause = 0.0 if lasted > STEADY else min(LONGEST_PAUSE, max(0.2, 2 * child.pause))
-        child.again = now + child.pause
-        self._release(child)
-        log.error("process %s ended with code %s after %.1f s", child.place, code, lasted)
-        if child.place >= 0:
+    def _on_exit(self, worker: WorkerProcess, code: int, now: float) -> None:
+        lasted = now - worker.started
+        worker.pause = 0.0 if lasted > STEADY else min(LONGEST_PAUSE, max(0.2, 2 * worker.pause))
+        worker.again = now + worker.pause
+        self._release(worker)
+        log.error("process %s ended with code %s after %.1f s", worker.place, code, lasted)
+        if worker.place >= 0:
             self.responder.reason = f"a worker ended with code {code} and is started again"
 
-    def _release(self, child: WorkerProcess) -> None:
-        if child.channel is not None:
-            self.selector.unregister(child.channel)
-            child.channel.close()
-        child.process, child.channel, child.up, child.ready = None, None, False, False
-        if child.word is not None:
-            child.word.close()
-            child.word = None
+    def _release(self, worker: WorkerProcess) -> None:
+        if worker.channel is not None:
+            self.selector.unregister(worker.channel)
+            worker.channel.close()
+        worker.process, worker.channel, worker.up, worker.ready = None, None, False, False
+        if worker.word is not None:
+            worker.word.close()
+            worker.word = None
 
-    def _start(self, child: WorkerProcess, now: float) -> None:
-        child.started, child.handed = now, 0
-        if child.place < 0:
+    def _start(self, worker: WorkerProcess, now: float) -> None:
+        worker.started, worker.handed = now, 0
+        if worker.place < 0:
             # its standard input ends with this process, and so does it
-            child.process = subprocess.Popen(
-                child.arguments, env=self.environment, stdin=subprocess.PIPE
+            worker.process = subprocess.Popen(
+                worker.arguments, env=self.environment, stdin=subprocess.PIPE
             )
-            child.word = child.process.stdin
+            worker.word = worker.process.stdin
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._memory[child.place * SLOT_SIZE : (child.place + 1) * SLOT_SIZE] = bytes(SLOT_SIZE)
+        self._memory[worker.place * SLOT_SIZE : (worker.place + 1) * SLOT_SIZE] = bytes(SLOT_SIZE)
         with theirs:
             numbers = (theirs.fileno(), self._file.fileno())
             options = ("--channel", "--memory", "--place")
-            values = (*numbers, child.place)
-            said = [w for pair in zip(options, map(str, values), strict=True) for w in pair]
-            child.process = subprocess.Popen(
-                [*child.arguments, *said],
+            values = (*numbers, worker.place)
+            chosen = [w for pair in zip(options, map(str, values), strict=True) for w in pair]
+            worker.process = subprocess.Popen(
+                [*worker.arguments, *chosen],
                 env=self.environment,
                 pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
             )
         ours.setblocking(False)
-        child.channel = ours
-        self.selector.register(ours, selectors.EVENT_READ, lambda _: self._on_status(child))
+        worker.channel = ours
+        self.selector.register(ours, selectors.EVENT_READ, lambda _: self._on_status(worker))
 
-    def _on_status(self, child: WorkerProcess) -> None:
-        if child.channel is None:
+    def _on_status(self, worker: WorkerProcess) -> None:
+        if worker.channel is None:
             return
         try:
-            words = child.channel.recv(64)
+            words = worker.channel.recv(64)
         except BlockingIOError:
             return
         except OSError:
             words = b""
-        child.up = child.up or b"u" in words
-        child.ready = child.ready or b"r" in words
+        worker.up = worker.up or b"u" in words
+        worker.ready = worker.ready or b"r" in words
         if not words:  # it has ended, or is about to: no more for it
-            child.up = child.ready = False
-            self.selector.unregister(child.channel)
-            child.channel.close()
-            child.channel = None
+            worker.up = worker.ready = False
+            self.selector.unregister(worker.channel)
+            worker.channel.close()
+            worker.channel = None
 
     def _accept(self, _: int) -> None:
         for _ in range(ACCEPTS):
@@ -180,7 +180,7 @@ class Supervisor:
                 connection, _ = self.listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError as wrong:  # out of files: those who wait are taken later
+            except OSError as wrong:  # out of files: waiting connections are accepted later
                 log.error("no connection can be accepted: %s", wrong.strerror)
                 sleep(TICK)
                 return
@@ -210,15 +210,15 @@ class Supervisor:
         )
 
     def _finish(self) -> None:
-        """Let everybody finish, for at most ``drain`` seconds."""
+        """Wait until workers and clients have finished, at most ``drain`` seconds."""
         log.info("stopping: requests that are here are answered")
         until = self.clock() + self.drain + 5.0
-        for child in (*self.workers, *self.others):
-            if child.channel is not None:
+        for worker in (*self.workers, *self.others):
+            if worker.channel is not None:
                 with suppress(OSError):
-                    child.channel.shutdown(socket.SHUT_WR)
-            if child.word is not None:
-                child.word.close()
+                    worker.channel.shutdown(socket.SHUT_WR)
+            if worker.word is not None:
+                worker.word.close()
         left = [c.process for c in (*self.workers, *self.others) if c.process is not None]
         while (left or len(self.responder)) and self.clock() < until:
             left = [p for p in left if p.poll() is None]

@@ -20,18 +20,17 @@ import orjson
 
 from features.schema import TABLES
 from features.tables import Tables
-from serving.cli import CommandError
 
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 30
 
 
-class TrialError(CommandError):
+class TrialError(RuntimeError):
     """The service did not start, or did not answer."""
 
 
 def command(port: int, bundles: Path, workers: int, plain: bool = False) -> list[str]:
-    """The command line of the service; plain: as BentoML starts it, without our launcher."""
+    """The command line of the service; plain: as BentoML starts it, without our supervisor."""
     if plain:
         serve = ["-m", "bentoml", "serve", "serving.service:Embudo", "--host", "127.0.0.1"]
         return [sys.executable, *serve, "--port", str(port)]
@@ -65,7 +64,7 @@ def free_port() -> int:
 def running(bundles: Path, log: Path, workers: int = 1, plain: bool = False) -> Iterator[str]:
     """The service in a child process, ready to answer at the address given; stopped at the end.
 
-    plain: started by BentoML instead of our launcher.
+    plain: started by BentoML instead of our supervisor.
     """
     port = free_port()
     address = f"http://127.0.0.1:{port}"

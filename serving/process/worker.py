@@ -2,10 +2,10 @@
 
 Two processes that accept from one socket share connections by chance: with eight kept-alive
 clients one of them may get six, and answers at three quarters of what the machine can. So the
-launcher accepts, and hands each connection (SCM_RIGHTS) to the worker with the fewest.
+supervisor accepts, and hands each connection (SCM_RIGHTS) to the worker with the fewest.
 
 The channel's end is the order to drain: what was handed over is answered, then the process ends.
-It also ends that way when the launcher is killed.
+It also ends that way when the supervisor is killed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 UP, READY = b"u", b"r"
-"""What a worker tells: it takes connections; it has a model."""
+"""Status bytes to the supervisor: the worker takes connections; it has a model."""
 
 SLOT = struct.Struct("=Q")
-"""The number of connections that a worker has seen end, in memory shared with the launcher."""
+"""The number of connections that a worker has seen end, in memory shared with the supervisor."""
 
 AT_ONCE = 16
 
 PARTING_SECONDS = 1.0
-"""How long a worker that ends waits for the launcher to hand it no more."""
+"""Seconds a worker that ends waits for the supervisor to stop sending connections."""
 
 
 class EndedConnections:
-    """A number that only this process writes and the launcher reads."""
+    """The number of connections that have ended: written here, read by the supervisor."""
 
     def __init__(self, memory: mmap.mmap, place: int) -> None:
         self._memory, self._at, self._n = memory, place * SLOT.size, 0
@@ -98,20 +98,20 @@ class Worker(uvicorn.Server):
         if not self.should_exit:
             self.channel.setblocking(False)
             asyncio.get_running_loop().add_reader(self.channel.fileno(), self._take)
-            self.tell(UP)
+            self.send_status(UP)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what was handed over already, then let uvicorn finish what is here."""
-        with suppress(OSError):  # the launcher may be gone
+        with suppress(OSError):  # the supervisor may have exited
             self.channel.shutdown(socket.SHUT_WR)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._parted.wait(), PARTING_SECONDS)
         await super().shutdown(sockets)
 
-    def tell(self, word: bytes) -> None:
-        """Tell the launcher; any thread may. One that is gone is told nothing."""
+    def send_status(self, status: bytes) -> None:
+        """Send a status byte to the supervisor. Thread-safe; if it has exited, stop."""
         try:
-            self.channel.send(word)
+            self.channel.send(status)
         except OSError:
             self.should_exit = True
 
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--memory", type=int, required=True, help="file of the shared numbers")
     parser.add_argument("--place", type=int, required=True, help="its place among the workers")
     chosen = parser.parse_args(arguments)
-    # seconds of imports, while the launcher answers the probes
+    # seconds of imports, while the supervisor answers the probes
     from serving.service import app, settings, to_asgi  # noqa: PLC0415
 
     ended = EndedConnections(mmap.mmap(chosen.memory, 0), chosen.place)
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = config_of(to_asgi(), ended, settings.drain, settings.body_seconds)
     server = Worker(config, channel, ended)
     app.state.reload.listeners.append(
-        lambda outcome: server.tell(READY) if outcome.outcome == "loaded" else None
+        lambda outcome: server.send_status(READY) if outcome.outcome == "loaded" else None
     )
     server.run()
 

@@ -111,8 +111,8 @@ def _blocks(
     prior: float | None,
 ) -> Iterator[Scored]:
     timeline = Timeline(tables)
-    said = f"scoring {scorer.entity}"
-    with tqdm(total=len(ids), desc=said, unit="row", disable=not progress) as bar:
+    label = f"scoring {scorer.entity}"
+    with tqdm(total=len(ids), desc=label, unit="row", disable=not progress) as bar:
         for start in range(0, len(ids), block):
             some = ids[start : start + block]
             yield scorer.score(timeline, some, cutoff, lang=lang, prior=prior)

@@ -1,7 +1,7 @@
 """The contract: records in the CRM's canonical terms, checked one by one.
 
-Every field comes from ``features.schema.TABLES``; there is no second list. ``serving.scoring.isolation`` says
-which rows a checked record becomes, ``serving.scoring.predictor`` what is answered.
+Every field comes from ``features.schema.TABLES``; there is no second list. ``isolation`` makes rows
+of a checked record, ``predictor`` the answer.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def read_instant(value: Any) -> datetime:
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
-        said = f"not an ISO 8601 instant; write it as {_EXAMPLE}"
-        raise PydanticCustomError("bad_instant", said) from None
+        message = f"not an ISO 8601 instant; write it as {_EXAMPLE}"
+        raise PydanticCustomError("bad_instant", message) from None
     if at.tzinfo is None:
-        said = f"the instant names no time zone; write it as {_EXAMPLE}"
-        raise PydanticCustomError("instant_without_zone", said)
+        message = f"the instant names no time zone; write it as {_EXAMPLE}"
+        raise PydanticCustomError("instant_without_zone", message)
     return at
 
 
@@ -133,8 +133,8 @@ def row_model(table: str, scored: bool) -> type[Strict]:
         c.name: _field(table, c, c.required and (scored or not _implied(c)))
         for c in TABLES[table].columns
     }
-    said = Field(None, description="the company's own fields, by the names of its mapping")
-    fields["custom"] = (dict[CustomName, CustomValue] | None, said)
+    message = Field(None, description="the company's own fields, by the names of its mapping")
+    fields["custom"] = (dict[CustomName, CustomValue] | None, message)
     name = f"{table.title()}{'' if scored else 'Related'}Row"
     return create_model(name, __base__=Strict, **fields)
 
@@ -147,8 +147,8 @@ def _field(table: str, column: Column, required: bool) -> Any:
     stated = table == "changes" and column.kind == "text"
     kind = Stated if stated else _TYPES[column.kind]
     unit = f" ({column.unit})" if column.unit else ""
-    said = Field(... if required else None, description=column.meaning + unit)
-    return (kind if required else kind | None, said)
+    message = Field(... if required else None, description=column.meaning + unit)
+    return (kind if required else kind | None, message)
 
 
 @cache
@@ -169,8 +169,8 @@ def record_model(entity: str) -> type[Strict]:
 def _count(value: Any) -> int:
     whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
     if not whole or not 0 <= value <= MOST_REASONS:
-        said = f"must be a whole number from 0 to {MOST_REASONS}: how many reasons to give"
-        raise PydanticCustomError("wrong_type", said)
+        message = f"must be a whole number from 0 to {MOST_REASONS}: how many reasons to give"
+        raise PydanticCustomError("wrong_type", message)
     return int(value)
 
 
@@ -183,8 +183,8 @@ Count = Annotated[
 
 def _prior(value: float) -> float:
     if not RAREST <= value <= 1 - RAREST:
-        said = f"must lie between {RAREST:g} and {1 - RAREST:g}: a share, 0.2 is 20 %"
-        raise PydanticCustomError("not_a_share", said)
+        message = f"must lie between {RAREST:g} and {1 - RAREST:g}: a share, 0.2 is 20 %"
+        raise PydanticCustomError("not_a_share", message)
     return value
 
 
@@ -219,8 +219,8 @@ class Envelope(Strict):
 def read_envelope(body: Any) -> Envelope:
     """The request around the records; ContractError where it is not one."""
     if not isinstance(body, dict):
-        said = 'the body must be an object such as {"records": [...]}'
-        raise ContractError(Fault("wrong_type", "", said))
+        message = 'the body must be an object such as {"records": [...]}'
+        raise ContractError(Fault("wrong_type", "", message))
     try:
         return Envelope.model_validate(body)
     except ValidationError as error:

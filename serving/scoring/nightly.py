@@ -69,8 +69,10 @@ def score_night(
     plan = _plan(scorer, tables, ids, cutoff, lang, prior)
     run = _tried(lambda: store.runs.begin(plan, clock()))
     timeline = Timeline(tables)
-    said = f"scoring {scorer.entity}"
-    with tqdm(total=len(ids), initial=run.done, desc=said, unit="row", disable=not progress) as bar:
+    label = f"scoring {scorer.entity}"
+    with tqdm(
+        total=len(ids), initial=run.done, desc=label, unit="row", disable=not progress
+    ) as bar:
         while run.done < run.total and not run.finished:
             some = ids[run.done : run.done + block]
             scored = scorer.score(timeline, some, cutoff, lang=lang, prior=prior)
@@ -83,7 +85,7 @@ def score_night(
 def export(store: Store, run: Run, bundle: Bundle, out: Path) -> int:
     """Write a run's scores from the store to the Parquet file ``out``, and say how many.
 
-    The file is the one that ``serving.scoring.batch.score_all`` writes, without whoever was erased since.
+    The file is the one that ``batch.score_all`` writes, without entities erased since.
     """
     cutoff = NAT if run.cutoff is None else run.cutoff
     rows, written = store.scores.rows(run), 0

@@ -1,11 +1,11 @@
-"""The line in front of the desks: bounded, first come first served, and what waits goes together.
+"""The request queue: bounded, first come first served; waiting requests are scored together.
 
 Scoring is work of the processor on one event loop: requests do not overlap, they wait. So a
-request first takes its place in the line and gives the loop two turns: one to start the handlers
+request first takes its place in the queue and gives the loop two turns: one to start the handlers
 of what has come, one to read what came meanwhile. All that are ready by then stand there, too, and
 are counted before any is worked on. Then they are scored in one go, which costs a fraction of as
-many single scores. Whoever finds the line full is told at once when to come again, so that nobody
-waits longer than the line is long.
+many single scores. When the queue is full a request is rejected at once with Retry-After, which
+bounds the wait.
 
 Large requests are worked on in a thread, a few at a time, with a shorter line of their own: probes
 and single records pass them.
@@ -80,20 +80,20 @@ class RequestQueue:
         """Requests that wait or are worked on."""
         return len(self._waiting) + self._heavy
 
-    async def answer(self, desk: Predictor, request: ScoreRequest, size: int) -> Answer:
-        """The desk's answer to a body of ``size`` bytes.
+    async def answer(self, predictor: Predictor, request: ScoreRequest, size: int) -> Answer:
+        """The predictor's answer to a body of ``size`` bytes.
 
         ContractError where it is no request, Overloaded where the line is full, TooLate.
         """
         records = _records(request.body)
         if size > SMALL_BODY or records > SMALL_RECORDS:
-            return await self._in_a_thread(desk, request)
+            return await self._in_a_thread(predictor, request)
         if len(self._waiting) >= self.limit:
             raise Overloaded(self._wait(len(self._waiting) * self._pace))
         loop = asyncio.get_running_loop()
         place = loop.create_future()
         until = loop.time() + self.seconds
-        self._waiting.append(_Waiting(desk, request, records, until, place))
+        self._waiting.append(_Waiting(predictor, request, records, until, place))
         if not self._called:
             self._called = True
             loop.call_soon(loop.call_soon, self._turn, loop)
@@ -106,8 +106,8 @@ class RequestQueue:
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Score the first of the line; call again while there are more."""
         start, taken = loop.time(), self._first(loop.time())
-        for desk, some in _by_predictor(taken):
-            _answer_together(desk, some)
+        for predictor, some in _by_predictor(taken):
+            _answer_together(predictor, some)
         if taken:
             self._pace += 0.05 * ((loop.time() - start) / len(taken) - self._pace)
         self._called = bool(self._waiting)
@@ -128,12 +128,12 @@ class RequestQueue:
             taken.append(one)
         return taken
 
-    async def _in_a_thread(self, desk: Predictor, request: ScoreRequest) -> Answer:
+    async def _in_a_thread(self, predictor: Predictor, request: ScoreRequest) -> Answer:
         if self._heavy >= self.heavy_limit:
             raise Overloaded(1)
         self._heavy += 1
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._pool, _answer_alone, desk, request)
+        work = loop.run_in_executor(self._pool, _answer_alone, predictor, request)
         work.add_done_callback(self._leave)  # a thread that is late still takes its place
         try:
             async with asyncio.timeout(self.seconds):
@@ -147,7 +147,7 @@ class RequestQueue:
     def _leave(self, work: asyncio.Future[Any]) -> None:
         self._heavy -= 1
         if not work.cancelled():
-            work.exception()  # told to whoever waits, if anybody still does
+            work.exception()  # taken, so that the loop does not report it as lost
 
 
 def _records(body: Any) -> int:
@@ -162,20 +162,20 @@ def _by_predictor(taken: Sequence[_Waiting]) -> list[tuple[Predictor, list[_Wait
     return list(found.values())
 
 
-def _answer_alone(desk: Predictor, request: ScoreRequest) -> Answer | ContractError:
-    return desk.answer_all([request])[0]
+def _answer_alone(predictor: Predictor, request: ScoreRequest) -> Answer | ContractError:
+    return predictor.answer_all([request])[0]
 
 
-def _answer_together(desk: Predictor, some: Sequence[_Waiting]) -> None:
+def _answer_together(predictor: Predictor, some: Sequence[_Waiting]) -> None:
     """Answer requests together; where that fails, each alone, so that only the guilty fails."""
     try:
-        answers: Sequence[Answer | Exception] = desk.answer_all([one.request for one in some])
+        answers: Sequence[Answer | Exception] = predictor.answer_all([one.request for one in some])
     except Exception as failure:
         if len(some) == 1:
             answers = [failure]
         else:
             for one in some:
-                _answer_together(desk, [one])
+                _answer_together(predictor, [one])
             return
     for one, made in zip(some, answers, strict=True):
         if one.answer.done():

@@ -1,7 +1,7 @@
 """The usual row, checked without the validation library: a third of what a score cost.
 
 A row that is plainly as the contract wants it is read here; of anything else nothing is said, and
-``serving.scoring.contract`` reads it again and says what is wrong, if anything is. Both give the same rows
+``contract`` reads it again and says what is wrong, if anything is. Both give the same rows
 (tests/test_reader.py), but for instants, which here are microseconds already.
 """
 
@@ -151,8 +151,8 @@ def _custom(
         elif value is None and kind is not None:
             continue
         elif kind is None and (type_ is str or type_ is bool) and 0 < len(name) <= LONGEST_ID:
-            said = f"{spoken}.custom.{name} is not known to the model and was not used"
-            warnings[said] = None
+            message = f"{spoken}.custom.{name} is not known to the model and was not used"
+            warnings[message] = None
         else:
             raise Unusual
 

@@ -1,9 +1,9 @@
 """The store of a running service: opened beside the requests, and looked after.
 
-A database that is away when the service starts must not end it, and must not open its doors: until
-the keys have been read once, nobody can say who may come in. So there stands an ``Absent`` store,
-of which every use is a StoreDownError, until the real one is open. Later troubles are for those who
-write; scores go on, and their audit rows wait in the journal.
+A database that cannot be reached when the service starts must not end it, and must not let requests
+in without keys. Until it is open there is an ``UnavailableStore``, of which every use is a
+StoreDownError. Later failures concern writes only; scores go on, and their audit rows wait in the
+journal.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class UnavailableStore:
 
 
 class StoreConnection:
-    """Opens the store at ``url`` and its journal in ``folder``; ``look`` is one try, one check."""
+    """Opens the store at ``url`` and its journal in ``folder``; ``poll`` is one try, one check."""
 
     def __init__(
         self,

@@ -62,8 +62,8 @@ class Feedbacks:
         with self.database.writing(within) as connection:
             hold_gate(connection)
             stood = self.scores.latest(entity, entity_id, connection)
-            said = Feedback(secrets.token_hex(12), entity, entity_id, kind, value, by, note, at)
-            row = {**vars(said), "value": orjson.dumps(value).decode()}
+            message = Feedback(secrets.token_hex(12), entity, entity_id, kind, value, by, note, at)
+            row = {**vars(message), "value": orjson.dumps(value).decode()}
             if stood is not None:
                 row |= {n: getattr(stood, n) for n in ("model", "version", "cutoff")}
                 row |= {n: getattr(stood.score, n) for n in ("probability", "grade")}

@@ -231,12 +231,12 @@ class Journal:
 
     def _failed(self, wrong: Exception) -> None:
         ours = isinstance(wrong, StoreError | OSError)
-        said = str(wrong) if ours else f"{type(wrong).__name__} while draining"
+        message = str(wrong) if ours else f"{type(wrong).__name__} while draining"
         with self._writing:
             self._count.failures += 1
-            new, self._count.last_error = said != self._count.last_error, said
+            new, self._count.last_error = message != self._count.last_error, message
         if new:
-            log.warning("audit rows wait in %s: %s", self.folder, said)
+            log.warning("audit rows wait in %s: %s", self.folder, message)
 
 
 def batched_rows(rows: Iterator[AuditRow]) -> Iterator[list[AuditRow]]:

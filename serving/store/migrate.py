@@ -59,8 +59,8 @@ def require_current(database: Database) -> None:
     known, found = scripts(), revision(database)
     _require_known(known, found)
     if found != known.get_current_head():
-        said = f"the store is at revision {found}, this version's is {known.get_current_head()}"
-        raise StoreSchemaError(f"{said}; run `python -m serving store upgrade`")
+        message = f"the store is at revision {found}, this version's is {known.get_current_head()}"
+        raise StoreSchemaError(f"{message}; run `python -m serving store upgrade`")
 
 
 def _run(known: ScriptDirectory, connection: Connection, to: str) -> None:
@@ -98,8 +98,10 @@ def _keep_ahead_log(database: Database) -> None:
         if not busy:
             break
     if mode != "wal":
-        said = f"the database keeps a {mode or 'locked'} journal and cannot keep a write-ahead log"
-        raise StoreReadOnlyError(f"{said}; put it on a local, writable disk")
+        message = (
+            f"the database keeps a {mode or 'locked'} journal and cannot keep a write-ahead log"
+        )
+        raise StoreReadOnlyError(f"{message}; put it on a local, writable disk")
 
 
 def _ahead(database: Database) -> tuple[str, bool]:

@@ -108,8 +108,8 @@ class Sheets:
         """
         row = {"kind": kind, "as_of": as_of, "made_at": at, "total": len(rows)}
         with self.database.writing() as connection:
-            said = orjson.dumps(dict(head)).decode()
-            made = insert(SHEETS).values(**row, head=said).returning(SHEETS.c.id)
+            message = orjson.dumps(dict(head)).decode()
+            made = insert(SHEETS).values(**row, head=message).returning(SHEETS.c.id)
             sheet_id = int(connection.execute(made).scalar_one())
         for start in range(0, len(rows), BLOCK):
             block = list(enumerate(rows[start : start + BLOCK], start))

@@ -54,8 +54,8 @@ class Store:
 
     def subject(self, entity: str, entity_id: str) -> str:
         """The keyed hash that stands for an entity in the audit trail and in logs."""
-        said = f"{entity}\0{entity_id}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._secret, said, hashlib.sha256).hexdigest()
+        message = f"{entity}\0{entity_id}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -161,8 +161,8 @@ def require_place(database: Database, create: bool) -> None:
     if file is None or file.exists():
         return
     if not create:
-        said = f"there is no store at {file}; run `python -m serving store upgrade`"
-        raise StoreDownError(said)
+        message = f"there is no store at {file}; run `python -m serving store upgrade`"
+        raise StoreDownError(message)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # it will hold what the CRM knows of people: nobody else on this machine reads it

@@ -1,1 +1,1 @@
-"""Seeing it run: metrics, logs and traces of the requests, and never a field's value in them."""
+"""Metrics, logs and traces of the requests, without any field's value."""

@@ -79,14 +79,14 @@ class Metrics:
         for code in TURNED_AWAY:
             self._of(self._turned_away, code)
 
-    def _counter(self, name: str, said: str, labels: Iterable[str]) -> Counter:
-        return Counter(f"embudo_{name}_total", said, list(labels), registry=self.registry)
+    def _counter(self, name: str, help_text: str, labels: Iterable[str]) -> Counter:
+        return Counter(f"embudo_{name}_total", help_text, list(labels), registry=self.registry)
 
-    def _gauge(self, name: str, said: str, labels: Iterable[str]) -> Gauge:
+    def _gauge(self, name: str, help_text: str, labels: Iterable[str]) -> Gauge:
         """A gauge whose page is the sum over the processes that live."""
         return Gauge(
             f"embudo_{name}",
-            said,
+            help_text,
             list(labels),
             registry=self.registry,
             multiprocess_mode="livesum",
@@ -109,22 +109,22 @@ class Metrics:
         return value
 
     def request(
-        self, method: str, route: str, status: str, seconds: float, seen: RequestLog
+        self, method: str, route: str, status: str, seconds: float, log: RequestLog
     ) -> None:
         """Count a request that is over."""
         self._of(self._requests, method, route, status).inc()
         self._of(self._seconds, method, route).observe(seconds)
-        if seen.code:
-            self._of(self._errors, self._bounded("code", seen.code)).inc()
-            if seen.code in TURNED_AWAY:
-                self._of(self._turned_away, seen.code).inc()
-        if seen.scores:
-            self._of(self._records, seen.entity, "scored").inc(len(seen.scores))
-            shares = self._of(self._scores, self._bounded("model", seen.model))
-            for score in seen.scores:
+        if log.code:
+            self._of(self._errors, self._bounded("code", log.code)).inc()
+            if log.code in TURNED_AWAY:
+                self._of(self._turned_away, log.code).inc()
+        if log.scores:
+            self._of(self._records, log.entity, "scored").inc(len(log.scores))
+            shares = self._of(self._scores, self._bounded("model", log.model))
+            for score in log.scores:
                 shares.observe(score)
-        for code, n in seen.faults.items():
-            self._of(self._records, seen.entity, self._bounded("fault", code)).inc(n)
+        for code, n in log.faults.items():
+            self._of(self._records, log.entity, self._bounded("fault", code)).inc(n)
 
     def serving(self, versions: Mapping[str, str]) -> None:
         """Say which version of each model (name -> version) this process serves from now on."""

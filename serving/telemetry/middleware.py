@@ -74,7 +74,7 @@ class TelemetryMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen, status = begin(scope), 0
+        log, status = begin(scope), 0
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -85,18 +85,18 @@ class TelemetryMiddleware:
         try:
             await self._app(scope, receive, noting)
         finally:
-            self._over(scope, seen, status or GONE)
+            self._over(scope, log, status or GONE)
 
-    def _over(self, scope: Scope, seen: RequestLog, status: int) -> None:
+    def _over(self, scope: Scope, log: RequestLog, status: int) -> None:
         ended = time.perf_counter_ns()
         method, route = method_of(scope["method"]), self._templates.of(scope["path"])
-        self._metrics.request(method, route, str(status), (ended - seen.started) / 1e9, seen)
-        self._log(method, route, status, seen, ended)
+        self._metrics.request(method, route, str(status), (ended - log.started) / 1e9, log)
+        self._log(method, route, status, log, ended)
         if self._traces is not None and route not in PROBES:
             now = self._clock() * 1000
-            self._traces.request(method, route, status, scope["headers"], now, seen, ended)
+            self._traces.request(method, route, status, scope["headers"], now, log, ended)
 
-    def _log(self, method: str, route: str, status: int, seen: RequestLog, ended: int) -> None:
+    def _log(self, method: str, route: str, status: int, log: RequestLog, ended: int) -> None:
         good = status < 400
         if route in PROBES and (good or status == 503):
             return
@@ -112,24 +112,24 @@ class TelemetryMiddleware:
             "method": method,
             "route": route,
             "status": status,
-            "ms": round((ended - seen.started) / 1e6, 3),
-            **facts(seen),
+            "ms": round((ended - log.started) / 1e6, 3),
+            **facts(log),
         }
         self._emit(to_line(line | ({"left_out_before": without} if without else {})))
 
 
-def facts(seen: RequestLog) -> dict[str, Any]:
+def facts(log: RequestLog) -> dict[str, Any]:
     """What a line says of a request beside its route and status; only what there is."""
     said: dict[str, Any] = {
-        "request_id": seen.request_id,
-        "code": seen.code,
-        "entity": seen.entity,
-        "entity_hash": seen.subject,
-        "key": seen.key,
-        "model": seen.model,
-        "version": seen.version,
-        "scored": len(seen.scores),
-        "refused": seen.faults,
+        "request_id": log.request_id,
+        "code": log.code,
+        "entity": log.entity,
+        "entity_hash": log.subject,
+        "key": log.key,
+        "model": log.model,
+        "version": log.version,
+        "scored": len(log.scores),
+        "refused": log.faults,
     }
-    said |= {f"{name}_ms": round((end - start) / 1e6, 3) for name, start, end in seen.steps}
+    said |= {f"{name}_ms": round((end - start) / 1e6, 3) for name, start, end in log.steps}
     return {name: value for name, value in said.items() if value not in ("", 0, {})}

@@ -13,7 +13,7 @@ _KEY = "embudo.seen"
 class RequestLog:
     """Filled in by whoever handles the request, read once when it is over.
 
-    request_id, code (of the problem), entity, model, version, who (the hashed id of the only
+    request_id, code (of the problem), entity, model, version, subject (the hashed id of the only
     record), key (the public id of the caller's key), scores, faults (code -> records), steps (name,
     start, end; nanoseconds of the stopwatch).
     """
@@ -28,8 +28,8 @@ class RequestLog:
         "scores",
         "started",
         "steps",
+        "subject",
         "version",
-        "who",
     )
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class RequestLog:
         self.steps: list[tuple[str, int, int]] = []
 
     def step(self, name: str) -> TimedStep:
-        """``with seen.step("score"):`` times a part of the request's work."""
+        """``with log.step("score"):`` times a part of the request's work."""
         return TimedStep(self.steps, name)
 
     def answered(self, entity: str, answer: Mapping[str, Any]) -> None:
@@ -78,12 +78,12 @@ class TimedStep:
 
 
 def begin(scope: MutableMapping[str, Any]) -> RequestLog:
-    """Put a new ``Seen`` into the request's ASGI scope; layers below share the object."""
-    scope[_KEY] = seen = RequestLog()
-    return seen
+    """Put a new ``RequestLog`` into the request's ASGI scope; layers below share the object."""
+    scope[_KEY] = log = RequestLog()
+    return log
 
 
 def log_of(scope: Mapping[str, Any]) -> RequestLog:
-    """The request's ``Seen``; one that nobody reads where nobody watches (the app called alone)."""
+    """The request's ``RequestLog``; a new one that nothing reads where there is no middleware."""
     found = scope.get(_KEY)
     return found if isinstance(found, RequestLog) else RequestLog()

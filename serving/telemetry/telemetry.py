@@ -25,7 +25,7 @@ SECOND = 1.0
 class Telemetry:
     """Metrics from the first request on; log lines and traces from ``start`` to ``stop``.
 
-    state: the app's, with desks, line, reload, degraded, journal; clock: µs since 1970 UTC.
+    state: the app's, with predictors, line, reload, degraded, journal; clock: µs since 1970 UTC.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Telemetry:
     def poll(self) -> None:
         """Bring up to date what is not counted at a request."""
         state, metrics = self.state, self.metrics
-        bundles = [desk.scorer.bundle for desk in state.predictors.values()]
+        bundles = [predictor.scorer.bundle for predictor in state.predictors.values()]
         metrics.serving({bundle.name: bundle.version for bundle in bundles})
         metrics.queue(state.queue.length, state.queue.limit)
         for part, reason in dict(state.degraded).items():

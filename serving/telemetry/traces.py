@@ -53,7 +53,7 @@ class Traces:
         status: int,
         headers: Iterable[tuple[bytes, bytes]],
         ended_at: int,
-        seen: RequestLog,
+        log: RequestLog,
         ended: int,
     ) -> None:
         """Write the spans; ``ended_at`` nanoseconds since 1970, ``ended`` of the stopwatch."""
@@ -64,13 +64,13 @@ class Traces:
             f"{method} {route}",
             context=propagate.extract(_carrier(headers)),
             kind=trace.SpanKind.SERVER,
-            attributes=attributes(method, route, status, seen),
-            start_time=seen.started + offset,
+            attributes=attributes(method, route, status, log),
+            start_time=log.started + offset,
         )
         if status >= 500:
             span.set_status(trace.StatusCode.ERROR)
         inside = trace.set_span_in_context(span)
-        for name, start, end in seen.steps:
+        for name, start, end in log.steps:
             step = self._tracer.start_span(name, context=inside, start_time=start + offset)
             step.end(end + offset)
         span.end(ended_at)
@@ -90,22 +90,22 @@ def _otlp() -> SpanExporter:
 
 def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The caller's trace context."""
-    said = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-    return {name: said[name] for name in _HEADERS if name in said}
+    message = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    return {name: message[name] for name in _HEADERS if name in message}
 
 
-def attributes(method: str, route: str, status: int, seen: RequestLog) -> dict[str, Any]:
+def attributes(method: str, route: str, status: int, log: RequestLog) -> dict[str, Any]:
     """What a span says of its request: names by the semantic conventions, then our own."""
-    said = {
+    message = {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": status,
-        "embudo.request_id": seen.request_id,
-        "embudo.model": seen.model,
-        "embudo.version": seen.version,
-        "embudo.entity_hash": seen.subject,
-        "error.type": seen.code,
-        "embudo.records.scored": len(seen.scores),
-        "embudo.records.refused": sum(seen.faults.values()),
+        "embudo.request_id": log.request_id,
+        "embudo.model": log.model,
+        "embudo.version": log.version,
+        "embudo.entity_hash": log.subject,
+        "error.type": log.code,
+        "embudo.records.scored": len(log.scores),
+        "embudo.records.refused": sum(log.faults.values()),
     }
-    return {name: value for name, value in said.items() if value != ""}
+    return {name: value for name, value in message.items() if value != ""}

@@ -31,7 +31,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _backtest(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
-    settings = load_settings(chosen.config, seed=chosen.seed)
+    settings = load_settings(chosen.config, tables.meta.fiscal_start, seed=chosen.seed)
     found = run(tables, settings, chosen.quiet)
     found.write(chosen.out)
     root = chosen.keep or chosen.root / "mlruns" / "forecasts"

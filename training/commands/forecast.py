@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from features.calendar_time import zone as zone_of
 from features.tables import DAY, Tables, instant_text, micros, read
 from training.commands.backtest import made_backtest
 from training.forecast.backtest.forecast_record import (
@@ -68,9 +70,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _forecast(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
-    settings = load_settings(chosen.config, draws=chosen.draws, seed=chosen.seed)
-    origin = instant(chosen.as_of, "--as-of") if chosen.as_of else data_end(tables)
-    asked = _asked(chosen, origin, settings)
+    settings = load_settings(
+        chosen.config, tables.meta.fiscal_start, draws=chosen.draws, seed=chosen.seed
+    )
+    company = tables.meta.zone
+    origin = instant(chosen.as_of, "--as-of", company) if chosen.as_of else data_end(tables)
+    asked = _asked(chosen, origin, settings, company)
     root = chosen.keep or chosen.root / "mlruns" / "forecasts"
     found = _made(tables, origin, asked, settings, chosen, root)
     print(to_text(found))
@@ -81,23 +86,27 @@ def _forecast(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def instant(given: str, option: str) -> int:
-    """A day or an instant of the command line in microseconds; a day is its midnight UTC."""
+def instant(given: str, option: str, zone: str = "UTC") -> int:
+    """A day or an instant of the command line in microseconds; a day is its first instant."""
     try:
         at = datetime.fromisoformat(given)
     except ValueError:
         said = f"{option} {given!r} is no day and no instant; write it as 2026-01-31"
         raise ValueError(said) from None
-    return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+    if at.tzinfo:
+        return micros(at)
+    wall = micros(at.replace(tzinfo=UTC))
+    return int(zone_of(zone).instant(np.array([wall]))[0])
 
 
 def _asked(
-    chosen: argparse.Namespace, origin: int, settings: ForecastSettings
+    chosen: argparse.Namespace, origin: int, settings: ForecastSettings, company: str
 ) -> tuple[Period, ...]:
     """The periods; one that is over at the origin is an error that says what to do."""
     if not chosen.period:
-        return periods(origin, settings.months, settings.quarters, settings.fiscal_start)
-    found = tuple(sorted(named(name, settings.fiscal_start) for name in chosen.period))
+        wanted = (settings.months, settings.quarters, settings.fiscal_start, company)
+        return periods(origin, *wanted)
+    found = tuple(sorted(named(n, settings.fiscal_start, company) for n in chosen.period))
     for period in found:
         if period.over(origin):
             raise ValueError(
@@ -122,7 +131,11 @@ def _made(
         beliefs = FittedModels.of(tables, [origin], settings)
         since: EarlierForecast | None = earlier_kept(before)
     else:
-        then = instant(chosen.since, "--since") if chosen.since else origin - SINCE * DAY
+        then = (
+            instant(chosen.since, "--since", tables.meta.zone)
+            if chosen.since
+            else origin - SINCE * DAY
+        )
         if then >= origin:
             raise ValueError(f"--since {chosen.since} is not before the forecast's own day")
         beliefs = FittedModels.of(tables, [then, origin], settings)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from features.calendar_time import Zone, zone
 from features.schema import TABLES
-from features.tables import DAY, NAT, Bools, Instants, Ints, Table, Tables
+from features.tables import NAT, Bools, Instants, Ints, Table, Tables
 from training.leaks.fields import one_class, percent
 from training.leaks.findings import Finding
 from training.leaks.history import UNEVEN, more_often
@@ -46,7 +47,7 @@ def of_events(
     """
     table, rows = tables[name], _entity_rows(tables, entity, name)
     is_read = any(column.startswith(f"{name}.") for column in read)
-    seen = _visible(table, rows, ends)
+    seen = _visible(table, rows, ends, zone(tables.meta.zone))
     found = []
     for column, filled in _filled(tables, name):
         there = np.zeros(len(ends), np.bool_)
@@ -71,11 +72,12 @@ def _entity_rows(tables: Tables, entity: str, name: str) -> Ints:
     return lookup[refs.codes]
 
 
-def _visible(table: Table, rows: Ints, ends: Instants) -> Bools:
+def _visible(table: Table, rows: Ints, ends: Instants, company: Zone) -> Bools:
     """Events known at the last midnight before their entity's end: what a look could have seen."""
     happened = table.instant(TABLES[table.name].born)
-    at = np.maximum(happened, table.instant("available_at"))
-    seen: Bools = (rows >= 0) & (happened != NAT) & (at < ends[rows] // DAY * DAY)
+    at = np.maximum(table.known(TABLES[table.name].born), table.instant("available_at"))
+    last = company.day_start(company.day(ends[rows]))
+    seen: Bools = (rows >= 0) & (happened != NAT) & (at < last)
     return seen
 
 

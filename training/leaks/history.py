@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.calendar_time import zone
 from features.frame import Spine
 from features.schema import TABLES
-from features.tables import DAY, Bools, Coded, Floats, Instants, Tables, storage
+from features.tables import Bools, Coded, Floats, Instants, Tables, storage
 from features.view import Timeline, View
 from training.leaks.columns import Candidate
 from training.leaks.fields import Suspicion, one_class, percent
@@ -45,7 +46,8 @@ def looks(tables: Tables, question: Question, data_end: int) -> Looks:
     """First and last cutoff at which each entity is open, and the end of the data."""
     first, until = lives(tables, question, data_end)
     seen = first < until
-    last = np.maximum(first, (until - 1) // DAY * DAY)
+    rules = zone(tables.meta.zone)
+    last = np.maximum(first, rules.day_start(rules.day(until - 1)))
     keys = tables[question.entity].coded(TABLES[question.entity].key)
     seen &= keys.codes >= 0
     ids = [keys.values[c] for c in keys.codes[seen]]

@@ -26,7 +26,7 @@ DID = {"converted": "converted", "won": "were won", "churned": "left"}
 KINDS = {"email": "e-mail", "web": "web visit", "usage": "product use", "support": "support case"}
 
 _SHORTER = (
-    (re.compile(r"\s*\(UTC\)"), ""),
+    (re.compile(r"\s*\(company's time zone\)"), ""),
     (re.compile(r"\.$"), ""),
     (re.compile(r"[;,] (shrunk|either way|in the reporting currency).*$"), ""),
     (re.compile(r"^Custom field (.*)$"), lambda m: m[1].replace("_", " ")),

@@ -45,24 +45,24 @@ _SCHEMES = {
 def _described(operation: Operation, secured: bool) -> dict[str, Any]:
     # before the first key exists, and on loopback only, nobody needs one
     open_too: list[dict[str, list[str]]] = [] if secured else [{}]
-    said = {
+    schema = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "description": operation.said or operation.summary,
+        "description": operation.description or operation.summary,
         "security": [{"bearer": []}, *open_too],
         **operation.extra,
     }
     if operation.parameters:
-        said["parameters"] = list(operation.parameters)
+        schema["parameters"] = list(operation.parameters)
     if operation.body:
         content = {"schema": ref(operation.body), "examples": _bodies(operation)}
-        said["requestBody"] = {"required": True, "content": {"application/json": content}}
+        schema["requestBody"] = {"required": True, "content": {"application/json": content}}
     good = {"application/json": {"schema": ref(operation.answer.__name__)}}
-    said["responses"] = {str(operation.status): {"description": "done", "content": good}}
+    schema["responses"] = {str(operation.status): {"description": "done", "content": good}}
     for status, codes in operation.problems.items():
         content = {"application/problem+json": {"schema": ref("ProblemOut")}}
-        said["responses"][status] = {"description": ", ".join(codes), "content": content}
-    return said
+        schema["responses"][status] = {"description": ", ".join(codes), "content": content}
+    return schema
 
 
 def ref(name: str) -> Schema:
@@ -87,8 +87,10 @@ def schemas() -> dict[str, Schema]:
     models = [(m, "validation") for m in dict.fromkeys([*requests, *answers, FeedbackIn, Purge])]
     _, made = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     found: dict[str, Schema] = made["$defs"]
-    found["PurgeRequest"], said = found.pop("Purge"), found.pop("FeedbackIn")
-    found["FeedbackRequest"] = {"oneOf": [_outcome(e, said) for e in ENTITIES] + [_override(said)]}
+    found["PurgeRequest"], schema = found.pop("Purge"), found.pop("FeedbackIn")
+    found["FeedbackRequest"] = {
+        "oneOf": [_outcome(e, schema) for e in ENTITIES] + [_override(schema)]
+    }
     found["HubSpotEvents"] = _EVENTS
     for entity in ENTITIES:
         _let_any_record_in(found, entity)
@@ -114,42 +116,42 @@ def _let_any_record_in(found: dict[str, Schema], entity: str) -> None:
     records["items"] = {"anyOf": [ref(f"{one}Record"), other]}
 
 
-def _outcome(entity: str, said: Schema) -> Schema:
+def _outcome(entity: str, schema: Schema) -> Schema:
     """What may be said of how an entity ended: the words are its own."""
-    words = {**_plain(said, "outcome"), "enum": [*OUTCOMES[entity], OPEN]}
-    own = {"kind": {**_plain(said, "kind"), "enum": ["outcome"]}, "outcome": words}
-    fields = {**said["properties"], **own}
-    fields["entity"] = {**_plain(said, "entity"), "enum": [entity], "examples": [entity]}
+    words = {**_plain(schema, "outcome"), "enum": [*OUTCOMES[entity], OPEN]}
+    own = {"kind": {**_plain(schema, "kind"), "enum": ["outcome"]}, "outcome": words}
+    fields = {**schema["properties"], **own}
+    fields["entity"] = {**_plain(schema, "entity"), "enum": [entity], "examples": [entity]}
     fields["kind"]["examples"], fields["outcome"]["examples"] = ["outcome"], [OUTCOMES[entity][0]]
     required = ["entity", "id", "kind", "outcome"]
-    return _variant(said, fields, required, "probability", f"the outcome of {entity}")
+    return _variant(schema, fields, required, "probability", f"the outcome of {entity}")
 
 
-def _override(said: Schema) -> Schema:
-    share = _plain(said, "probability")
-    kind = {**_plain(said, "kind"), "enum": ["override"], "examples": ["override"]}
-    fields = {**said["properties"], "kind": kind, "probability": share}
+def _override(schema: Schema) -> Schema:
+    share = _plain(schema, "probability")
+    kind = {**_plain(schema, "kind"), "enum": ["override"], "examples": ["override"]}
+    fields = {**schema["properties"], "kind": kind, "probability": share}
     required = ["entity", "id", "kind", "probability"]
-    return _variant(said, fields, required, "outcome", "a person's own probability")
+    return _variant(schema, fields, required, "outcome", "a person's own probability")
 
 
 def _variant(
-    said: Schema, fields: dict[str, Schema], required: list[str], without: str, about: str
+    schema: Schema, fields: dict[str, Schema], required: list[str], without: str, about: str
 ) -> Schema:
     fields = {name: schema for name, schema in fields.items() if name != without}
     fields["id"] = {"anyOf": [ID_SCHEMA, {"type": "integer"}], "examples": ["D-2044"]}
     for name in ("by", "note"):
         fields[name] = {**fields[name], "anyOf": [_clean(s) for s in fields[name]["anyOf"]]}
-    return {**said, "title": about, "properties": fields, "required": required}
+    return {**schema, "title": about, "properties": fields, "required": required}
 
 
 def _clean(schema: Schema) -> Schema:
     return {**schema, "pattern": "^[^\\u0000]*$"} if schema.get("type") == "string" else schema
 
 
-def _plain(said: Schema, name: str) -> Schema:
+def _plain(schema: Schema, name: str) -> Schema:
     """A property of the statement without its null."""
-    schema = dict(said["properties"][name])
+    schema = dict(schema["properties"][name])
     for option in schema.pop("anyOf", []):
         if option != {"type": "null"}:
             schema |= option

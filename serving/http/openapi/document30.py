@@ -63,10 +63,10 @@ def _flatten_results(components: dict[str, Schema]) -> None:
     """One shape of result, scored or not: a list holds one kind of thing."""
     scored, unscored = components["ScoredRecord"], components["UnscoredRecord"]
     fields = {**scored["properties"], **unscored["properties"]}
-    said = "a record's score, or the error in its place"
+    message = "a record's score, or the error in its place"
     components["Result"] = {
         "type": "object",
-        "description": said,
+        "description": message,
         "properties": fields,
         "required": ["index"],
     }
@@ -128,11 +128,11 @@ def _operation(call: Mapping[str, Any], plain: _Plain) -> dict[str, Any]:
         made["requestBody"] = {"required": True, "content": {"application/json": body}}
     made["responses"] = {}
     for status, response in call["responses"].items():
-        said: dict[str, Any] = {"description": response["description"]}
+        message: dict[str, Any] = {"description": response["description"]}
         if "application/json" in response["content"]:
             answer = response["content"]["application/json"]["schema"]
-            said["content"] = {"application/json": {"schema": plain.schema(answer)}}
-        made["responses"][status] = said
+            message["content"] = {"application/json": {"schema": plain.schema(answer)}}
+        made["responses"][status] = message
     return made
 
 
@@ -226,8 +226,8 @@ def _words(source: Mapping[str, Any], made: Schema) -> Schema:
     if not words:
         return {}
     made.pop("const", None)
-    said = made.get("description", "")
-    return {"description": f"{said}{'; ' if said else ''}one of {', '.join(map(str, words))}"}
+    message = made.get("description", "")
+    return {"description": f"{message}{'; ' if message else ''}one of {', '.join(map(str, words))}"}
 
 
 def _example(source: Mapping[str, Any]) -> Schema:

@@ -78,7 +78,7 @@ class Operation:
     body: str = ""
     parameters: Sequence[Schema] = ()
     codes: Sequence[str] = ()
-    said: str = ""
+    description: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -92,14 +92,19 @@ class Operation:
 
 
 def parameter(
-    name: str, schema: Schema, said: str, example: Any, where: str = "query", required: bool = False
+    name: str,
+    schema: Schema,
+    description: str,
+    example: Any,
+    where: str = "query",
+    required: bool = False,
 ) -> Schema:
     """One parameter of an operation."""
     return {
         "name": name,
         "in": where,
         "required": required or where == "path",
-        "description": said,
+        "description": description,
         "schema": {**schema, "examples": [example]},
     }
 
@@ -117,7 +122,9 @@ _ENTITY = parameter(
 _ENTITY_ID = parameter("id", ID_SCHEMA, "the entity's id", "D-2044", required=True)
 
 
-_FORECAST = [parameter(n, _TEXT, *said) for n, said in forecast.PARAMETER_WORDS.items()]
+_FORECAST = [
+    parameter(n, _TEXT, *description) for n, description in forecast.PARAMETER_WORDS.items()
+]
 
 
 def _limit(most: int, default: int) -> Schema:
@@ -148,8 +155,8 @@ def _of_entity(entity: str) -> list[Operation]:
             shapes.Answer,
             body=f"{one.title()}Request",
             codes=[*_BODY, *semantic, *state],
-            said="1 to 1,000 records; each is answered with its score or with its own error. The "
-            "header Accept-Language chooses the language of the sentences where the body does not.",
+            description="1 to 1,000 records; each is answered with its score or its own error. The "
+            "header Accept-Language chooses the sentences' language where the body does not.",
         ),
         Operation(
             f"stored_{one}_score",
@@ -170,7 +177,7 @@ def _of_entity(entity: str) -> list[Operation]:
             shapes_kept.ErasedOut,
             parameters=[path_id],
             codes=[*_ID, *_ONCE, *_STORE],
-            said=ONCE,
+            description=ONCE,
         ),
     ]
 

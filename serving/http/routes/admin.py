@@ -34,14 +34,14 @@ class Purge(Strict):
 _SCORES = "OPTIONS, POST"
 
 
-def erase_handler(door: Endpoints, entity: str) -> Handler:
+def erase_handler(endpoints: Endpoints, entity: str) -> Handler:
     """Erases all that is kept of one entity; again is the same."""
 
     async def erase(call: Call) -> Response:
         if call.request.scope["raw_path"].partition(b"?")[0].endswith(b"/score"):
             # the path of POST; an entity with this very id is reached as %73core
             raise Problem("method_not_allowed", "this path answers OPTIONS, POST", allow=_SCORES)
-        key, store = key_of(call), door.store
+        key, store = key_of(call), endpoints.store
         entity_id = entity_id_of(call.request.scope)
         call.log.entity = entity
 
@@ -51,7 +51,7 @@ def erase_handler(door: Endpoints, entity: str) -> Handler:
 
         once = IdempotentRequest(store, call, f"DELETE /v1/{entity}/{{entity_id}}", key)
         # the same key for another id is another request, and the id itself must not be kept
-        return await door.in_store(once.do, store.subject(entity, entity_id), work, False)
+        return await endpoints.in_store(once.do, store.subject(entity, entity_id), work, False)
 
     return erase
 
@@ -59,8 +59,8 @@ def erase_handler(door: Endpoints, entity: str) -> Handler:
 class AuditRoutes:
     """The handlers of /v1/audit."""
 
-    def __init__(self, door: Endpoints) -> None:
-        self.endpoints = door
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
 
     async def of(self, call: Call) -> Response:
         """The trail of one entity, the newest first."""

@@ -133,8 +133,8 @@ def _require_value(said: FeedbackIn) -> None:
 class FeedbackRoutes:
     """The handlers of /v1/feedback."""
 
-    def __init__(self, door: Endpoints) -> None:
-        self.endpoints = door
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
 
     async def add(self, call: Call) -> Response:
         """Keep a statement; answered when it is on disk."""

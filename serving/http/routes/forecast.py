@@ -187,8 +187,8 @@ PARAMETER_WORDS = {
 class ForecastRoutes:
     """The handler of /v1/forecast."""
 
-    def __init__(self, door: Endpoints) -> None:
-        self.endpoints = door
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
         self._shelf: ForecastReader | None = None
 
     async def newest(self, call: Call) -> Response:

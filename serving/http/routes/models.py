@@ -20,34 +20,36 @@ from serving.telemetry.drift import FEWEST, drift
 class ModelRoutes:
     """The handlers of /v1/models."""
 
-    def __init__(self, door: Endpoints) -> None:
-        self.endpoints = door
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
 
     async def all(self, call: Call) -> Response:
         """A card of every loaded model."""
         read_params(call.request, ())
         return call.respond(
-            {"models": [card(desk) for desk in self.endpoints.state.predictors.values()]}
+            {"models": [card(predictor) for predictor in self.endpoints.state.predictors.values()]}
         )
 
     async def one(self, call: Call) -> Response:
         """All that is told of one model."""
         read_params(call.request, ())
         name = str(call.request.path_params["name"])
-        desk = next((d for d in self.endpoints.state.predictors.values() if _name(d) == name), None)
-        if desk is None:
-            known = ", ".join(_name(d) for d in self.endpoints.state.predictors.values()) or "none"
-            said = f"no model {name[:80]!r} is loaded; loaded: {known}"
-            raise Problem("unknown_model", said, "name")
-        index, note = await self.drift_of(desk)
-        measures = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
-        model = {**card(desk), "metrics": measures, "drift": index, "drift_note": note}
+        predictor = next(
+            (d for d in self.endpoints.state.predictors.values() if _name(d) == name), None
+        )
+        if predictor is None:
+            known = ", ".join(map(_name, self.endpoints.state.predictors.values())) or "none"
+            message = f"no model {name[:80]!r} is loaded; loaded: {known}"
+            raise Problem("unknown_model", message, "name")
+        index, note = await self.drift_of(predictor)
+        measures = [{"measure": m, **v} for m, v in predictor.scorer.bundle.metrics.items()]
+        model = {**card(predictor), "metrics": measures, "drift": index, "drift_note": note}
         return call.respond({"model": model | {"reload": self._reload(name)}})
 
-    async def drift_of(self, desk: Predictor) -> tuple[dict[str, Any] | None, str]:
+    async def drift_of(self, predictor: Predictor) -> tuple[dict[str, Any] | None, str]:
         """The drift of the newest run's scores, or null and why there is none."""
         store: Store | None = self.endpoints.state.store
-        bundle = desk.scorer.bundle
+        bundle = predictor.scorer.bundle
         bands = bundle.receipts.bands
         if store is None:
             return None, mark("no store is open, so no scores are kept")
@@ -82,16 +84,16 @@ _SAID = {
 }
 
 
-def _name(desk: Predictor) -> str:
-    return desk.scorer.bundle.name
+def _name(predictor: Predictor) -> str:
+    return predictor.scorer.bundle.name
 
 
-def card(desk: Predictor) -> dict[str, Any]:
+def card(predictor: Predictor) -> dict[str, Any]:
     """What is told of a loaded model."""
-    bundle = desk.scorer.bundle
+    bundle = predictor.scorer.bundle
     return {
-        **describe(desk.scorer),
-        "entity": desk.scorer.entity,
+        **describe(predictor.scorer),
+        "entity": predictor.scorer.entity,
         "baseline": bundle.baseline,
         "grades": [{"grade": g, "from": low} for g, low in bundle.grades.items()],
         "verdict": bundle.verdict,

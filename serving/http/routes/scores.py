@@ -23,42 +23,44 @@ from serving.scoring.queue import Overloaded, RequestQueue, TooLate
 from serving.store.audit import AuditRow
 
 
-def score_handler(door: Endpoints, entity: str) -> Handler:
+def score_handler(endpoints: Endpoints, entity: str) -> Handler:
     """Scores records of one entity."""
 
     async def score(call: Call) -> Response:
-        desk: Predictor | None = door.state.predictors.get(entity)
-        if desk is None:
+        predictor: Predictor | None = endpoints.state.predictors.get(entity)
+        if predictor is None:
             raise no_model(entity)
         with call.log.step("read"):
-            body = await read_json(call.request, door.settings.body_seconds)
+            body = await read_json(call.request, endpoints.settings.body_seconds)
         lang = negotiate(call.request.headers.get("accept-language", ""))
         with call.log.step("score"):
-            answer = await _answer(door.state.queue, desk, body, call, lang)
+            answer = await _answer(endpoints.state.queue, predictor, body, call, lang)
         if body.size <= INLINE_BODY:
-            return _respond(door, desk, answer, call)
-        return await run_in_threadpool(_respond, door, desk, answer, call)
+            return _respond(endpoints, predictor, answer, call)
+        return await run_in_threadpool(_respond, endpoints, predictor, answer, call)
 
     return score
 
 
-def _respond(door: Endpoints, desk: Predictor, answer: dict[str, Any], call: Call) -> Response:
-    call.log.answered(desk.scorer.entity, answer)
+def _respond(
+    endpoints: Endpoints, predictor: Predictor, answer: dict[str, Any], call: Call
+) -> Response:
+    call.log.answered(predictor.scorer.entity, answer)
     with call.log.step("audit"):
-        _audit(door, desk.scorer.entity, answer, call)
+        _audit(endpoints, predictor.scorer.entity, answer, call)
     with call.log.step("write"):
         return call.respond(answer)
 
 
 async def _answer(
-    line: RequestQueue, desk: Predictor, body: Body, call: Call, lang: str
+    line: RequestQueue, predictor: Predictor, body: Body, call: Call, lang: str
 ) -> dict[str, Any]:
-    _require_past(desk, body.value, call.at)
-    value, faults = _without_nuls(desk, body) if body.nul else (body.value, {})
+    _require_past(predictor, body.value, call.at)
+    value, faults = _without_nuls(predictor, body) if body.nul else (body.value, {})
     value, copies = _without_duplicates(value)
     request = ScoreRequest(value, call.at, call.request_id, lang)
     try:
-        answer = await line.answer(desk, request, body.size)
+        answer = await line.answer(predictor, request, body.size)
     except ContractError as wrong:
         fault = wrong.fault
         raise Problem(fault.code, fault.message, fault.path) from None
@@ -77,13 +79,13 @@ async def _answer(
     return answer
 
 
-def _require_past(desk: Predictor, body: Any, now: int) -> None:
+def _require_past(predictor: Predictor, body: Any, now: int) -> None:
     """A Problem where as_of lies ahead: nobody knows yet what is to be known by then.
 
     A day is let pass: clocks differ, and so do the zones that people forget.
     """
     as_of = body.get("as_of") if isinstance(body, dict) else None
-    if not isinstance(as_of, str) or desk.scorer.flat:
+    if not isinstance(as_of, str) or predictor.scorer.flat:
         return
     try:
         at = micros(as_of)
@@ -93,7 +95,7 @@ def _require_past(desk: Predictor, body: Any, now: int) -> None:
         raise Problem("in_future", "as_of lies in the future; leave it out for now", "as_of")
 
 
-def _without_nuls(desk: Predictor, body: Body) -> tuple[Any, dict[int, RecordFault]]:
+def _without_nuls(predictor: Predictor, body: Body) -> tuple[Any, dict[int, RecordFault]]:
     """The body with records that hold a NUL taken out, and their faults by index.
 
     The contract's types let NUL pass, as JSON does; no CRM means it and PostgreSQL cannot keep it.
@@ -105,7 +107,7 @@ def _without_nuls(desk: Predictor, body: Body) -> tuple[Any, dict[int, RecordFau
     faults = {}
     for index, raw in enumerate(records):
         if (place := nul_path(raw, f"records[{index}]")) is not None:
-            found = id_of(desk.scorer.entity, raw)
+            found = id_of(predictor.scorer.entity, raw)
             known = None if found is None or "\0" in found else found
             faults[index] = RecordFault(index, known, Fault("bad_text", place, said))
     left = [None if index in faults else raw for index, raw in enumerate(records)]
@@ -158,19 +160,21 @@ def _warn_of_same_ids(results: list[dict[str, Any]]) -> None:
             result["warnings"] = [*result["warnings"], said]
 
 
-def _audit(door: Endpoints, entity: str, answer: dict[str, Any], call: Call) -> None:
+def _audit(endpoints: Endpoints, entity: str, answer: dict[str, Any], call: Call) -> None:
     """Who scored whom with which version: on disk before the answer, and without any field."""
-    store, journal = door.state.store, door.state.journal
+    store, journal = endpoints.state.store, endpoints.state.journal
     if store is None or journal is None:
         return
-    rows = list(_rows(door, entity, answer, call))
+    rows = list(_rows(endpoints, entity, answer, call))
     if len(answer["results"]) == 1 and rows:
         call.log.subject = rows[0].subject or ""
     journal.append(rows)
 
 
-def _rows(door: Endpoints, entity: str, answer: dict[str, Any], call: Call) -> Iterator[AuditRow]:
-    model, as_of, one = answer["model"], answer["as_of"], door.ids.new()
+def _rows(
+    endpoints: Endpoints, entity: str, answer: dict[str, Any], call: Call
+) -> Iterator[AuditRow]:
+    model, as_of, one = answer["model"], answer["as_of"], endpoints.ids.new()
     cutoff = None if as_of is None else micros(as_of)
     for result in answer["results"]:
         if "error" not in result:
@@ -180,7 +184,7 @@ def _rows(door: Endpoints, entity: str, answer: dict[str, Any], call: Call) -> I
                 key_id=call.key_id,
                 request_id=call.request_id,
                 entity=entity,
-                subject=door.state.store.subject(entity, result["id"]),
+                subject=endpoints.state.store.subject(entity, result["id"]),
                 model=model["name"],
                 version=model["version"],
                 score=result["probability"],

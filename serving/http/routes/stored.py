@@ -21,19 +21,19 @@ SAID = 50
 """Pieces of feedback shown."""
 
 
-def stored_handler(door: Endpoints, entity: str) -> Handler:
+def stored_handler(endpoints: Endpoints, entity: str) -> Handler:
     """Reads the stored score of one entity."""
 
     async def stored(call: Call) -> Response:
         params = read_params(call.request, ("limit",))
         limit = whole(params, "limit", HISTORY, LONGEST_HISTORY)
         entity_id = entity_id_of(call.request.scope)
-        store = door.store
+        store = endpoints.store
         call.log.entity, call.log.subject = entity, store.subject(entity, entity_id)
-        history, said = await door.in_store(_read, store, entity, entity_id, limit)
+        history, message = await endpoints.in_store(_read, store, entity, entity_id, limit)
         if not history:
             raise Problem("no_score", f"no score of this id is stored among {entity}", "id")
-        return call.respond(body_of(history, said))
+        return call.respond(body_of(history, message))
 
     return stored
 
@@ -45,10 +45,10 @@ def _read(
     return history, store.feedback.of(entity, entity_id, SAID) if history else []
 
 
-def body_of(history: list[StoredScore], said: list[Feedback]) -> dict[str, Any]:
+def body_of(history: list[StoredScore], message: list[Feedback]) -> dict[str, Any]:
     """The newest score whole, the others as a line each, and what people said beside them."""
     newest = history[0]
-    override = next((f for f in said if f.kind == "override"), None)
+    override = next((f for f in message if f.kind == "override"), None)
     return {
         "entity": newest.entity,
         "id": newest.id,
@@ -59,7 +59,7 @@ def body_of(history: list[StoredScore], said: list[Feedback]) -> dict[str, Any]:
         "newest_run_as_of": _text(newest.newest),
         "history": [_line(score) for score in history],
         "override": None if override is None else feedback_body(override),
-        "feedback": [feedback_body(one) for one in said],
+        "feedback": [feedback_body(one) for one in message],
     }
 
 
@@ -88,19 +88,19 @@ def _line(stored: StoredScore) -> dict[str, Any]:
     }
 
 
-def feedback_body(said: Feedback) -> dict[str, Any]:
+def feedback_body(message: Feedback) -> dict[str, Any]:
     """A piece of feedback, and the model's own value that stood when it was said."""
     return {
-        "id": said.id,
-        "kind": said.kind,
-        "outcome": said.value if said.kind == "outcome" else None,
-        "probability": said.value if said.kind == "override" else None,
-        "by": said.by,
-        "note": said.note,
-        "at": instant_text(said.at),
-        "model_probability": said.probability,
-        "model_grade": said.grade,
-        "model_version": said.version,
+        "id": message.id,
+        "kind": message.kind,
+        "outcome": message.value if message.kind == "outcome" else None,
+        "probability": message.value if message.kind == "override" else None,
+        "by": message.by,
+        "note": message.note,
+        "at": instant_text(message.at),
+        "model_probability": message.probability,
+        "model_grade": message.grade,
+        "model_version": message.version,
     }
 
 

@@ -75,8 +75,8 @@ class WebhookChange:
 class HubSpotWebhook:
     """The handler of HubSpot's webhooks."""
 
-    def __init__(self, door: Endpoints) -> None:
-        self.endpoints = door
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
 
     async def receive(self, call: Call) -> Response:
         """Check the signature over the raw body, then note each event once."""
@@ -108,22 +108,22 @@ def require_signed(request: Request, secret: str, url: str, raw: bytes, now: int
     given, stamp = request.headers.get(SIGNATURE, ""), request.headers.get(TIMESTAMP, "")
     challenge = {"www_authenticate": "HubSpot-Signature-v3"}
     if not given or not re.fullmatch(r"[0-9]{1,15}", stamp):
-        said = f"{SIGNATURE} and {TIMESTAMP} (milliseconds) are required"
-        raise Problem("bad_signature", said, **challenge)
+        message = f"{SIGNATURE} and {TIMESTAMP} (milliseconds) are required"
+        raise Problem("bad_signature", message, **challenge)
     if abs(now - int(stamp)) > WINDOW:
-        said = "the timestamp is more than five minutes from now"
-        raise Problem("stale_signature", said, TIMESTAMP, **challenge)
+        message = "the timestamp is more than five minutes from now"
+        raise Problem("stale_signature", message, TIMESTAMP, **challenge)
     wanted = signature(secret, request.method, url, raw, stamp)
     if not hmac.compare_digest(wanted, given.encode("utf-8", "replace")):
-        said = f"the signature is not that of this request to {url[:200]}"
-        raise Problem("bad_signature", said, SIGNATURE, **challenge)
+        message = f"the signature is not that of this request to {url[:200]}"
+        raise Problem("bad_signature", message, SIGNATURE, **challenge)
 
 
 def signature(secret: str, method: str, url: str, raw: bytes, stamp: str) -> bytes:
     """HubSpot's v3 signature of a request."""
     plain = _ENCODED.sub(lambda found: _DECODED[found[0].upper()], url)
-    said = method.encode() + plain.encode() + raw + stamp.encode()
-    return base64.b64encode(hmac.digest(secret.encode(), said, "sha256"))
+    message = method.encode() + plain.encode() + raw + stamp.encode()
+    return base64.b64encode(hmac.digest(secret.encode(), message, "sha256"))
 
 
 def read_events(body: Any) -> Iterable[WebhookChange]:
@@ -142,8 +142,8 @@ def _change(event: Any, place: str) -> WebhookChange:
     event_id, about = _whole(event, "eventId", place), _whole(event, "objectId", place)
     kind = event.get("subscriptionType")
     if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z.]{1,100}", kind):
-        said = "must be a word such as deal.propertyChange"
-        raise Problem("wrong_type", said, f"{place}.subscriptionType")
+        message = "must be a word such as deal.propertyChange"
+        raise Problem("wrong_type", message, f"{place}.subscriptionType")
     word = kind.partition(".")[0]
     entity = _ENTITY_OF.get(str(event.get("objectTypeId")) if word == "object" else word)
     occurred = _whole(event, "occurredAt", place) * 1000

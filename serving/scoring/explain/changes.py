@@ -56,8 +56,8 @@ def moved_since(
     """
     later = successor or scorer
     if later.entity != scorer.entity:
-        said = f"a score of {scorer.entity} cannot move to one of {later.entity}"
-        raise ValueError(f"{said}: compare versions of one question")
+        message = f"a score of {scorer.entity} cannot move to one of {later.entity}"
+        raise ValueError(f"{message}: compare versions of one question")
     then = None if history is None else _history_at(scorer, since)
     was, now = _timeline(scorer, tables, history), _timeline(scorer, frozen(tables, since), then)
     before = scorer.features(was, ids, since, history)
@@ -116,19 +116,19 @@ class ChangeExplainer:
             return {"sentence": part_sentence(part["part"], part["points"], outcome, self.lang)}
         spec = self._named(part["code"], part["effect"], change_of.moved.facts[row])
         values = value_of(change_of.still, spec, row), value_of(change_of.now, spec, row)
-        said = change(spec, *values, self.scorer.bundle.meta.currency, self.lang)
+        message = change(spec, *values, self.scorer.bundle.meta.currency, self.lang)
         return {
             "feature": spec.name,
             "before": values[0],
             "after": values[1],
             "unit": spec.unit,
-            "sentence": f"{said} ({effect(part['points'], outcome, self.lang)})",
+            "sentence": f"{message} ({effect(part['points'], outcome, self.lang)})",
         }
 
     def _named(self, group: str, size: float, effects: Floats) -> FeatureSpec:
         """The feature of the group that pushed most in the group's direction."""
-        teller = self.scorer.explainer
-        members = teller.members[teller.groups.index(group)]
+        explainer = self.scorer.explainer
+        members = explainer.members[explainer.groups.index(group)]
         way = 1.0 if size > 0 else -1.0
         return self.scorer.specs[max(members, key=lambda f: way * effects[f])]
 
@@ -136,12 +136,12 @@ class ChangeExplainer:
         """One record's change as an answer gives it."""
         ends = change_of.moved.before[row], change_of.moved.after[row]
         before, after = (float(1 / (1 + np.exp(-z))) for z in ends)
-        said = translations(self.lang).gettext(SUMMARY)
+        message = translations(self.lang).gettext(SUMMARY)
         return {
             "probability": before,
             "effect": float(ends[1] - ends[0]),
             "points": after - before,
-            "sentence": said.format(
+            "sentence": message.format(
                 before=share(before, self.lang),
                 after=share(after, self.lang),
                 start=date(change_of.since, self.lang),

@@ -97,9 +97,9 @@ class Explainer:
         tops = [top] * len(X) if isinstance(top, int) else top
         langs = [lang] * len(X) if isinstance(lang, str) else lang
         stated = ~np.isnan(X) | self._states_absence
-        told = np.where(stated, effects, 0.0)
+        known_effects = np.where(stated, effects, 0.0)
         # not a matrix product: its rounding depends on how many rows there are
-        grouped = np.add.reduceat(np.take(told, self._order, axis=1), self._starts, axis=1)
+        grouped = np.add.reduceat(np.take(known_effects, self._order, axis=1), self._starts, axis=1)
         total = np.take(effects, self._order, axis=1).sum(axis=1)
         untold = total - grouped.sum(axis=1)
         shift = np.full(len(X), 0.0 if prior is None else prior.shift)
@@ -108,7 +108,7 @@ class Explainer:
         ranked = np.argsort(-np.abs(grouped), axis=1, kind="stable")[:, :most].tolist()
         reasons, others = [], total
         for i, (groups, n, word) in enumerate(zip(ranked, tops, langs, strict=True)):
-            row, sizes, shares = told[i].tolist(), grouped[i].tolist(), moved[i].tolist()
+            row, sizes, shares = known_effects[i].tolist(), grouped[i].tolist(), moved[i].tolist()
             clear = [g for g in groups[:n] if abs(sizes[g]) >= FAINT]
             reasons.append(
                 [self._reason(features, i, g, sizes[g], shares[g], row, word) for g in clear]
@@ -139,11 +139,11 @@ class Explainer:
         group: int,
         effect: float,
         moved: float,
-        told: list[float],
+        known_effects: list[float],
         lang: str,
     ) -> Reason:
         way = 1.0 if effect > 0 else -1.0
-        spec = self.specs[max(self.members[group], key=lambda f: way * told[f])]
+        spec = self.specs[max(self.members[group], key=lambda f: way * known_effects[f])]
         value = value_of(features, spec, row)
         return Reason(
             code=spec.group,

@@ -85,14 +85,14 @@ Baseline = Callable[[KnownRevenue, Period], float]
 
 def last_period(known: KnownRevenue, period: Period) -> float:
     """The newest period of the kind that is over."""
-    length, now = MONTHS[period.kind], month_of(known.origin)
-    first = month_of(period.start)
+    length, now = MONTHS[period.kind], month_of(known.origin, known.flow.zone)
+    first = period.first_month
     return known.sum(first - -(-(first + length - now) // length) * length, length)
 
 
 def same_period_last_year(known: KnownRevenue, period: Period) -> float:
     """The period a year before."""
-    return known.sum(month_of(period.start) - SEASON, MONTHS[period.kind])
+    return known.sum(period.first_month - SEASON, MONTHS[period.kind])
 
 
 def moving_average(known: KnownRevenue, period: Period) -> float:
@@ -117,7 +117,8 @@ def auto_ets(known: KnownRevenue, period: Period) -> float:
     if len(known.months) < FEWEST_MONTHS:
         return float("nan")
     ahead = np.array(smoothed(tuple(known.months.tolist())))
-    first, length, now = month_of(period.start), MONTHS[period.kind], month_of(known.origin)
+    first, length = period.first_month, MONTHS[period.kind]
+    now = month_of(known.origin, known.flow.zone)
     over = max(0, min(now - first, length))
     begun = known.sum(first, over) if over else 0.0
     return begun + float(ahead[max(first - now, 0) : first + length - now].sum())

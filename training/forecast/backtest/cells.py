@@ -34,10 +34,14 @@ AHEAD = 2
 
 
 def targets(
-    origin: int, settings: ForecastSettings, months: int = AHEAD, quarters: int = AHEAD
+    origin: int,
+    settings: ForecastSettings,
+    months: int = AHEAD,
+    quarters: int = AHEAD,
+    zone: str = "UTC",
 ) -> list[tuple[Period, int]]:
     """The periods asked about at an origin, and how far each is ahead (0: running)."""
-    asked = periods(origin, months, quarters, settings.fiscal_start)
+    asked = periods(origin, months, quarters, settings.fiscal_start, zone)
     return list(zip(asked, (*range(months), *range(quarters)), strict=True))
 
 
@@ -55,7 +59,7 @@ def baseline_cells(
     up to the quantiles; actual is NaN for a period that is not over yet.
     """
     begin = min(flow.begin for flow in every.values())
-    grid = np.union1d(mondays(begin, max(origins)), np.asarray(origins, np.int64))
+    grid = np.union1d(mondays(begin, max(origins), tables.meta.zone), np.asarray(origins, np.int64))
     looked = open_deal_panel(tables, grid.tolist()) if "bookings" in every else None
     found = []
     for stream, flow in every.items():
@@ -77,7 +81,7 @@ def _easy(
     rows = []
     for origin in grid.tolist():
         known = KnownRevenue(origin, flow, looked)
-        for period, ahead in targets(origin, settings, *asked):
+        for period, ahead in targets(origin, settings, *asked, zone=flow.zone):
             cell = cell_of(flow, origin, period, ahead, end)
             for method, way in BASELINES.items():
                 point = np.maximum(way(known, period), cell["closed"])
@@ -122,9 +126,9 @@ def model_cells(
     settings = replace(settings, draws=min(settings.draws, DRAWS), dimensions=())
     beliefs = FittedModels.of(tables, origins, settings)
     rows: list[dict[str, Any]] = []
-    skipped = []
+    skipped, company = [], tables.meta.zone
     for origin in progress(origins):
-        asked = targets(origin, settings)
+        asked = targets(origin, settings, zone=company)
         try:
             found = draft(beliefs, origin, settings, [p for p, _ in asked])
         except TooLittleError as why:

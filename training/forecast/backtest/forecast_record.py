@@ -78,13 +78,13 @@ def _board(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _actuals(every: Mapping[str, RevenueFlow], origin: int) -> pd.DataFrame:
     rows = []
-    last = month_of(origin)
     for stream, flow in every.items():
+        last = month_of(origin, flow.zone)
         first = max(flow.first_month, last - SHOWN)
         if first >= last:
             continue
         for number, actual in zip(range(first, last), flow.months(first, last), strict=True):
-            span = month(number)
+            span = month(number, flow.zone)
             rows.append((stream, span.name, span.start, span.end, float(actual)))
     return pd.DataFrame(rows, columns=list(ACTUALS))
 

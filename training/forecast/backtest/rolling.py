@@ -90,9 +90,9 @@ class Backtest:
         pd.concat(found, ignore_index=True).to_csv(folder / "against.csv", index=False)
 
 
-def default_origins(begin: int, end: int) -> list[int]:
+def default_origins(begin: int, end: int, zone: str = "UTC") -> list[int]:
     """The Mondays of the newer half of the history."""
-    found: list[int] = mondays((begin + end) // 2, end).tolist()
+    found: list[int] = mondays((begin + end) // 2, end, zone).tolist()
     return found
 
 
@@ -113,8 +113,9 @@ def backtest(
     if not every:
         raise ValueError("nothing to forecast: no won deal and no invoice has a date and an amount")
     begin = min(flow.begin for flow in every.values())
-    chosen = default_origins(begin, end) if origins is None else sorted(origins)
-    chosen = [o for o in chosen if any(p.over(end) for p, _ in targets(o, settings))]
+    company = tables.meta.zone
+    chosen = default_origins(begin, end, company) if origins is None else sorted(origins)
+    chosen = [o for o in chosen if any(p.over(end) for p, _ in targets(o, settings, zone=company))]
     if not chosen:
         raise ValueError(
             f"too little history: {(end - begin) / DAY:.0f} days, and no period asked about in the "

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from features.tables import Bools, Floats, Ints
+from features.tables import DAY, Bools, Floats, Ints
 from training import measures
 from training.forecast.data.periods import month_of
 
@@ -88,7 +88,7 @@ def blocks(cells: pd.DataFrame) -> Ints:
     if "data" in cells and cells["data"].nunique() > 1:
         return measures.numbered(cells["data"].astype(str).tolist())[0]
     ends, places = np.unique(cells["end"].to_numpy(np.int64), return_inverse=True)
-    last = np.array([month_of(int(end) - 1) // 3 for end in ends], np.int64)
+    last = np.array([month_of(int(end) - 14 * DAY) // 3 for end in ends], np.int64)
     return measures.numbered(last[places])[0]
 
 

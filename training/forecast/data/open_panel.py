@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from features.calendar_time import zone as zone_of
 from features.fields import rewindable
 from features.frame import Spine
 from features.money import convert
@@ -17,15 +18,16 @@ from features.view import Timeline, View
 from training.forecast.data.categories import calls
 
 WEEK = 7 * DAY
-MONDAY = 4 * DAY
-"""The first Monday after 1970-01-01, a Thursday."""
+MONDAY = 4
+"""The day of the first Monday after 1970-01-01, a Thursday."""
 
 
-def mondays(begin: int, end: int) -> Instants:
-    """Every Monday midnight UTC after ``begin`` and up to ``end``: the weekly origins."""
-    first = (begin - MONDAY) // WEEK + 1
-    last = (end - MONDAY) // WEEK
-    return MONDAY + WEEK * np.arange(first, last + 1, dtype=np.int64)
+def mondays(begin: int, end: int, zone: str = "UTC") -> Instants:
+    """Every Monday midnight of the zone after ``begin`` and up to ``end``: the weekly origins."""
+    rules = zone_of(zone)
+    first, last = ((rules.day(np.array([at]))[0] - MONDAY) // 7 for at in (begin, end))
+    found = rules.day_start(MONDAY + 7 * np.arange(first, last + 1, dtype=np.int64))
+    return found[(found > begin) & (found <= end)]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.calendar_time import zone
 from features.tables import NAT, Floats, Instants, Tables
 from features.view import Timeline
 from training.forecast.data.deal_table import DealTable, reporting
@@ -17,18 +18,20 @@ class RevenueFlow:
     """Amounts (n,) in the reporting currency at rising instants (n,).
 
     begin  the first instant the data tell of; a month that began before it is not whole
+    zone   whose months it is summed over
     """
 
     stream: str
     at: Instants
     amount: Floats
     begin: int
+    zone: str = "UTC"
 
     @staticmethod
-    def of(stream: str, at: Instants, amount: Floats, begin: int) -> RevenueFlow:
+    def of(stream: str, at: Instants, amount: Floats, begin: int, zone: str = "UTC") -> RevenueFlow:
         """A flow from amounts in any order."""
         order = np.argsort(at, kind="stable")
-        return RevenueFlow(stream, at[order], amount[order], begin)
+        return RevenueFlow(stream, at[order], amount[order], begin, zone)
 
     def total(self, start: int, end: int) -> float:
         """What fell in [start, end)."""
@@ -42,19 +45,19 @@ class RevenueFlow:
     @property
     def first_month(self) -> int:
         """The number of the first month that the data tell of from its first instant on."""
-        number = month_of(self.begin)
-        return number if month_start(number) == self.begin else number + 1
+        number = month_of(self.begin, self.zone)
+        return number if month_start(number, self.zone) == self.begin else number + 1
 
     def months(self, first: int, end: int) -> Floats:
         """(end - first,) the totals of the months numbered first … end - 1."""
-        edges = np.array([month_start(m) for m in range(first, end + 1)], np.int64)
+        edges = zone(self.zone).month_start(np.arange(first, end + 1))
         sums = np.append(0.0, np.cumsum(self.amount))
         found: Floats = np.diff(sums[np.searchsorted(self.at, edges, side="left")])
         return found
 
     def whole_months(self, origin: int) -> Floats:
         """The totals of all whole months that are over at the origin, oldest first."""
-        last = month_of(origin)
+        last = month_of(origin, self.zone)
         return self.months(self.first_month, max(last, self.first_month))
 
 
@@ -74,7 +77,8 @@ def _bookings(timeline: Timeline, end: int) -> RevenueFlow:
     rows = book.won(end)
     born = book.born[book.born != NAT]
     begin = int(born.min()) if len(born) else end
-    return RevenueFlow.of("bookings", book.closed[rows], np.nan_to_num(book.amounts(rows)), begin)
+    amount, company = np.nan_to_num(book.amounts(rows)), timeline.tables.meta.zone
+    return RevenueFlow.of("bookings", book.closed[rows], amount, begin, company)
 
 
 def _invoiced(timeline: Timeline, end: int) -> RevenueFlow:
@@ -85,4 +89,5 @@ def _invoiced(timeline: Timeline, end: int) -> RevenueFlow:
     currency = invoices.coded("currency").take(rows)
     amount = reporting(timeline, invoices.number("amount")[rows], currency, known[rows], "invoices")
     begin = int(known[rows].min()) if len(rows) else end
-    return RevenueFlow.of("recurring", known[rows], np.nan_to_num(amount), begin)
+    company = timeline.tables.meta.zone
+    return RevenueFlow.of("recurring", known[rows], np.nan_to_num(amount), begin, company)

@@ -100,8 +100,11 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     return value
 
 
-def load_settings(path: Path | None, **overrides: Any) -> ForecastSettings:
-    """Defaults, then the TOML file's ``[forecast]`` table, then overrides that are not None."""
+def load_settings(path: Path | None, fiscal_start: int = 1, **overrides: Any) -> ForecastSettings:
+    """Defaults, then the TOML file's ``[forecast]`` table, then overrides that are not None.
+
+    fiscal_start  the company's, as the data set states it
+    """
     stated: dict[str, Any] = {}
     if path is not None:
         try:
@@ -111,4 +114,4 @@ def load_settings(path: Path | None, **overrides: Any) -> ForecastSettings:
         if not isinstance(stated, dict):
             raise ValueError(f"{path}: [forecast] must be a table of settings, got {stated!r}")
     given = {k: v for k, v in overrides.items() if v is not None}
-    return ForecastSettings().overridden({**stated, **given})
+    return ForecastSettings(fiscal_start=fiscal_start).overridden({**stated, **given})

@@ -74,7 +74,10 @@ def draft(
 ) -> Draft:
     """Draw each stream that enough is known about; TooLittleError where that is none."""
     if asked is None:
-        asked = periods(origin, settings.months, settings.quarters, settings.fiscal_start)
+        asked = periods(
+            *(origin, settings.months, settings.quarters, settings.fiscal_start),
+            beliefs.tables.meta.zone,
+        )
     periods_asked, months = tuple(asked), cells(asked)
     streams: list[StreamDraws] = []
     notes: list[str] = []
