@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.tables import Ints
+from features.tables import Floats, Ints
 from training.forecast.belief.hazards import cumulative, incidence_at
 from training.forecast.belief.purchases import chances, rates
 from training.forecast.data.random import key_of, keys_of, normals, uniforms
@@ -19,7 +17,7 @@ from training.forecast.simulate.deal_kernels import (
     OpenDealInputs,
     new_deal_draws,
     open_deal_draws,
-    open_influence,
+    open_deal_means,
     poisson,
 )
 from training.forecast.simulate.purchase_kernels import (
@@ -56,10 +54,19 @@ def pipeline(n: int = 40, seed: int = 0) -> OpenDealInputs:
     )
 
 
+ONE = np.ones((CELLS, DRAWS))
+"""No factor on anything."""
+
+
+def waves(sigma: float) -> Floats:
+    """(C, draws) a pace that all cells of a draw share."""
+    return np.tile(strengths(sigma, normals(key_of("z"), DRAWS)), (CELLS, 1))
+
+
 def taken(deals: OpenDealInputs, rows: Ints) -> OpenDealInputs:
     """The deals at ``rows``."""
     names = ("keys", "hazard", "amount", "pool", "group")
-    return replace(deals, **{name: getattr(deals, name)[rows] for name in names})
+    return deals._replace(**{name: getattr(deals, name)[rows] for name in names})
 
 
 def test_uniform_numbers_are_uniform_and_named() -> None:
@@ -76,7 +83,7 @@ def test_uniform_numbers_are_uniform_and_named() -> None:
 
 def test_the_mean_is_the_sum_of_chances_times_amounts() -> None:
     deals = pipeline()
-    whole, _ = open_deal_draws(deals, np.ones(DRAWS))
+    whole, _ = open_deal_draws(deals, ONE, ONE)
     chance = np.diff(-np.expm1(-deals.hazard), axis=1, prepend=0.0)
     factor = np.array([0.9, 1.05])[deals.pool]
     expected = (chance * factor * deals.amount[:, None]).sum(axis=0)
@@ -85,43 +92,57 @@ def test_the_mean_is_the_sum_of_chances_times_amounts() -> None:
 
 
 def test_sums_over_groups_are_exact() -> None:
-    whole, groups = open_deal_draws(pipeline(), strengths(0.3, normals(key_of("z"), DRAWS)))
+    whole, groups = open_deal_draws(pipeline(), waves(0.3), waves(0.1))
     np.testing.assert_array_equal(groups[:3].sum(axis=0), whole)
     np.testing.assert_array_equal(groups[3:].sum(axis=0), whole)
     assert np.all(whole / QUANTUM == np.round(whole / QUANTUM))
 
 
 def test_the_order_of_the_deals_and_later_ones_change_nothing() -> None:
-    deals, shock = pipeline(), strengths(0.2, normals(key_of("z"), DRAWS))
-    whole, groups = open_deal_draws(deals, shock)
+    deals, pace = pipeline(), waves(0.2)
+    whole, groups = open_deal_draws(deals, pace, ONE)
     order = np.random.default_rng(3).permutation(len(deals.keys))
-    again, by_group = open_deal_draws(taken(deals, order), shock)
+    again, by_group = open_deal_draws(taken(deals, order), pace, ONE)
     np.testing.assert_array_equal(whole, again)
     np.testing.assert_array_equal(groups, by_group)
-    one = open_deal_draws(taken(deals, np.arange(1)), shock)[0]
-    rest = open_deal_draws(taken(deals, np.arange(1, len(deals.keys))), shock)[0]
+    one = open_deal_draws(taken(deals, np.arange(1)), pace, ONE)[0]
+    rest = open_deal_draws(taken(deals, np.arange(1, len(deals.keys))), pace, ONE)[0]
     np.testing.assert_array_equal(one + rest, whole)
 
 
-def test_a_stronger_shock_brings_every_deal_earlier() -> None:
-    deals = replace(pipeline(), factors=np.ones(4))
-    calm = np.cumsum(open_deal_draws(deals, np.ones(DRAWS))[0], axis=0)
-    strong = np.cumsum(open_deal_draws(deals, np.full(DRAWS, 1.5))[0], axis=0)
+def test_a_faster_pace_brings_every_deal_earlier() -> None:
+    deals = pipeline()._replace(factors=np.ones(4))
+    calm = np.cumsum(open_deal_draws(deals, ONE, ONE)[0], axis=0)
+    strong = np.cumsum(open_deal_draws(deals, 1.5 * ONE, ONE)[0], axis=0)
     assert np.all(strong >= calm)
     assert strong.mean() > calm.mean()
 
 
 def test_influence_is_the_covariance_with_the_whole() -> None:
-    deals, shock = pipeline(6), strengths(0.3, normals(key_of("z"), DRAWS))
-    whole, _ = open_deal_draws(deals, shock)
+    deals, pace = pipeline(6), waves(0.3)
+    whole, _ = open_deal_draws(deals, pace, ONE)
     total = whole[:2].sum(axis=0)
     centred = np.zeros((1, CELLS, DRAWS))
     centred[0, :2] = total - total.mean()
-    found = open_influence(deals, shock, centred)[:, 0]
+    found = open_deal_means(deals, pace, ONE, np.ones(DRAWS), centred)
     for i in range(6):
-        own = open_deal_draws(taken(deals, np.array([i])), shock)[0][:2].sum(axis=0)
-        np.testing.assert_allclose(found[i], np.mean((own - own.mean()) * (total - total.mean())))
-    np.testing.assert_allclose(found.sum(), total.var())
+        own = open_deal_draws(taken(deals, np.array([i])), pace, ONE)[0]
+        np.testing.assert_allclose(found.mean[i], own.mean(axis=1))
+        np.testing.assert_allclose(found.chance[i], (own > 0).mean(axis=1))
+        held = own[:2].sum(axis=0)
+        covariance = np.mean((held - held.mean()) * (total - total.mean()))
+        np.testing.assert_allclose(found.covariance[i, 0], covariance)
+    np.testing.assert_allclose(found.covariance.sum(), total.var())
+
+
+def test_means_of_chosen_draws_are_those_of_the_draws_alone() -> None:
+    deals, pace = pipeline(6), waves(0.3)
+    chosen = np.random.default_rng(4).integers(0, DRAWS, DRAWS)
+    times = np.bincount(chosen, minlength=DRAWS).astype(float)
+    found = open_deal_means(deals, pace, ONE, times, np.zeros((0, CELLS, DRAWS)))
+    for i in range(6):
+        own = open_deal_draws(taken(deals, np.array([i])), pace, ONE)[0][:, chosen]
+        np.testing.assert_allclose(found.mean[i], own.mean(axis=1))
 
 
 @pytest.mark.parametrize("mean", [0.3, 4.0, 16.0, 75.5])
@@ -138,7 +159,7 @@ def test_unborn_deals_have_their_mean_and_likeness() -> None:
     chosen = np.array([[0.25, 1.0], [1.0, 1.0]])
     mean = np.full((2, DRAWS), 6.0)
     unborn = NewDealInputs(keys_of(["x", "y"]), mean, chosen, amount, group, 2)
-    whole, groups = new_deal_draws(unborn)
+    whole, groups = new_deal_draws(unborn, np.ones((2, DRAWS)))
     np.testing.assert_array_equal(groups.sum(axis=0), whole)
     assert abs(groups[0, 0].mean() / (6 * 0.25 * 100) - 1) < 0.08
     assert abs(groups[1, 0].mean() / (6 * 0.75 * 300) - 1) < 0.05
@@ -180,10 +201,10 @@ def test_charges_stop_when_the_customer_leaves() -> None:
         np.zeros((1, 0), np.int32),
         0,
     )
-    whole, _ = renewal_draws(present, np.ones(DRAWS), 3)
+    whole, _ = renewal_draws(present, np.ones(DRAWS), ONE)
     assert np.all(np.diff(whole, axis=0) <= 0)
     np.testing.assert_allclose(whole.mean(axis=1) / 100, np.exp(-hazard), atol=0.03)
-    longer, _ = renewal_draws(present, np.full(DRAWS, 2.0), 3)
+    longer, _ = renewal_draws(present, np.full(DRAWS, 0.5), ONE)
     assert np.all(longer >= whole)
 
 
@@ -200,7 +221,7 @@ def test_newcomers_are_charged_at_their_steps() -> None:
         np.array([0.0]),
         1,
     )
-    whole, groups = new_customer_draws(new, np.ones(DRAWS))
+    whole, groups = new_customer_draws(new, np.ones(DRAWS), ONE)
     np.testing.assert_array_equal(groups[0], whole)
     np.testing.assert_array_equal(whole[0], whole[1])  # nobody leaves: the same charge each month
     assert abs(whole[0].mean() / 50 - 1) < 0.05
@@ -221,10 +242,13 @@ def test_purchases_follow_the_rates() -> None:
         1,
     )
     bounds = np.array([0.0, 15.0, 45.0])
-    whole, groups = repeat_buyer_draws(shoppers, np.ones(DRAWS), bounds)
+    whole, groups = repeat_buyer_draws(shoppers, np.ones((2, DRAWS)), np.ones((2, DRAWS)), bounds)
     np.testing.assert_array_equal(groups[0], whole)
     expected = n * 0.8 * 2.0 / 40.0 * np.diff(bounds) * 10.0
     np.testing.assert_allclose(whole.mean(axis=1), expected, rtol=0.03)
+    pace = np.repeat([[1.0], [3.0]], DRAWS, axis=1)
+    busy, _ = repeat_buyer_draws(shoppers, pace, np.ones((2, DRAWS)), bounds)
+    np.testing.assert_allclose(busy.mean(axis=1), expected * [1.0, 3.0], rtol=0.03)
 
 
 def test_first_purchases_are_followed_by_others() -> None:
@@ -239,6 +263,6 @@ def test_first_purchases_are_followed_by_others() -> None:
         np.zeros((1, 0), np.int32),
         0,
     )
-    whole, _ = new_buyer_draws(new, np.ones(DRAWS))
+    whole, _ = new_buyer_draws(new, np.ones((2, DRAWS)), np.ones((2, DRAWS)))
     # 3 come and pay 5, then 7 at a rate of 0.1 a day: for 15 days on average, then for 30
     np.testing.assert_allclose(whole.mean(axis=1), [3 * (5 + 7 * 1.5), 3 * 7 * 3], rtol=0.04)

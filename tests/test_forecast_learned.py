@@ -12,10 +12,10 @@ import pytest
 from features.tables import DAY, Floats, Instants, micros
 from training.forecast.belief.amounts import AmountChanges, factor_pools
 from training.forecast.belief.arrival_rate import arrival_rate
-from training.forecast.belief.hazard_season import hazard_season
+from training.forecast.belief.drift import YEAR, count_drift, price_drift
+from training.forecast.belief.hazard_season import hazard_season, pace_drift
 from training.forecast.belief.lifetimes import event_ages
 from training.forecast.belief.purchases import PurchaseHistory, fit_process
-from training.forecast.belief.shock_size import ShockObservation, sigma_of
 from training.forecast.data.periods import Period, cells, month, month_of, periods, quarter
 from training.forecast.data.settings import ForecastSettings, load_settings
 
@@ -80,22 +80,29 @@ def births(daily: float, days: int, seed: int, wave: float = 0.0, slope: float =
     return np.sort(at)
 
 
+BOUNDS = np.array([0.0, 20.0, 80.0, 100.0, 170.0, 190.0])
+
+
 def test_a_rate_with_trend_and_season_is_found_again() -> None:
-    born = births(6.0, 1_200, 3, wave=0.2, slope=0.15)
+    born = births(6.0, 1_400, 3, wave=0.3, slope=0.15)
     found = arrival_rate(born, ORIGIN, int(born.min()))
-    assert found.trended and found.waves >= 1
-    days = np.array([10.0, 90.0, 180.0])
+    days = (BOUNDS[:-1] + BOUNDS[1:]) / 2
     turn = 2 * np.pi * (ORIGIN / DAY + days) / 365.25
-    truth = 6.0 * np.exp(0.2 * np.cos(turn) + 0.15 * days / 365.25)
-    np.testing.assert_allclose(found.rate(days), truth, rtol=0.12)
-    assert 0.01 < found.spread(90) < 0.1
+    truth = 6.0 * np.exp(0.3 * np.cos(turn) + 0.15 * days / 365.25)
+    np.testing.assert_allclose(found.rate(BOUNDS), truth, rtol=0.12)
+    spread = np.log(found.draws(BOUNDS, 2_000, "x")).std(axis=1)
+    assert np.all((spread > 0.03) & (spread < 0.25))
 
 
-def test_a_short_history_gives_a_level_and_no_season() -> None:
+def test_what_a_short_history_cannot_know_is_in_the_draws() -> None:
+    """Half a year of a steady rate: the level stays near, the range is that of the priors."""
     born = births(4.0, 200, 4)
-    found = arrival_rate(born, ORIGIN, int(born.min()))
-    assert not found.trended and found.waves == 0
-    assert found.rate(np.array([5.0]))[0] == found.rate(np.array([150.0]))[0]
+    short = arrival_rate(born, ORIGIN, int(born.min()))
+    assert np.all(np.abs(short.rate(BOUNDS) / 4.0 - 1) < 0.2)
+    born = births(4.0, 1_400, 4)
+    long = arrival_rate(born, ORIGIN, int(born.min()))
+    wide, narrow = (np.log(f.draws(BOUNDS, 2_000, "x")).std(axis=1) for f in (short, long))
+    assert np.all(wide > 1.3 * narrow) and wide[-1] > 0.2
     with pytest.raises(ValueError, match="at least 56 are needed"):
         arrival_rate(born[-100:], ORIGIN, ORIGIN - 30 * DAY)
 
@@ -104,8 +111,34 @@ def test_bursts_widen_the_range() -> None:
     calm = births(1.0, 700, 5)
     bursts = np.sort(np.repeat(np.random.default_rng(5).choice(calm, len(calm) // 6), 6))
     even, odd = (arrival_rate(b, ORIGIN, int(calm.min())) for b in (calm, bursts))
-    assert even.dispersion < 1.5 < 4 < odd.dispersion
-    assert odd.spread(90) > 1.5 * even.spread(90)
+    spread = [np.log(f.draws(BOUNDS, 2_000, "x")).std() for f in (even, odd)]
+    assert spread[1] > 1.3 * spread[0]
+
+
+def test_the_drift_of_counts_is_gaussian_process_regression() -> None:
+    """With one size of each part and large counts the posterior is the closed formula's."""
+    n, rng = 12, np.random.default_rng(1)
+    expected = np.full(n, 4_000.0)
+    counts = rng.poisson(expected * np.exp(rng.normal(0, 0.1, n))).astype(float)
+    found = count_drift(ORIGIN, counts, expected)
+    evidence, mean, covariance = found.ahead(BOUNDS)
+    sizes, _ = found._sizes
+    h = int(np.argmax(evidence))
+    times = np.concatenate([(BOUNDS[:-1] + BOUNDS[1:]) / 2 / YEAR, found._times])
+    K = found._kernel(times, times)[h] + sizes[h, 3] ** 2 * np.eye(len(times))
+    y, noise = np.log(counts / expected), np.diag(1 / counts)
+    c = len(BOUNDS) - 1
+    gain = K[:, c:] @ np.linalg.inv(K[c:, c:] + noise)
+    A = np.hstack([np.eye(c), -np.tile(found.weights, (c, 1))])
+    np.testing.assert_allclose(mean[h], A @ gain @ y, atol=2e-3)
+    np.testing.assert_allclose(covariance[h], A @ (K - gain @ K[c:, :]) @ A.T, atol=2e-3, rtol=0.05)
+
+
+def test_a_price_that_rose_stays_risen() -> None:
+    days = np.arange(0.5, 700.0)
+    found = price_drift(ORIGIN, days, np.where(days < 150, 130.0, 100.0), 365.0)
+    recent = np.exp((150 * np.log(130.0) + 215 * np.log(100.0)) / 365)
+    np.testing.assert_allclose(found.expected(BOUNDS[:3]), 130.0 / recent, rtol=0.05)
 
 
 def test_a_push_at_the_end_of_the_quarter_is_found() -> None:
@@ -118,7 +151,9 @@ def test_a_push_at_the_end_of_the_quarter_is_found() -> None:
     born, ended, outcome = born[keep], ended[keep], outcome[keep]
     found = hazard_season(born, ended, outcome == 1, outcome == 2, ORIGIN)
     assert 0.15 < found.coefficients[0] < 0.45
-    assert np.all(np.abs(found.coefficients[1:]) < 0.12)
+    assert abs(found.coefficients[1]) < 0.12
+    pace = pace_drift(born, ended, outcome == 1, outcome == 2, ORIGIN, found)
+    assert np.all(np.abs(pace.expected(BOUNDS) - 1) < 0.15)
     young = slice(-300, None)
     little = hazard_season(
         born[young], ended[young], outcome[young] == 1, outcome[young] == 2, ORIGIN
@@ -146,23 +181,15 @@ def test_factors_come_from_the_finest_pool_that_is_large_enough() -> None:
     np.testing.assert_allclose(pools.means[place[:, 0]], [0.8, 1.2, 100.0])
 
 
-def test_no_shock_is_found_where_there_is_none() -> None:
-    rng = np.random.default_rng(7)
-    quiet = [ShockObservation(100.0, 25.0, 90.0, 100.0 + 5.0 * e) for e in rng.normal(size=40)]
-    loud = [ShockObservation(100.0, 25.0, 90.0, 100.0 + 30.0 * e) for e in rng.normal(size=40)]
-    assert sigma_of(quiet) < 0.04
-    assert 0.2 < sigma_of(loud) < 0.45
-    assert sigma_of(loud, 1e-9) == 0.0
-    assert 0.1 < sigma_of([]) < 0.2  # nothing seen: what the prior says
-
-
 def test_habits_of_buyers_who_never_leave() -> None:
     rng = np.random.default_rng(8)
     n, age = 800, 400.0
     rate = rng.gamma(2.0, 1 / 50.0, n)
     x = rng.poisson(rate * age).astype(float)
     last = np.where(x > 0, age * rng.beta(np.maximum(x, 1), 1), 0.0)
-    found = PurchaseHistory(np.arange(n), x, last, np.full(n, age), np.ones(n), np.arange(n + 1))
+    found = PurchaseHistory(
+        np.arange(n), x, last, np.full(n, age), np.ones(n), np.arange(n + 1), np.ones(n)
+    )
     process = fit_process(found)
     assert abs(process.r / process.alpha / (2.0 / 50.0) - 1) < 0.1
     assert process.alive(found).mean() > 0.9
@@ -173,6 +200,7 @@ def test_habits_of_buyers_who_never_leave() -> None:
         np.array([400.0]),
         np.ones(1),
         np.arange(2),
+        np.ones(1),
     )
     assert process.alive(silent)[0] < 0.1
 

@@ -61,7 +61,7 @@ def without_rate(drafts: Dict[str, Draft], currency: str) -> Iterator[Consequenc
         if name == "fx_rates" or "currency" not in draft.columns:
             continue
         lost = sorted(set(_used(draft)) - rates)
-        if not lost or not currency:
+        if not lost:
             continue
         words = draft.words("currency")
         rows = draft.alive & np.logical_or.reduce([_is(words, w) for w in lost])

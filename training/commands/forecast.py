@@ -154,7 +154,7 @@ def _earlier(
 ) -> EarlierForecast | None:
     """A forecast as of then; None where too little was known, unless it was ``wanted``."""
     try:
-        return earlier_made(tables, forecast(tables, then, beliefs, settings, asked, weigh=False))
+        return earlier_made(tables, forecast(tables, then, beliefs, settings, asked))
     except TooLittleError:
         if wanted:
             raise

@@ -22,10 +22,11 @@ from training.forecast.data.open_panel import WEEK, OpenDealPanel, mondays, open
 from training.forecast.data.periods import Period, periods
 from training.forecast.data.revenue import RevenueFlow
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.forecast import forecast
-from training.forecast.results.result import Forecast
+from training.forecast.results.forecast import Draft, draft
 
 MODEL = "embudo"
+SIMULATION = "simulation"
+"""The model before it listens to the baselines and to its own record."""
 DRAWS = 2000
 """Draws of a backtest at most: the ends of the range then waver by about 3 % of its width."""
 AHEAD = 2
@@ -118,35 +119,35 @@ def model_cells(
     end: int,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """What the model says at ``origins`` of the targets that are over, and origins it cannot serve.
+    """What the simulation says at ``origins``, and origins it cannot serve.
 
-    Columns as ``easy_cells`` and ``mean``; the point is the median.
+    Columns as ``baseline_cells`` and ``mean``; the point is the median.
     """
-    settings = replace(settings, draws=min(settings.draws, DRAWS))
+    settings = replace(settings, draws=min(settings.draws, DRAWS), dimensions=())
     beliefs = FittedModels.of(tables, origins, settings)
     rows: list[dict[str, Any]] = []
     skipped, company = [], tables.meta.zone
     for origin in progress(origins):
-        asked = [(p, ahead) for p, ahead in targets(origin, settings, zone=company) if p.over(end)]
+        asked = targets(origin, settings, zone=company)
         try:
-            made = forecast(tables, origin, beliefs, settings, [p for p, _ in asked], False)
+            found = draft(beliefs, origin, settings, [p for p, _ in asked])
         except TooLittleError as why:
             skipped.append((origin, str(why)))
             continue
-        for stream in made.streams:
-            if stream in every:
-                rows += _of_model(made, every[stream], asked, end)
+        for stream in found.streams:
+            if stream.name in every:
+                rows += simulated_cells(found, every[stream.name], asked, end)
     return pd.DataFrame(rows), skipped
 
 
-def _of_model(
-    made: Forecast, flow: RevenueFlow, asked: Sequence[tuple[Period, int]], end: int
+def simulated_cells(
+    of: Draft, flow: RevenueFlow, asked: Sequence[tuple[Period, int]], end: int
 ) -> list[dict[str, Any]]:
+    """The cells of a draft of one stream."""
     rows = []
-    for period, ahead in asked:
-        draws = made.whole(flow.stream, period.name)
+    for draws, (period, ahead) in zip(of.whole(flow.stream), asked, strict=True):
         quantiles = np.quantile(draws, LEVELS).tolist()
-        cell = cell_of(flow, made.origin, period, ahead, end)
-        said = {"method": MODEL, "point": quantiles[1], "mean": float(draws.mean())}
-        rows.append({**cell, **said, **dict(zip(QUANTILES, quantiles, strict=True))})
+        cell = cell_of(flow, of.origin, period, ahead, end)
+        found = {"method": SIMULATION, "point": quantiles[1], "mean": float(draws.mean())}
+        rows.append({**cell, **found, **dict(zip(QUANTILES, quantiles, strict=True))})
     return rows

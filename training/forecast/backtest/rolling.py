@@ -126,6 +126,7 @@ def backtest(
         first, why = skipped[0]
         raise ValueError(f"no origin could be served, from {instant_text(first)[:10]} on: {why}")
     easy = baseline_cells(tables, every, chosen, settings, end)
+    ours = ours.assign(method=MODEL)
     cells = pd.concat([easy[easy["origin"].isin(chosen)], ours], ignore_index=True)
     cells = cells[cells["actual"].notna() & cells["q0"].notna()]
     return Backtest(scored(cells.reset_index(drop=True)), tables.meta.currency, tuple(skipped))

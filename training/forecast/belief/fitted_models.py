@@ -3,7 +3,7 @@
 Final: ``Beliefs.of``, ``Beliefs.at`` and ``TooLittleError``. Curve models are fitted at fixed
 instants, every ``refit_days`` from the first deal on, whatever origins are asked for; an origin
 uses the newest one fitted at or before it. So the forecast at an origin is the same alone and in a
-backtest. Amounts, arrivals, hazards by age and the shock are learned at every origin.
+backtest. Amounts, arrivals, hazards by age and their drift are learned at every origin.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from features.view import Timeline
 from training.forecast.belief.amounts import AmountChanges
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_model import EVERY, CurveModel, PanelSnapshots, fit_curve
-from training.forecast.belief.hazard_season import HazardSeason, hazard_season
+from training.forecast.belief.drift import Drift, price_drift
+from training.forecast.belief.hazard_season import HazardSeason, hazard_season, pace_drift
 from training.forecast.belief.lifetimes import EventAges, event_ages
 from training.forecast.belief.recurring import PurchaseModel, fit_recurring
 from training.forecast.belief.renewals import RenewalModel
-from training.forecast.belief.shock_size import PAST_DAYS, ShockObservation
 from training.forecast.data.charge_schedule import charge_chains, scheduled
 from training.forecast.data.charges import Charges
 from training.forecast.data.deal_snapshot import FieldHistory, deal_snapshots
@@ -52,7 +52,8 @@ class DealModels:
     changes   how booked amounts differ from shown ones
     come      arrivals of new deals; times: their ages when won, with the rows of recent wins
     wins      (m,) rows of recent wins with an amount, and their booked amounts
-    season    when in a quarter and a year deals are won faster
+    season    when in a quarter deals are won faster
+    pace      how much faster or slower they are won than their ages led to expect; price likewise
     """
 
     curve: CurveModel | None
@@ -62,6 +63,8 @@ class DealModels:
     recent_wins: Ints
     booked: Floats
     season: HazardSeason
+    pace: Drift
+    price: Drift
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,7 @@ class FittedModels:
     charges: Charges | None
     churn: tuple[CurveModel, ...] = ()
     deal_models: dict[int, DealModels] = field(default_factory=dict)
-    shock_seen: dict[int, ShockObservation | None] = field(default_factory=dict)
     charge_models: dict[int, RenewalModel | PurchaseModel] = field(default_factory=dict)
-    charge_shock_seen: dict[int, ShockObservation | None] = field(default_factory=dict)
 
     @staticmethod
     def of(tables: Tables, origins: Sequence[int], settings: ForecastSettings) -> FittedModels:
@@ -152,8 +153,21 @@ class FittedModels:
         wins = known[times.rows]
         come = arrival_rate(book.born[known], origin, int(book.born[known].min()))
         changes = self._changes(origin, recent)
-        pace = hazard_season(book.born[known], book.closed[known], target, ended & ~target, origin)
-        return DealModels(self.curve(origin), changes, come, times, wins, amounts[told], pace)
+        lives = (book.born[known], book.closed[known], target, ended & ~target, origin)
+        every = known[target]
+        season = hazard_season(*lives)
+        ago = (origin - book.closed[every]) / DAY
+        return DealModels(
+            self.curve(origin),
+            changes,
+            come,
+            times,
+            wins,
+            amounts[told],
+            season,
+            pace_drift(*lives, season),
+            price_drift(origin, ago, book.amounts(every), self.settings.recent_days),
+        )
 
     def _changes(self, origin: int, recent: int) -> AmountChanges:
         """Booked over shown amounts, from the snapshots of the recent wins."""
@@ -240,8 +254,7 @@ def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings
     """When curve models are fitted: every ``refit_days`` from the first birth on, as needed.
 
     In the first year three times as often: what is known then doubles within weeks, and an old
-    model costs more than a fit (measured on Maven: docs/benchmarks.md). The oldest origin needs
-    the ones before it too: the shock is sized on them.
+    model costs more than a fit (measured on Maven: docs/benchmarks.md).
     """
     if len(born) == 0:
         return []
@@ -250,7 +263,7 @@ def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings
     often = max(round(settings.refit_days / 3), 1) * DAY
     early = range(first + often, min(grown, last + 1), often)
     late = range(first + -(-(grown - first) // step) * step, last + 1, step)
-    oldest = min(origins) - (0 if settings.shock is not None else round(PAST_DAYS * DAY))
+    oldest = min(origins)
     every = [*early, *late]
     before = sum(at <= oldest for at in every)
     return every[max(before - 1, 0) :]

@@ -1,27 +1,32 @@
-"""The push at a quarter's end, and the months of the year: when open deals close faster.
+"""The push at a quarter's end: when in a quarter open deals close faster.
 
 Wins of each past week are held against what the ages of the deals open in it led to expect,
 
-    log rate = log expected + level + trend + waves of the quarter (+ waves of the year),
+    log rate = log expected + level + trend + waves of the quarter,
 
-a Poisson regression whose waves lean to 0. The waves then scale the hazards of the weeks to come.
+a Poisson regression whose waves lean to 0. The waves then scale the hazards of the weeks to come;
+the year's season is ``drift``'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from features.tables import DAY, Bools, Floats, Instants
-from training.forecast.belief.arrival_rate import LONGEST, WEEK, YEAR
+from training.forecast.belief.drift import BIN, YEAR, Drift, bins_of, count_drift
 
+WEEK = 7
+LONGEST = 4 * 365
+"""Days of history looked at."""
 WAVE = 0.12
 """Prior standard deviation of each wave, in log hazard."""
 TREND = 0.25
 """Prior standard deviation of the trend, log rate a year."""
 QUARTERS = 4.0
-"""Quarters of history from which on a wave of the quarter is believed; of the year: twice."""
+"""Quarters of history from which on a wave of the quarter is believed."""
 AGES = 60
 """Weeks of age that are told apart."""
 
@@ -37,14 +42,13 @@ class HazardSeason:
         if len(self.coefficients) == 0 or end <= begin:
             return 1.0
         days = np.arange(begin / DAY + 0.5, max(end / DAY, begin / DAY + 0.6))
-        found = waves(days)[:, : len(self.coefficients)]
-        return float(np.exp(found @ self.coefficients).mean())
+        return float(np.exp(waves(days) @ self.coefficients).mean())
 
 
 def waves(days: Floats) -> Floats:
-    """(n, 4): cosine and sine of the quarter's and of the year's turn, by days since 1970."""
-    turns = [2 * np.pi * days / (YEAR / 4), 2 * np.pi * days / YEAR]
-    found: Floats = np.stack([f(t) for t in turns for f in (np.cos, np.sin)], axis=1)
+    """(n, 2): cosine and sine of the quarter's turn, by days since 1970."""
+    turn = 2 * np.pi * days / (YEAR / 4)
+    found: Floats = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     return found
 
 
@@ -56,12 +60,10 @@ def hazard_season(
     weeks = int(history // WEEK)
     if weeks * WEEK < QUARTERS * YEAR / 4:
         return HazardSeason(np.empty(0))
-    used = 4 if weeks * WEEK >= 2 * QUARTERS * YEAR / 4 else 2
     expected, counts = by_week(born, ended, won, lost, origin, weeks)
     days = origin / DAY - (np.arange(weeks, dtype=np.float64) + 0.5) * WEEK
-    found = waves(days)[:, :used]
-    X = np.column_stack([np.ones(weeks), (days - days[0]) / YEAR, found])
-    prior = np.array([1e-6, TREND**-2, *[WAVE**-2] * used])
+    X = np.column_stack([np.ones(weeks), (days - days[0]) / YEAR, waves(days)])
+    prior = np.array([1e-6, TREND**-2, WAVE**-2, WAVE**-2])
     beta = poisson_fit(X, counts, expected, prior)
     return HazardSeason(beta[2:])
 
@@ -101,3 +103,33 @@ def poisson_fit(X: Floats, counts: Floats, expected: Floats, prior: Floats) -> F
         if np.abs(step).max() < 1e-9:
             break
     return beta
+
+
+HALF_LIFE = 365.0
+"""Days after which a win counts half in the level that a curve has learned."""
+
+
+def pace_drift(
+    born: Instants,
+    ended: Instants,
+    won: Bools,
+    lost: Bools,
+    origin: int,
+    season: HazardSeason,
+) -> Drift:
+    """The drift of wins against what the ages of the open deals and the quarter led to expect.
+
+    Factors are against the recent level: the one that curves and ages at the win have learned.
+    """
+    n = bins_of((origin - int(born.min())) / DAY)
+    by_bin = round(BIN / WEEK)
+    weeks = n * by_bin
+    expected, counts = by_week(born, ended, won, lost, origin, weeks)
+    ends = [origin - week * WEEK * DAY for week in range(weeks + 1)]
+    expected = expected * [season.factor(b, a) for a, b in pairwise(ends)]
+    return count_drift(
+        origin,
+        counts.reshape(n, by_bin).sum(axis=1),
+        expected.reshape(n, by_bin).sum(axis=1),
+        HALF_LIFE,
+    )

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, gammaincinv, gammaln
 
 from features.tables import DAY, Floats, Ints
+from training.forecast.belief.drift import BIN, Drift, bins_of, count_drift
 from training.forecast.data.charges import Charges
 
 LEVELS = 24
@@ -33,7 +34,7 @@ class PurchaseHistory:
 
     account  code in ``Charges``; x repeat purchases; last, age days from the first purchase to the
              last and to the origin
-    amount   (m,) of every purchase, customer by customer; starts (n + 1,)
+    amount   (m,) of every purchase, customer by customer, days_ago (m,) when; starts (n + 1,)
     """
 
     account: Ints
@@ -42,6 +43,7 @@ class PurchaseHistory:
     age: Floats
     amount: Floats
     starts: Ints
+    days_ago: Floats
 
 
 def purchase_history(charges: Charges, origin: int) -> PurchaseHistory:
@@ -61,7 +63,10 @@ def purchase_history(charges: Charges, origin: int) -> PurchaseHistory:
     age = origin / DAY - began
     starts = np.append(first, len(account)).astype(np.int64)
     x = count.astype(np.float64) - 1.0
-    return PurchaseHistory(who, x, last.astype(np.float64), age.astype(np.float64), summed, starts)
+    ago = (origin / DAY - day).astype(np.float64)
+    return PurchaseHistory(
+        who, x, last.astype(np.float64), age.astype(np.float64), summed, starts, ago
+    )
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,36 @@ def _loss(logs: Floats, found: PurchaseHistory) -> float:
     leaves = betaln(a + 1, b + less) - betaln(a, b) - (r + x) * np.log(alpha + found.last)
     likelihood = common + np.where(again, np.logaddexp(stays, leaves), stays)
     return float(-likelihood.mean() + 1e-4 * (logs**2).sum())
+
+
+AGES = 104
+"""Weeks since the first purchase that are told apart."""
+
+
+def purchase_drift(found: PurchaseHistory, origin: int) -> Drift:
+    """The drift of repeat purchases against what the customers' ages led to expect.
+
+    Of each week since the first purchase the usual number of repeat purchases is known from all
+    customers; a four-week bin's expected number is the sum over the customers there.
+    """
+    n = bins_of(float(found.age.max()))
+    weeks = n * round(BIN / 7)
+    came = (found.age // 7).astype(np.int64)  # weeks before the origin
+    first = np.bincount(np.minimum(came, weeks - 1), minlength=weeks).astype(np.float64)
+    later = np.ones(len(found.amount), np.bool_)
+    later[found.starts[:-1]] = False
+    since = np.repeat(came, np.diff(found.starts))[later]
+    ago = np.minimum((found.days_ago[later] // 7).astype(np.int64), weeks - 1)
+    bought = np.bincount(np.clip(since - ago, 0, AGES - 1), minlength=AGES).astype(np.float64)
+    # (weeks, weeks) customers there in each week, by the week they came in
+    age = np.arange(weeks)[None, :] - np.arange(weeks)[:, None]
+    there = np.where(age >= 0, first[None, :], 0.0)
+    place = np.clip(age, 0, AGES - 1)
+    at_risk = np.bincount(place.ravel(), weights=there.ravel(), minlength=AGES)
+    usual = bought / np.maximum(at_risk, 1e-9)
+    expected = (there * usual[place]).sum(axis=1).reshape(n, -1).sum(axis=1)
+    counts = np.bincount(ago, minlength=weeks).astype(np.float64).reshape(n, -1).sum(axis=1)
+    return count_drift(origin, counts, expected)
 
 
 def levels() -> Floats:

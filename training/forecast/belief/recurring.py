@@ -13,11 +13,13 @@ import numpy as np
 from features.tables import DAY, Floats, Ints
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_model import CurveModel
+from training.forecast.belief.drift import Drift, price_drift
 from training.forecast.belief.purchases import (
     OWN,
     PurchaseHistory,
     PurchaseProcess,
     fit_process,
+    purchase_drift,
     purchase_history,
 )
 from training.forecast.belief.renewals import RECENT, RenewalModel, fit_renewals
@@ -27,13 +29,19 @@ from training.forecast.data.charges import Charges
 
 @dataclass(frozen=True)
 class PurchaseModel:
-    """What is believed about purchases: who bought when, the process, and who will come."""
+    """What is believed about purchases: who bought when, the process, and who will come.
+
+    recent  customers who came lately; pool amounts of recent later purchases
+    pace    how much more often customers buy than their ages led to expect; price likewise
+    """
 
     history: PurchaseHistory
     process: PurchaseProcess
     arrival_rate: ArrivalRate
     recent: Ints
     pool: Floats
+    pace: Drift
+    price: Drift
 
 
 def fit_purchases(charges: Charges, origin: int, recent_days: float) -> PurchaseModel:
@@ -49,7 +57,16 @@ def fit_purchases(charges: Charges, origin: int, recent_days: float) -> Purchase
     newer = charges.began[found.account] >= origin - round(recent_days * DAY)
     ours = later & np.repeat(newer, np.diff(found.starts))
     pool = found.amount[ours] if ours.sum() >= OWN else found.amount
-    return PurchaseModel(found, process, arrivals, recent, np.sort(pool))
+    ago = found.days_ago
+    return PurchaseModel(
+        found,
+        process,
+        arrivals,
+        recent,
+        np.sort(pool),
+        purchase_drift(found, origin),
+        price_drift(origin, ago, found.amount, recent_days),
+    )
 
 
 def fit_recurring(

@@ -10,6 +10,7 @@ from features.frame import Spine
 from features.tables import DAY, Bools, Floats, Ints
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_model import CurveModel
+from training.forecast.belief.drift import YEAR
 from training.forecast.belief.hazards import cumulative, incidence_at
 from training.forecast.belief.lifetimes import EventAges, event_ages
 from training.forecast.data.charge_schedule import ChargeChains, next_due, running
@@ -17,8 +18,10 @@ from training.forecast.data.charges import Charges
 
 RECENT = 365.0
 """Days in which a customer began who serves as a likeness of those to come."""
-FEWEST = 5
-"""Newcomers without which none are expected."""
+PRIOR_LEFT, PRIOR_YEARS = 0.5, 5.0
+"""Prior of the rate of leaving: half a customer left in five customer-years."""
+FLOOR = 0.5
+"""Share of the mean rate of leaving that no age is below: an age nobody left at is not safe."""
 RISK = (0.1, 10.0)
 """A customer's risk against that of its age lies between these."""
 HELD = (0.2, 5.0)
@@ -29,17 +32,21 @@ HELD = (0.2, 5.0)
 class RenewalModel:
     """What is believed about the chains of an origin.
 
-    found   every chain; going (n,) which run on; due (n,) days to the next charge
-    stays   ages at which customers leave; curve the churn model, None where there is none
-    come    arrivals of customers; None where too few ever came
-    like    rows of ``found`` of recent newcomers' chains, by customer; starts where each's begin
-    growth  recent factors from one charge of a chain to its next
+    history       every chain; running (n,) which go on; due (n,) days to the next charge
+    leaving_ages  ages at which customers leave; curve the churn model, None where there is none
+    left          how many were seen to leave; floor the hazard a day that nobody is below
+    arrival_rate  of customers; None where the history is too short
+    templates     rows of ``history`` of recent newcomers' chains, by customer; starts where each's
+                  begin
+    growth        recent factors from one charge of a chain to its next
     """
 
     history: ChargeChains
     running: Bools
     due: Floats
     leaving_ages: EventAges
+    left: float
+    floor: float
     curve: CurveModel | None
     arrival_rate: ArrivalRate | None
     templates: Ints
@@ -53,11 +60,24 @@ def fit_renewals(
     """Learn from what was known before ``origin`` (microseconds)."""
     going = running(charges, found, origin)
     templates, starts = _like(charges, found, origin)
-    arrivals = _come(charges, origin) if len(starts) > FEWEST else None
+    arrivals = _come(charges, origin)
     stays = _stays(charges, found, going, origin, recent_days)
     growth = _growth(charges, origin, recent_days)
     due = next_due(charges, found, origin)
-    return RenewalModel(found, going, due, stays, curve, arrivals, templates, starts, growth)
+    left = float(len(stays.ages))
+    years = _years_seen(charges, origin, recent_days)
+    floor = (left + PRIOR_LEFT) / (years + PRIOR_YEARS) * FLOOR / YEAR
+    return RenewalModel(
+        found, going, due, stays, left, floor, curve, arrivals, templates, starts, growth
+    )
+
+
+def _years_seen(charges: Charges, origin: int, recent_days: float) -> float:
+    """Customer-years in the recent stretch, of customers known before the origin."""
+    since = origin - round(recent_days * DAY)
+    end = np.where(charges.gone(origin), charges.left, origin)
+    found: Floats = np.maximum(end - np.maximum(charges.began, since), 0) / DAY / YEAR
+    return float(found[charges.began < origin].sum())
 
 
 def _stays(
@@ -93,7 +113,10 @@ def _like(charges: Charges, found: ChargeChains, origin: int) -> tuple[Ints, Int
     account = charges.owner_of[found.chain]
     since = origin - round(RECENT * DAY)
     first = charges.at[found.first] - charges.began[account] < DAY
-    recent = np.flatnonzero((charges.began[account] >= since) & first & ~np.isnan(found.step))
+    usable = first & ~np.isnan(found.step)
+    recent = np.flatnonzero((charges.began[account] >= since) & usable)
+    if len(recent) == 0:  # nobody came within the year: who comes is like any customer there was
+        recent = np.flatnonzero(usable)
     rank = charges.rank[account]
     recent = recent[np.argsort(rank[recent], kind="stable")]
     _, starts = np.unique(rank[recent], return_index=True)
@@ -125,7 +148,7 @@ def hazards_at(
     """
     account = charges.owner_of[believed.history.chain[rows]]
     ages = (origin - charges.began[account]) / DAY
-    by_age = _by_age(believed.leaving_ages, ages, days)
+    by_age = _by_age(believed.leaving_ages, ages, days) + believed.floor * days
     if believed.curve is None:
         return by_age
     horizon = believed.curve.question.horizon
@@ -134,7 +157,7 @@ def hazards_at(
     near *= _level(charges, believed, rows, origin)
     past_it = np.flatnonzero(days > horizon)
     ages, ends = ages[past_it], np.full(len(past_it), horizon)
-    usual = _by_age(believed.leaving_ages, ages, ends)
+    usual = _by_age(believed.leaving_ages, ages, ends) + believed.floor * ends
     risk = np.clip(near[past_it] / np.maximum(usual, 1e-9), *RISK)
     near[past_it] += risk * (by_age[past_it] - usual)
     return near
@@ -154,7 +177,8 @@ def _level(charges: Charges, believed: RenewalModel, rows: Ints, origin: int) ->
         return 1.0
     ends = np.full(len(account), believed.curve.question.horizon)
     curve = _by_curve(charges, believed.curve, account, origin, ends).sum()
-    age = _by_age(believed.leaving_ages, (origin - charges.began[account]) / DAY, ends).sum()
+    ages = (origin - charges.began[account]) / DAY
+    age = (_by_age(believed.leaving_ages, ages, ends) + believed.floor * ends).sum()
     return float((max(age, 1e-9) / max(curve, 1e-9)) ** LEAN)
 
 

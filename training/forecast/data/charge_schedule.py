@@ -15,6 +15,7 @@ DAYS = 4.0
 """A chain later than a gap may differ has ended."""
 REGULAR = 0.6
 """Share of the chains with enough charges that must be regular for a data set to be scheduled."""
+YEARLY = 365.25
 LATEST = 4
 """How many of the newest gaps are looked at."""
 CALENDAR = ((28.0, 31.0, 365.25 / 12), (89.0, 92.0, 365.25 / 4), (365.0, 366.0, 365.25))
@@ -50,8 +51,7 @@ def charge_chains(charges: Charges, origin: int) -> ChargeChains:
         step[i] = _step(gaps)
         loose = max(DAYS, SLACK * step[i])
         regular[i] = len(gaps) >= 2 and bool(np.all(np.abs(gaps - step[i]) <= loose))
-    kinds = np.array([charges.kind[c] for c in found.tolist()], object)
-    step = _borrowed(step, regular | (count == 2), kinds)
+    step = _borrowed(charges, found, rows[last], step, regular | (count == 2), origin)
     return ChargeChains(found, rows[first], rows[last], count, step, regular)
 
 
@@ -66,17 +66,36 @@ def _step(gaps: Floats) -> float:
     return usual
 
 
-def _borrowed(step: Floats, told: Bools, kinds: np.typing.NDArray[np.object_]) -> Floats:
-    """Steps with the unknown ones taken from chains of the same kind, else from all."""
+ALIKE = 7
+"""Chains of the nearest amounts that a chain with one charge takes its step from."""
+
+
+def _borrowed(
+    charges: Charges, chain: Ints, last: Ints, step: Floats, told: Bools, origin: int
+) -> Floats:
+    """Steps, with an unknown one taken from the chains of its kind with the nearest amounts.
+
+    A customer who has been charged once, has not left and is silent for five months is charged by
+    the year, not by the month: where leaving is known, shorter steps than the silence are out.
+    """
     out = step.copy()
-    known = told & ~np.isnan(step)
-    for kind in sorted(set(kinds.tolist())):
-        ours = kinds == kind
-        like = step[ours & known]
-        if len(like):
-            out[ours & np.isnan(step)] = np.median(like)
-    if known.any():
-        out[np.isnan(out)] = np.median(step[known])
+    known = np.flatnonzero(told & ~np.isnan(step))
+    if len(known) == 0:
+        return out
+    kinds = np.array([charges.kind[c] for c in chain.tolist()], object)
+    size = np.log(np.maximum(charges.stated[last], 1e-9))
+    silence = (origin - charges.at[last]) / DAY
+    stays = (charges.left != NAT).any() & ~charges.gone(origin)[charges.owner_of[chain]]
+    least = np.where(stays, silence / (1.0 + SLACK), 0.0)
+    for i in np.flatnonzero(np.isnan(step)).tolist():
+        ours = known[kinds[known] == kinds[i]]
+        near = ours if len(ours) else known
+        long = near[step[near] >= least[i]]
+        if len(long) == 0:
+            out[i] = YEARLY if stays[i] else np.median(step[near])
+            continue
+        alike = long[np.argsort(np.abs(size[long] - size[i]), kind="stable")[:ALIKE]]
+        out[i] = np.median(step[alike])
     return out
 
 

@@ -27,7 +27,7 @@ class ForecastSettings:
     refit_days    a curve model is used for so many days before a new one is fitted
     recent_days   how far back amounts, hazards and marks of new deals are learned from
     threads       threads LightGBM and the simulation may use
-    shock         spread of the shared shock on log hazards; None: sized on past origins
+    shock         spread of the pace that all deals share, on log hazards; None: learned
     total         whether bookings and recurring are added up into a third stream
     """
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from features.tables import Floats, Meta, Tables, instant_text
+from features.tables import Floats, Ints, Meta, Tables, instant_text
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.deal_table import rates_at
 from training.forecast.data.groups import Groups
@@ -16,10 +16,9 @@ from training.forecast.data.periods import Period, cells, periods
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.results.deal_listing import deal_frame
 from training.forecast.results.result import Forecast
-from training.forecast.simulate.bookings import BookingsDraws, bookings, influence
-from training.forecast.simulate.recurring_stream import recurring, recurring_shock_at
-from training.forecast.simulate.shared_effects import SharedEffects
-from training.forecast.simulate.shock_observations import shock_at
+from training.forecast.simulate.bookings import BookingsDraws, ByDeal, bookings, by_deal
+from training.forecast.simulate.recurring_stream import recurring
+from training.forecast.simulate.shared_effects import Assumed
 from training.forecast.simulate.streams import StreamDraws, StreamPart, total
 
 BOOKED = ("deals.outcome", "deals.closed_at", "deals.created_at", "deals.amount")
@@ -35,68 +34,63 @@ def forecast(
     asked: Sequence[Period] | None = None,
     weigh: bool = True,
 ) -> Forecast:
-    """The forecast at ``origin`` (microseconds), from what was known before it.
+    """The simulation alone at ``origin`` (microseconds), from what was known before it.
 
-    beliefs  ``Beliefs.of(tables, [origin], settings)``, or of many origins in a backtest
+    beliefs  ``FittedModels.of(tables, [origin], settings)``, or of many origins in a backtest
     asked    the periods; None: ``periods(origin, settings.months, …)``. One that is over at the
              origin is what was booked in it, without a range
-    weigh    whether each deal's share of the variance is computed (as dear as the draws)
+    weigh    whether each deal's chance, amount and share of the variance is computed (as dear as
+             the draws)
 
     ValueError, with what to do, for too little history, an origin outside the data, and a currency
     without a rate at the time.
     """
-    if asked is None:
-        asked = periods(
-            *(origin, settings.months, settings.quarters, settings.fiscal_start), tables.meta.zone
-        )
-    drawn = _drawn(beliefs, origin, tuple(asked), settings)
-    streams, made = drawn.streams, drawn.made
-    chances, expected = _by_period(made, asked)
-    shares = np.empty((0, 0))
-    if weigh and made is not None:
-        shares = influence(made, SharedEffects.of(settings, drawn.sigma))
-    return Forecast(
-        origin,
-        tables.meta.currency,
-        rates_at(beliefs.deals.timeline, _currencies(beliefs, origin), origin),
-        tuple(asked),
-        pd.concat([s.table(settings) for s in streams], ignore_index=True),
-        {k: v for s in streams for k, v in s.draws().items()},
-        {k: v for s in streams for k, v in s.by_group().items()},
-        deal_frame(beliefs, made, cells(asked)[0].start, origin),
-        chances,
-        expected,
-        shares,
-        drawn.sigma,
-        settings,
-        (*_notes(made), *drawn.notes),
-        _learned(beliefs, origin, drawn.tremor),
-    )
+    return finished(tables, beliefs, draft(beliefs, origin, settings, asked), {}, weigh)
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """The streams of an origin, the shocks behind them, and why one that there is was left out."""
+class Draft:
+    """The streams of an origin as drawn, and why one that there is was left out.
 
-    streams: list[StreamDraws]
+    made  what the bookings were drawn from; None without bookings
+    """
+
+    origin: int
+    asked: tuple[Period, ...]
+    settings: ForecastSettings
+    streams: tuple[StreamDraws, ...]
     made: BookingsDraws | None
-    sigma: float
-    tremor: float
-    notes: list[str]
+    recurring_spread: float
+    notes: tuple[str, ...]
+
+    def whole(self, stream: str) -> Floats:
+        """(periods, draws) of a stream."""
+        found = next(s for s in self.streams if s.name == stream)
+        return found.draws()[stream, "whole"]
 
 
-def _drawn(
-    beliefs: FittedModels, origin: int, asked: tuple[Period, ...], settings: ForecastSettings
-) -> _Drawn:
-    """Each stream that enough is known about; TooLittleError where that is none."""
-    months, streams, notes = cells(asked), [], []
-    made, sigma, tremor, last = None, 0.0, 0.0, None
-    meta = beliefs.deals.timeline.tables.meta
+def draft(
+    beliefs: FittedModels,
+    origin: int,
+    settings: ForecastSettings,
+    asked: Sequence[Period] | None = None,
+    assumed: Assumed | None = None,
+) -> Draft:
+    """Draw each stream that enough is known about; TooLittleError where that is none."""
+    if asked is None:
+        asked = periods(
+            *(origin, settings.months, settings.quarters, settings.fiscal_start),
+            beliefs.tables.meta.zone,
+        )
+    periods_asked, months = tuple(asked), cells(asked)
+    streams: list[StreamDraws] = []
+    notes: list[str] = []
+    made, spread, last = None, 0.0, None
+    meta = beliefs.tables.meta
     if beliefs.has_bookings:
         try:
             refuse_wrong(meta, BOOKED)
-            sigma = shock_at(beliefs, origin, settings)
-            made = bookings(beliefs, origin, asked, months, sigma, settings)
+            made = bookings(beliefs, origin, periods_asked, months, settings, assumed)
             streams.append(made.stream)
         except TooLittleError as why:
             last = why
@@ -104,18 +98,17 @@ def _drawn(
     try:
         if beliefs.charges is not None:
             refuse_wrong(meta, CHARGED)
-        tremor = recurring_shock_at(beliefs, origin, settings)
-        charged = recurring(beliefs, origin, asked, months, tremor, settings)
-        streams += [] if charged is None else [charged]
+        charged = recurring(beliefs, origin, periods_asked, months, settings, assumed)
+        if charged is not None:
+            streams.append(charged.stream)
+            spread = charged.spread
     except TooLittleError as why:
         last = last or why
         notes.append(f"no recurring revenue: {why}")
     if not streams:
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
-    if settings.total and len(streams) == 2:
-        streams.append(together(streams))
     notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
-    return _Drawn(streams, made, sigma, tremor, notes)
+    return Draft(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
 
 
 def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
@@ -123,6 +116,48 @@ def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
     for lost in meta.consequences_of(columns):
         if lost.wrong:
             raise TooLittleError(lost.to_text())
+
+
+def finished(
+    tables: Tables,
+    beliefs: FittedModels,
+    of: Draft,
+    chosen: Mapping[str, Ints],
+    weigh: bool = True,
+    notes: Sequence[str] = (),
+) -> Forecast:
+    """The forecast of a draft: its tables, its deals and its total.
+
+    chosen  stream -> (draws,) which draws count, some of them more than once
+            (``backtest.steering``); a stream that is not in it counts each draw once
+    """
+    settings, origin, made = of.settings, of.origin, of.made
+    streams = [s.take(chosen[s.name]) if s.name in chosen else s for s in of.streams]
+    if settings.total and len(streams) == 2:
+        streams.append(together(streams))
+    deals = ByDeal.nothing(len(of.asked))
+    if weigh and made is not None:
+        times = np.bincount(
+            chosen.get("bookings", np.arange(settings.draws)), minlength=settings.draws
+        ).astype(np.float64)
+        deals = by_deal(made, times, of.whole("bookings"))
+    return Forecast(
+        origin,
+        tables.meta.currency,
+        rates_at(beliefs.deals.timeline, _currencies(beliefs, origin), origin),
+        of.asked,
+        pd.concat([s.table(settings) for s in streams], ignore_index=True),
+        {k: v for s in streams for k, v in s.draws().items()},
+        {k: v for s in streams for k, v in s.by_group().items()},
+        deal_frame(beliefs, made, cells(of.asked)[0].start, origin),
+        deals.chances,
+        deals.expected,
+        deals.influence,
+        0.0 if made is None or made.effects is None else made.effects.spread,
+        settings,
+        (*_notes(made), *of.notes, *notes),
+        _learned(beliefs, origin, of.recurring_spread),
+    )
 
 
 def together(streams: list[StreamDraws]) -> StreamDraws:
@@ -150,15 +185,6 @@ def _currencies(beliefs: FittedModels, origin: int) -> set[str]:
     return {word for word in known if word is not None}
 
 
-def _by_period(made: BookingsDraws | None, asked: Sequence[Period]) -> tuple[Floats, Floats]:
-    """Chance and expected amount (open deals, P) of each open deal in each period."""
-    if made is None or made.open is None:
-        nothing = np.empty((0, len(asked)))
-        return nothing, nothing
-    held = made.stream.holds[:, made.future].T
-    return made.open.chances @ held, made.open.expected @ held
-
-
 def _notes(made: BookingsDraws | None) -> list[str]:
     notes: list[str] = []
     if made is None:
@@ -175,9 +201,9 @@ def _notes(made: BookingsDraws | None) -> list[str]:
     return notes
 
 
-def _learned(beliefs: FittedModels, origin: int, tremor: float) -> dict[str, object]:
+def _learned(beliefs: FittedModels, origin: int, spread: float) -> dict[str, object]:
     curve = beliefs.curve(origin)
     return {
         "curve_fitted_at": None if curve is None else instant_text(curve.at),
-        "recurring_shock": tremor,
+        "recurring_shock": spread,
     }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from features.tables import Floats, Ints
 from training.forecast.belief.fitted_models import DealModels, FittedModels
@@ -14,7 +13,7 @@ from training.forecast.belief.hazards import cumulative
 from training.forecast.data.deal_table import NONE, DealTable
 from training.forecast.data.groups import Groups, Words
 from training.forecast.data.periods import Period
-from training.forecast.data.random import Keys, key_of, uniforms
+from training.forecast.data.random import Keys, key_of
 from training.forecast.data.rounding import exact
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.simulate.deal_kernels import (
@@ -22,7 +21,7 @@ from training.forecast.simulate.deal_kernels import (
     OpenDealInputs,
     new_deal_draws,
     open_deal_draws,
-    open_influence,
+    open_deal_means,
 )
 from training.forecast.simulate.deals_ahead import (
     Arrivals,
@@ -31,11 +30,8 @@ from training.forecast.simulate.deals_ahead import (
     cell_days,
     open_deal_odds,
 )
-from training.forecast.simulate.shared_effects import SharedEffects
-from training.forecast.simulate.streams import StreamDraws, StreamPart
-
-CALM = 0.01
-"""Relative variance of a month's arrivals below which they are taken to be Poisson."""
+from training.forecast.simulate.shared_effects import Assumed, SharedEffects, pace_draws
+from training.forecast.simulate.streams import StreamDraws, StreamPart, booked_so_far
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,18 @@ class BookingsDraws:
     open: OpenDealOdds | None
     drawn: OpenDealInputs | None
     future: Ints
+    effects: SharedEffects | None
+
+
+def deal_effects(believed: DealModels, days: Floats, settings: ForecastSettings) -> SharedEffects:
+    """Pace, arrivals and prices of deals in the cells between ``days``, as drawn."""
+    draws, named = settings.draws, (settings.seed, "deals")
+    return SharedEffects(
+        pace_draws(believed.pace, days, draws, settings.shock, *named),
+        believed.arrival_rate.draws(days, draws, *named, "arrivals"),
+        believed.price.factors(days, draws, *named, "price"),
+        np.ones((len(days) - 1, draws)),
+    )
 
 
 def bookings(
@@ -58,8 +66,8 @@ def bookings(
     origin: int,
     asked: tuple[Period, ...],
     months: Sequence[Period],
-    sigma: float,
     settings: ForecastSettings,
+    assumed: Assumed | None = None,
 ) -> BookingsDraws:
     """Draw the bookings of the months, and sum them up to the periods asked about."""
     book = beliefs.deals
@@ -70,28 +78,29 @@ def bookings(
         groups = _groups(book, settings, [(closed, book.amounts(closed))])
         part = _closed_part(book, closed, months, groups, holds, settings.draws)
         stream = StreamDraws("bookings", (part,), groups, asked, holds)
-        return BookingsDraws(stream, closed, None, None, future)
+        return BookingsDraws(stream, closed, None, None, future, None)
     days = cell_days([months[i] for i in future.tolist()], origin)
     believed = beliefs.at(origin)
-    odds, arrivals = (
-        open_deal_odds(beliefs, believed, origin, days),
-        arrivals_ahead(believed, origin, days),
-    )
+    odds = open_deal_odds(beliefs, believed, origin, days)
     known = [(closed, book.amounts(closed)), (believed.recent_wins, believed.booked)]
     groups = _groups(book, settings, known, odds)
-    effects = SharedEffects.of(settings, sigma)
+    effects = deal_effects(believed, days, settings)
+    if assumed is not None:
+        effects = effects.under(assumed, future)
     deals = _to_draw(book, odds, groups, settings)
     names = [months[i].name for i in future.tolist()]
+    arrivals = arrivals_ahead(believed, origin, days)
     unborn = _unborn(book, arrivals, believed, groups, effects, names, settings)
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     counts = running_counts(_open_counts(deals, groups), holds, future)
+    opened = open_deal_draws(deals, effects.pace, effects.stated)
     parts = (
         _closed_part(book, closed, months, groups, holds, settings.draws),
-        among_months("open", open_deal_draws(deals, effects.shock), future, len(months), counts),
-        among_months("new", new_deal_draws(unborn), future, len(months), nobody),
+        among_months("open", opened, future, len(months), counts),
+        among_months("new", new_deal_draws(unborn, effects.price), future, len(months), nobody),
     )
     stream = StreamDraws("bookings", parts, groups, asked, holds)
-    return BookingsDraws(stream, closed, odds, deals, future)
+    return BookingsDraws(stream, closed, odds, deals, future, effects)
 
 
 def _closed(book: DealTable, months: Sequence[Period], origin: int) -> Ints:
@@ -129,20 +138,18 @@ def open_words(odds: OpenDealOdds) -> Words:
 
 
 def _closed_part(
-    book: DealTable, rows: Ints, months: Sequence[Period], groups: Groups, holds: Floats, draws: int
+    book: DealTable,
+    rows: Ints,
+    months: Sequence[Period],
+    groups: Groups,
+    holds: Floats,
+    draws: int,
 ) -> StreamPart:
-    """What was booked already: the same in every draw. A win without an amount counts in n only."""
+    """What was booked already. A win without an amount counts in n only."""
     starts = np.array([m.start for m in months], np.int64)
-    place = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
-    amounts = exact(np.nan_to_num(book.amounts(rows)))
+    cell = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
     numbers = groups.numbers(_words(book, rows), len(rows))
-    sums, counts = np.zeros((2, 1 + groups.size, len(months)))
-    for row in range(len(rows)):
-        for g in (0, *(1 + numbers[row])):
-            sums[g, place[row]] += amounts[row]
-            counts[g, place[row]] += 1
-    every = np.repeat(sums[:, :, None], draws, axis=2)
-    return StreamPart("closed", every[0], every[1:], counts @ holds.T)
+    return booked_so_far("closed", cell, book.amounts(rows), numbers, groups, holds, draws)
 
 
 def among_months(
@@ -197,24 +204,43 @@ def _unborn(
     settings: ForecastSettings,
 ) -> NewDealInputs:
     keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
-    mean = arrivals.means(effects.shock, effects.arrivals)
-    for c in np.flatnonzero(arrivals.burst > CALM).tolist():
-        shape = 1.0 / arrivals.burst[c]
-        named = np.array([key_of(settings.seed, "burst", names[c])], np.uint64)
-        mean[c] *= gammaincinv(shape, uniforms(named, settings.draws)[0]) / shape
     numbers = groups.numbers(_words(book, believed.recent_wins), len(believed.recent_wins))
     chosen = np.cumsum(arrivals.share, axis=1)
-    return NewDealInputs(keys, mean, chosen, exact(believed.booked), numbers, groups.size)
+    return NewDealInputs(
+        keys, arrivals.means(effects), chosen, exact(believed.booked), numbers, groups.size
+    )
 
 
-def influence(made: BookingsDraws, effects: SharedEffects) -> Floats:
-    """(n, P) Cov(deal, whole) / Var(whole) of every open deal and period; 0 without a range."""
-    if made.drawn is None:
-        return np.empty((0, 0))
-    totals = made.stream.draws()["bookings", "whole"]
-    centred = totals - totals.mean(axis=1, keepdims=True)
-    variance = (centred**2).mean(axis=1)
+@dataclass(frozen=True)
+class ByDeal:
+    """Of each open deal and period (n, P): chance to be won, expected amount, and influence.
+
+    influence  Cov(deal, whole) / Var(whole); 0 without a range
+    """
+
+    chances: Floats
+    expected: Floats
+    influence: Floats
+
+    @staticmethod
+    def nothing(periods: int) -> ByDeal:
+        """Of no deals."""
+        return ByDeal(*(np.empty((0, periods)) for _ in range(3)))
+
+
+def by_deal(made: BookingsDraws, times: Floats, whole: Floats) -> ByDeal:
+    """What the draws say of each open deal.
+
+    times (draws,) how often each draw counts; whole (P, draws) the bookings of all, before that
+    """
+    periods = len(whole)
+    if made.drawn is None or made.effects is None:
+        return ByDeal.nothing(periods)
+    mean = whole @ times / times.sum()
+    centred = whole - mean[:, None]
+    variance = centred**2 @ times / times.sum()
     held = made.stream.holds[:, made.future]
-    weight = np.where(variance > 0, 1.0 / np.where(variance > 0, variance, 1.0), 0.0)
+    weight = np.divide(1.0, variance, out=np.zeros(periods), where=variance > 0)
     scaled = held[:, :, None] * (centred * weight[:, None])[:, None, :]
-    return open_influence(made.drawn, effects.shock, scaled)
+    found = open_deal_means(made.drawn, made.effects.pace, made.effects.stated, times, scaled)
+    return ByDeal(found.chance @ held.T, found.mean @ held.T, found.covariance)

@@ -1,6 +1,6 @@
 """Recurring revenue ahead of an origin, drawn: charges of present customers and of new ones.
 
-A strong shock means more: customers stay longer, buy more often, and more of them come.
+A fast pace means more: customers stay longer and buy more often.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from features.tables import Floats, Ints
-from training.forecast.belief.arrival_rate import ArrivalRate
+from training.forecast.belief.drift import YEAR
 from training.forecast.belief.hazards import cumulative
 from training.forecast.belief.purchases import OWN, chances, rates
 from training.forecast.belief.recurring import PurchaseModel
-from training.forecast.belief.renewals import RenewalModel, hazards_at
+from training.forecast.belief.renewals import PRIOR_LEFT, RenewalModel, hazards_at
 from training.forecast.data.charges import Charges
 from training.forecast.data.deal_table import NONE
 from training.forecast.data.groups import Groups, Words
-from training.forecast.data.random import Keys, key_of
+from training.forecast.data.random import Keys, key_of, normals, uniforms
 from training.forecast.simulate.purchase_kernels import (
     NewBuyerInputs,
     RepeatBuyerInputs,
@@ -31,7 +32,7 @@ from training.forecast.simulate.renewal_kernels import (
     new_customer_draws,
     renewal_draws,
 )
-from training.forecast.simulate.shared_effects import SharedEffects
+from training.forecast.simulate.shared_effects import SharedEffects, pace_draws, strengths
 
 Drawn = tuple[Floats, Floats]
 """The whole (C, draws) and by group (G, C, draws)."""
@@ -72,20 +73,46 @@ def chain_words(charges: Charges, chain: Ints) -> Words:
     }
 
 
-def expected_arrivals(
-    arrivals: ArrivalRate | None, future: FutureCells, effects: SharedEffects
+UNKNOWN_PRICE = 0.05
+"""Deviation of the log of running charges after a year: price rounds that no charge has shown."""
+
+
+def charge_effects(
+    believed: RenewalModel | PurchaseModel, future: FutureCells, draws: int, shock: float | None
+) -> SharedEffects:
+    """Pace, arrivals and prices of customers in the cells to come, as drawn."""
+    bounds, named = future.bounds, (future.seed, "customers")
+    shape = (len(bounds) - 1, draws)
+    rate = believed.arrival_rate
+    arrivals = np.zeros(shape) if rate is None else rate.draws(bounds, draws, *named, "arrivals")
+    if isinstance(believed, PurchaseModel):
+        pace = pace_draws(believed.pace, bounds, draws, shock, *named)
+        price = believed.price.factors(bounds, draws, *named, "price")
+        return SharedEffects(pace, arrivals, price, price)
+    z = normals(key_of(*named, "price"), draws)
+    years = np.sqrt((bounds[:-1] + bounds[1:]) / 2 / YEAR)
+    price = np.exp(UNKNOWN_PRICE * years[:, None] * z)
+    return SharedEffects(_staying(believed, shape, shock, *named), arrivals, price, price)
+
+
+def _staying(
+    believed: RenewalModel, shape: tuple[int, int], shock: float | None, *purpose: str | int
 ) -> Floats:
-    """(C, draws) customers expected to come in each cell."""
-    cells = len(future.bounds) - 1
-    if arrivals is None:
-        return np.zeros((cells, len(effects.z)))
-    steps = np.arange(0.0, np.ceil(future.bounds[-1]) + 1.0)
-    total = np.concatenate([[0.0], np.cumsum(arrivals.rate(steps[:-1] + 0.5))])
-    base = np.diff(np.interp(future.bounds, steps, total))
-    spread = arrivals.spread(float(future.bounds[-1]))
-    factor = np.exp(spread * effects.arrivals - spread**2 / 2) * effects.shock
-    found: Floats = base[:, None] * factor
+    """(C, draws) one over the factor on the hazards to leave, alike in all cells.
+
+    What n customers who left tell of the rate of leaving is gamma(n + 1/2); months differ too.
+    """
+    known = believed.left + PRIOR_LEFT
+    u = uniforms(np.array([key_of(*purpose, "leaving")], np.uint64), shape[1])[0]
+    rate = gammaincinv(known, u) / known
+    sigma = LEAVING if shock is None else shock
+    stays = strengths(sigma, normals(key_of(*purpose, "shock"), shape[1]))
+    found: Floats = np.tile(stays / np.maximum(rate, 1e-3), (shape[0], 1))
     return found
+
+
+LEAVING = 0.25
+"""Deviation of the log of the rate of leaving from one half-year to the next."""
 
 
 def _renewals(
@@ -95,26 +122,27 @@ def _renewals(
     groups: Groups,
     effects: SharedEffects,
 ) -> tuple[Drawn, Drawn]:
-    found, cells = believed.history, len(future.bounds) - 1
+    found = believed.history
     running = np.flatnonzero(believed.running)
-    present = renewal_draws(
-        _present(charges, believed, running, future, groups), effects.shock, cells
-    )
+    risk = 1.0 / effects.pace[0]
+    inputs = _present(charges, believed, running, future, groups)
+    present = renewal_draws(inputs, risk, effects.stated)
     templates = believed.templates
     ages = np.arange(0.0, future.bounds[-1] + 1.0)
     new = NewCustomerInputs(
         future.keys("customer"),
-        expected_arrivals(believed.arrival_rate, future, effects),
+        effects.arrivals * np.diff(future.bounds)[:, None],
         future.bounds,
         found.step[templates],
         np.nan_to_num(charges.amounts(found.last[templates])),
         groups.numbers(chain_words(charges, found.chain[templates]), len(templates)),
         believed.starts,
         ages,
-        cumulative(np.minimum(believed.leaving_ages.incidence(ages), 0.999)),
+        cumulative(np.minimum(believed.leaving_ages.incidence(ages), 0.999))
+        + believed.floor * ages,
         groups.size,
     )
-    return present, new_customer_draws(new, effects.shock)
+    return present, new_customer_draws(new, risk, effects.price)
 
 
 def _present(
@@ -170,7 +198,7 @@ def _shopping(
     recent = believed.recent
     new = NewBuyerInputs(
         future.keys("customer"),
-        expected_arrivals(believed.arrival_rate, future, effects),
+        effects.arrivals * np.diff(future.bounds)[:, None],
         future.bounds,
         rates(one * process.r, one * process.alpha)[0],
         chances(one * process.a, one * process.b)[0],
@@ -179,9 +207,8 @@ def _shopping(
         groups.numbers(account_words(charges, found.account[recent]), len(recent)),
         groups.size,
     )
-    return repeat_buyer_draws(shoppers, effects.shock, future.bounds), new_buyer_draws(
-        new, effects.shock
-    )
+    repeat = repeat_buyer_draws(shoppers, effects.pace, effects.stated, future.bounds)
+    return repeat, new_buyer_draws(new, effects.pace, effects.price)
 
 
 def account_words(charges: Charges, account: Ints) -> Words:

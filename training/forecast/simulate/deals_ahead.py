@@ -16,6 +16,7 @@ from training.forecast.belief.hazards import CERTAIN, cumulative, incidence_at
 from training.forecast.data.deal_snapshot import DealSnapshots, deal_snapshots
 from training.forecast.data.periods import Period
 from training.forecast.data.random import Small
+from training.forecast.simulate.shared_effects import SharedEffects
 
 
 @dataclass(frozen=True)
@@ -110,43 +111,43 @@ def _incidence(
 class Arrivals:
     """Wins of deals that are not there yet, by the C cells to come.
 
-    grid  (Z,) strengths g of the shock; mean (Z, C) expected wins under each
-    share (C, m) how likely a win in the cell is to be like each recent win, summing to 1
+    matured  (C, C) days of arrivals in the second cell that are won in the first, in win chances
+    share    (C, m) how likely a win in the cell is to be like each recent win, summing to 1
     """
 
-    grid: Floats
-    mean: Floats
+    matured: Floats
     share: Floats
-    spread: float
-    burst: Floats
 
-    def means(self, shock: Floats, effects: Floats) -> Floats:
-        """(C, draws) expected wins under each draw's shock and arrival rate exp(spread · luck)."""
-        base = np.stack([np.interp(shock, self.grid, m) for m in self.mean.T])
-        factor = np.exp(self.spread * effects - self.spread**2 / 2)
-        found: Floats = base * factor
+    def means(self, effects: SharedEffects) -> Floats:
+        """(C, draws) expected wins under what each draw's deals share."""
+        found: Floats = effects.pace * (self.matured @ effects.arrivals)
         return found
 
 
-GRID = np.exp(np.linspace(-1.6, 1.6, 17))
-"""Strengths of the shock between which the unborn deals' means are interpolated."""
-
-
 def arrivals_ahead(believed: DealModels, origin: int, days: Floats) -> Arrivals:
-    """Arrival, then a win at an age as recently seen: a convolution with the jumps.
+    """Arrival, then a win at an age as recently seen: a convolution with the ages at the win.
 
-    A win of age a falls into the cell [t0, t1) when the deal arrives in [t0 - a, t1 - a), at or
-    after the origin.
+    A deal that arrives on day x, at or after the origin, is won in the cell [t0, t1) with chance
+    F(t1 - x) - F(t0 - x), F by ``win_ages``: an arrival on day 3 is won by day 10 at age 7 or less.
     """
-    arrivals, times = believed.arrival_rate, believed.win_ages
-    steps = np.arange(0.0, np.ceil(days[-1]) + 1.0)
-    total = np.concatenate([[0.0], np.cumsum(arrivals.rate(steps[:-1] + 0.5))])
-    arrived = np.interp(np.maximum(days[:, None] - times.ages, 0.0), steps, total)
-    # (C, m) arrivals in time to be won in the cell at that age
-    mass = np.diff(arrived, axis=0) * season_factors(believed, origin, days)[:, None]
-    mean = np.stack([mass @ times.strengthened(g) for g in GRID])
-    each = mass * times.weight
-    share = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300)
-    per_day = total[-1] / max(days[-1], 1.0)
-    burst = (arrivals.dispersion - 1.0) / np.maximum(per_day * np.diff(days), 1e-9)
-    return Arrivals(GRID, mean, share, arrivals.spread(float(days[-1])), burst)
+    ages = believed.win_ages
+    middle = np.arange(0.0, np.ceil(days[-1])) + 0.5
+    cell = np.clip(np.searchsorted(days, middle, side="right") - 1, 0, len(days) - 2)
+    by_end = ages.incidence(days[:, None] - middle) * (days[:, None] > middle)
+    won = np.diff(by_end, axis=0) * season_factors(believed, origin, days)[:, None]
+    matured = np.stack(
+        [won[:, cell == c].sum(axis=1) for c in range(len(days) - 1)], axis=1
+    ) * _whole_days(days, cell)
+    # (C + 1, m) arrivals in time to be won by each bound at the age of each recent win
+    rates = believed.arrival_rate.rate(days)
+    total = np.concatenate([[0.0], np.cumsum(rates * np.diff(days))])
+    arrived = np.interp(np.maximum(days[:, None] - ages.ages, 0.0), days, total)
+    each = np.diff(arrived, axis=0) * ages.weight
+    return Arrivals(matured, each / np.maximum(each.sum(axis=1, keepdims=True), 1e-300))
+
+
+def _whole_days(days: Floats, cell: Ints) -> Floats:
+    """(C,) the length of each cell over the number of grid days in it."""
+    count = np.bincount(cell, minlength=len(days) - 1)
+    found: Floats = np.diff(days) / np.maximum(count, 1)
+    return found

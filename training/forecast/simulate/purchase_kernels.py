@@ -1,25 +1,32 @@
 """Purchases drawn: when present customers buy again, and when those to come first do.
 
-A customer that is alive buys after exponential gaps at its own rate, and leaves after a purchase
-with its own chance (``purchases``); the draw's shock multiplies all rates.
+A customer that is alive buys after exponential gaps at its own rate times the draw's pace in the
+cell, and leaves after a purchase with its own chance (``purchases``). Worked example: a gap of
+E = 1.2 at a rate of 0.02 a day takes 60 days at pace 1; with a pace of 2 from day 30 on, 0.6 of it
+is used up by then and the rest takes 15 days.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from features.tables import Floats, Ints
 from training.forecast.data.random import Keys, Small, mix, uniform
+from training.forecast.data.rounding import quantum_of
 from training.forecast.simulate.deal_kernels import poisson
 
+BLOCK = 256
+"""Draws handled at a time by one thread."""
+MOST = 2_000
+"""Purchases of one customer in one draw: a bound that no real customer meets."""
 
-@dataclass(frozen=True)
-class RepeatBuyerInputs:
-    """What is drawn for n present customers, and for those like a customer who just came.
+
+class RepeatBuyerInputs(NamedTuple):
+    """What is drawn for n present customers.
 
     alive (n,); rate, chance (n, LEVELS) equally likely values; own (n,) share of amounts that are
     the customer's own; amount, starts those; pool (q,) everybody's recent amounts
@@ -38,93 +45,78 @@ class RepeatBuyerInputs:
 
 
 def repeat_buyer_draws(
-    shoppers: RepeatBuyerInputs, shock: Floats, bounds: Floats
+    buyers: RepeatBuyerInputs, pace: Floats, price: Floats, bounds: Floats
 ) -> tuple[Floats, Floats]:
-    """Amounts of present customers: the whole (C, draws) and by group (G, C, draws)."""
-    cells = len(bounds) - 1
-    whole = np.zeros((cells, len(shock)))
-    groups = np.zeros((shoppers.groups, cells, len(shock)))
-    _purchases(
-        shoppers.keys,
-        shoppers.alive,
-        shoppers.rate,
-        shoppers.chance,
-        shoppers.own,
-        shoppers.amount,
-        shoppers.starts,
-        shoppers.pool,
-        shoppers.group,
-        bounds,
-        shock,
-        whole,
-        groups,
-    )
+    """Amounts of present customers: the whole (C, draws) and by group (G, C, draws).
+
+    pace, price (C, draws) factors on rates and amounts; bounds (C + 1,) days of the cells
+    """
+    whole = np.zeros(pace.shape)
+    groups = np.zeros((buyers.groups, *pace.shape))
+    _repeat(buyers, pace, price, bounds, whole, groups)
     return whole, groups
 
 
-BLOCK = 256
-MOST = 2_000
-"""Purchases of one customer in one draw: a bound that no real customer meets."""
-
-
-@njit(cache=True)
-def _paid(pick: float, ours: bool, amount: Floats, first: int, last: int, pool: Floats) -> float:
-    """An amount like one of the customer's own, or like anybody's."""
-    if ours:
-        return float(amount[first + int(pick * (last - first))])
-    return float(pool[int(pick * len(pool))])
+@njit(cache=True, inline="always")
+def _after(
+    day: float, c: int, gap: float, speed: float, pace: Floats, bounds: Floats, d: int
+) -> tuple[float, int]:
+    """The day and the cell in which ``gap`` is used up; a cell behind the last is too late."""
+    cells = len(bounds) - 1
+    while c < cells:
+        rate = speed * pace[c, d]
+        left = rate * (bounds[c + 1] - day)
+        if gap < left:
+            return day + gap / rate, c
+        gap -= left
+        day = bounds[c + 1]
+        c += 1
+    return day, c
 
 
 @njit(cache=True, parallel=True)
-def _purchases(
-    keys: Keys,
-    alive: Floats,
-    rate: Floats,
-    chance: Floats,
-    own: Floats,
-    amount: Floats,
-    starts: Ints,
-    pool: Floats,
-    group: Small,
+def _repeat(
+    buyers: RepeatBuyerInputs,
+    pace: Floats,
+    price: Floats,
     bounds: Floats,
-    shock: Floats,
     whole: Floats,
     groups: Floats,
 ) -> None:
-    draws, cells = len(shock), len(bounds) - 1
+    cells, draws = pace.shape
+    levels = buyers.rate.shape[1]
     for block in prange((draws + BLOCK - 1) // BLOCK):
-        for i in range(len(keys)):
+        for i in range(len(buyers.keys)):
+            key, first, last = buyers.keys[i], buyers.starts[i], buyers.starts[i + 1]
             for d in range(block * BLOCK, min(draws, (block + 1) * BLOCK)):
-                if uniform(keys[i], d) >= alive[i]:
+                if uniform(key, d) >= buyers.alive[i]:
                     continue
-                level = uniform(mix(keys[i] + np.uint64(1)), d)
-                speed = rate[i, int(level * rate.shape[1])] * shock[d]
-                level = uniform(mix(keys[i] + np.uint64(2)), d)
-                leave = chance[i, int(level * chance.shape[1])]
+                speed = buyers.rate[i, int(uniform(mix(key + np.uint64(1)), d) * levels)]
+                leave = buyers.chance[i, int(uniform(mix(key + np.uint64(2)), d) * levels)]
                 day, c = bounds[0], 0
                 for turn in range(MOST):
-                    here = mix(keys[i] ^ mix(np.uint64(turn + 3)))
-                    day += -math.log(uniform(here, d)) / speed
-                    if day >= bounds[cells]:
+                    own = mix(key ^ mix(np.uint64(turn + 3)))
+                    day, c = _after(day, c, -math.log(uniform(own, d)), speed, pace, bounds, d)
+                    if c >= cells:
                         break
-                    while day >= bounds[c + 1]:
-                        c += 1
-                    ours = uniform(mix(here + np.uint64(1)), d) < own[i]
-                    pick = uniform(mix(here + np.uint64(2)), d)
-                    money = _paid(pick, ours, amount, starts[i], starts[i + 1], pool)
+                    pick = uniform(mix(own + np.uint64(2)), d)
+                    if uniform(mix(own + np.uint64(1)), d) < buyers.own[i]:
+                        paid = buyers.amount[first + int(pick * (last - first))]
+                    else:
+                        paid = buyers.pool[int(pick * len(buyers.pool))]
+                    money = quantum_of(paid * price[c, d])
                     whole[c, d] += money
-                    for g in range(group.shape[1]):
-                        groups[int(group[i, g]), c, d] += money
-                    if uniform(mix(here + np.uint64(3)), d) < leave:
+                    for g in range(buyers.group.shape[1]):
+                        groups[int(buyers.group[i, g]), c, d] += money
+                    if uniform(mix(own + np.uint64(3)), d) < leave:
                         break
 
 
-@dataclass(frozen=True)
-class NewBuyerInputs:
+class NewBuyerInputs(NamedTuple):
     """Customers to come, each like one of t recent ones in its groups.
 
-    keys (C,), mean (C, draws) and bounds as ``Newcomers``; rate, chance (LEVELS,) before any
-    purchase is seen; first (t,) amounts of recent first purchases, pool (q,) of later ones
+    keys (C,), mean (C, draws) and bounds as ``NewCustomerInputs``; rate, chance (LEVELS,) before
+    any purchase is seen; first (t,) amounts of recent first purchases, pool (q,) of later ones
     """
 
     keys: Keys
@@ -138,66 +130,38 @@ class NewBuyerInputs:
     groups: int
 
 
-def new_buyer_draws(new: NewBuyerInputs, shock: Floats) -> tuple[Floats, Floats]:
-    """The whole (C, draws) and by group (G, C, draws)."""
-    cells, draws = new.mean.shape
-    whole = np.zeros((cells, draws))
-    groups = np.zeros((new.groups, cells, draws))
+def new_buyer_draws(new: NewBuyerInputs, pace: Floats, price: Floats) -> tuple[Floats, Floats]:
+    """The whole (C, draws) and by group (G, C, draws); pace and price as ``repeat_buyer_draws``."""
+    whole = np.zeros(new.mean.shape)
+    groups = np.zeros((new.groups, *new.mean.shape))
     if len(new.first):
-        _first(
-            new.keys,
-            new.mean,
-            new.bounds,
-            new.rate,
-            new.chance,
-            new.first,
-            new.pool,
-            new.group,
-            shock,
-            whole,
-            groups,
-        )
+        _first(new, pace, price, whole, groups)
     return whole, groups
 
 
 @njit(cache=True, parallel=True)
-def _first(
-    keys: Keys,
-    mean: Floats,
-    bounds: Floats,
-    rate: Floats,
-    chance: Floats,
-    first: Floats,
-    pool: Floats,
-    group: Small,
-    shock: Floats,
-    whole: Floats,
-    groups: Floats,
-) -> None:
-    cells, draws = mean.shape
+def _first(new: NewBuyerInputs, pace: Floats, price: Floats, whole: Floats, groups: Floats) -> None:
+    cells, draws = new.mean.shape
     for d in prange(draws):
         for start in range(cells):
-            for turn in range(poisson(keys[start], d, mean[start, d])):
-                own = mix(keys[start] ^ mix(np.uint64(turn + 1)))
-                t = int(uniform(own, d) * len(first))
-                level = uniform(mix(own + np.uint64(1)), d)
-                speed = rate[int(level * len(rate))] * shock[d]
-                level = uniform(mix(own + np.uint64(2)), d)
-                leave = chance[int(level * len(chance))]
-                c = start
-                length = bounds[c + 1] - bounds[c]
-                day = bounds[c] + uniform(mix(own + np.uint64(3)), d) * length
-                money = first[t]
+            length = new.bounds[start + 1] - new.bounds[start]
+            for turn in range(poisson(new.keys[start], d, new.mean[start, d])):
+                own = mix(new.keys[start] ^ mix(np.uint64(turn + 1)))
+                t = int(uniform(own, d) * len(new.first))
+                speed = new.rate[int(uniform(mix(own + np.uint64(1)), d) * len(new.rate))]
+                leave = new.chance[int(uniform(mix(own + np.uint64(2)), d) * len(new.chance))]
+                c, paid = start, new.first[t]
+                day = new.bounds[c] + uniform(mix(own + np.uint64(3)), d) * length
                 for step in range(MOST):
+                    money = quantum_of(paid * price[c, d])
                     whole[c, d] += money
-                    for g in range(group.shape[1]):
-                        groups[int(group[t, g]), c, d] += money
-                    here = mix(own ^ mix(np.uint64(step + 4)))
-                    if step > 0 and uniform(mix(here + np.uint64(1)), d) < leave:
+                    for g in range(new.group.shape[1]):
+                        groups[int(new.group[t, g]), c, d] += money
+                    key = mix(own ^ mix(np.uint64(step + 4)))
+                    if step > 0 and uniform(mix(key + np.uint64(1)), d) < leave:
                         break
-                    day += -math.log(uniform(here, d)) / speed
-                    if day >= bounds[cells]:
+                    gap = -math.log(uniform(key, d))
+                    day, c = _after(day, c, gap, speed, pace, new.bounds, d)
+                    if c >= cells:
                         break
-                    while day >= bounds[c + 1]:
-                        c += 1
-                    money = pool[int(uniform(mix(here + np.uint64(2)), d) * len(pool))]
+                    paid = new.pool[int(uniform(mix(key + np.uint64(2)), d) * len(new.pool))]

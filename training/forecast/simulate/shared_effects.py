@@ -1,4 +1,4 @@
-"""What all deals of a draw share: the shock on their hazards and the luck of arrivals."""
+"""What all deals or customers of a draw share: pace, arrivals and prices, by cell of time."""
 
 from __future__ import annotations
 
@@ -6,29 +6,60 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.tables import Floats
+from features.tables import Floats, Ints
+from training.forecast.belief.drift import Drift
 from training.forecast.data.random import key_of, normals
-from training.forecast.data.settings import ForecastSettings
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """Factors that a scenario assumes, (months,) each: on pace, arrivals and prices."""
+
+    pace: Floats
+    arrivals: Floats
+    price: Floats
 
 
 @dataclass(frozen=True)
 class SharedEffects:
-    """The shared luck of ``draws`` futures; the same at every origin, so that forecasts compare.
+    """Shared by everybody in each of ``draws`` futures; all (C, draws), C the cells to come.
 
-    z        (draws,) standard normal, behind the shock; arrivals likewise
-    shock    (draws,) the factor on cumulative hazards, with mean 1
+    pace      factor on hazards of winning, or on rates of buying
+    arrivals  new deals or customers a day
+    price     factor on amounts that are not stated yet
+    stated    factor on those that are: 1 but under an assumption
+
+    The random numbers behind them are the same at every origin, so that forecasts compare.
     """
 
-    z: Floats
+    pace: Floats
     arrivals: Floats
-    shock: Floats
+    price: Floats
+    stated: Floats
 
-    @staticmethod
-    def of(settings: ForecastSettings, sigma: float, purpose: str = "deals") -> SharedEffects:
-        """The luck of the futures that ``settings.seed`` names."""
-        z = normals(key_of(settings.seed, purpose, "shock"), settings.draws)
-        come = normals(key_of(settings.seed, purpose, "arrivals"), settings.draws)
-        return SharedEffects(z, come, strengths(sigma, z))
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the log pace, on average of the cells."""
+        return float(np.log(self.pace).std(axis=1).mean())
+
+    def under(self, assumed: Assumed, future: Ints) -> SharedEffects:
+        """These effects under a scenario; ``future`` are the months of the cells to come."""
+        return SharedEffects(
+            self.pace * assumed.pace[future, None],
+            self.arrivals * assumed.arrivals[future, None],
+            self.price * assumed.price[future, None],
+            self.stated * assumed.price[future, None],
+        )
+
+
+def pace_draws(
+    drift: Drift, bounds: Floats, draws: int, shock: float | None, *purpose: str | int
+) -> Floats:
+    """(C, draws) factors of the drift; with a stated ``shock`` exp(shock z), alike in all cells."""
+    if shock is None:
+        return drift.factors(bounds, draws, *purpose, "pace")
+    stated = strengths(shock, normals(key_of(*purpose, "shock"), draws))
+    return np.tile(stated, (len(bounds) - 1, 1))
 
 
 def strengths(sigma: float, z: Floats) -> Floats:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.tables import Floats
+from features.tables import Floats, Ints
 from training.forecast.data.deal_table import stamps
 from training.forecast.data.groups import Groups
 from training.forecast.data.periods import Period
+from training.forecast.data.random import Small
+from training.forecast.data.rounding import exact
 from training.forecast.data.settings import ForecastSettings
 
 WHOLE = "whole"
@@ -66,6 +68,14 @@ class StreamDraws:
     groups: Groups
     periods: tuple[Period, ...]
     holds: Floats
+
+    def take(self, chosen: Ints) -> StreamDraws:
+        """The stream of these draws (draws,) of its own, some of them more than once."""
+        parts = tuple(
+            StreamPart(p.name, p.whole[..., chosen], p.groups[..., chosen], p.counts)
+            for p in self.parts
+        )
+        return StreamDraws(self.name, parts, self.groups, self.periods, self.holds)
 
     def draws(self) -> dict[tuple[str, str], Floats]:
         """(stream, part) -> (P, draws), and the whole."""
@@ -147,3 +157,26 @@ def total(parts: Sequence[Floats]) -> Floats:
     for part in parts[1:]:
         out += part
     return out
+
+
+def booked_so_far(
+    name: str,
+    cell: Ints,
+    amounts: Floats,
+    numbers: Small,
+    groups: Groups,
+    holds: Floats,
+    draws: int,
+) -> StreamPart:
+    """What n deals or charges brought already: the same in every draw.
+
+    cell (n,) the month of each; amounts (n,), missing ones count in the numbers only; numbers
+    (n, D) of groups; holds (P, C) as ``StreamDraws``
+    """
+    sums, counts = np.zeros((2, 1 + groups.size, holds.shape[1]))
+    money = exact(np.nan_to_num(amounts))
+    for column in (np.full(len(cell), -1), *numbers.T):
+        np.add.at(sums, (1 + column, cell), money)
+        np.add.at(counts, (1 + column, cell), 1.0)
+    every = np.repeat(sums[:, :, None], draws, axis=2)
+    return StreamPart(name, every[0], every[1:], counts @ holds.T)

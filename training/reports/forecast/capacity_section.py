@@ -95,7 +95,7 @@ def _facts(of: ForecastSubject) -> list[tuple[str, str]]:
         ("Futures", f"{count(chosen.draws)}, seed {chosen.seed}"),
     ]
     if "bookings" in made.streams:
-        facts.append(("Shared luck", _shock(made.shock)))
+        facts.append(("Shared pace", _shock(made.shock)))
     if fitted:
         facts.append(("Deal curves learned", f"from what was known on {str(fitted)[:10]}"))
     return facts
@@ -103,10 +103,10 @@ def _facts(of: ForecastSubject) -> list[tuple[str, str]]:
 
 def _shock(shock: float) -> str:
     if not shock > 0:
-        return "none was seen on past origins: deals are taken to close independently"
+        return "none: deals are taken to close independently"
     return (
-        f"spread {decimal(shock, 2)} on the log hazard of all deals together, sized on past "
-        f"origins: a good half-year for one deal is one for all"
+        f"spread {decimal(shock, 2)} on the log hazard of all deals together, learned "
+        f"from past months: a good half-year for one deal is one for all"
     )
 
 
