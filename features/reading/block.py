@@ -25,7 +25,7 @@ from features.reading.dates import BOUNDARIES, as_days, midnights
 from features.reading.history import KindOf, long_history, unfold
 from features.reading.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.reading.rows import Draft, Loss
-from features.reading.sheet import Plan, Sheet, conditions_hold, read_sheet
+from features.reading.sheet import OWN_OUTCOME, Plan, Sheet, conditions_hold, read_sheet
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, Words
@@ -58,7 +58,12 @@ def read_block(
     report = _begun(plan, main)
     sheet, report.joins = read_sheet(plan, main, others)
     sheet = _filtered(plan, sheet, report)
-    base = {c: _column(plan, c, sheet, defaults, kind_of) for c in plan.columns}
+    base: dict[str, Filled] = {}
+    for column in sorted(plan.columns, key=lambda c: c != "outcome"):
+        base[column] = _column(plan, column, sheet, defaults, kind_of)
+        if column == "outcome":
+            sheet = sheet.beside(OWN_OUTCOME[0], base[column].values)
+    base = {c: base[c] for c in plan.columns}
     row, columns = sheet.row, {c: f.values for c, f in base.items()}
     unknown = _noted(plan, base, sheet, report)
     if plan.spec.fields:

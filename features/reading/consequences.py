@@ -28,6 +28,8 @@ TILT = 0.1
 """A rate that a loss changes by this much of itself is wrong, not merely uncertain."""
 FEW_OUTCOMES = 3
 """So many lost rows of one outcome may be an accident."""
+SHOWN = 5
+"""So many stages are named."""
 IN_A_MONTH = 5
 """Rows of a month without which nothing is said of it."""
 
@@ -111,10 +113,21 @@ def unknown_outcome(draft: Draft, _: Zone) -> Iterator[Consequence]:
             rows=n,
             of=len(draft),
             text=f"{some_of(n, len(draft), draft.name)} have an outcome or a stage that nothing "
-            "explains",
+            f"explains{_stages(draft, rows)}",
             effect="they are left out: neither open nor closed, and in no figure; name their words "
             "in the mapping's outcome",
         )
+
+
+def _stages(draft: Draft, rows: Bools) -> str:
+    """The most frequent stages of some rows, where the table has stages."""
+    words = draft.words("stage") if "stage" in draft.columns else None
+    if words is None or not (words.codes[rows] >= 0).any():
+        return ""
+    counts = words.counts(rows)
+    most = np.argsort(-counts, kind="stable")[:SHOWN]
+    shown = [f"{words.values[int(c)].as_py()} {counts[c]:,}" for c in most if counts[c]]
+    return f" (stages {', '.join(shown)})"
 
 
 def reopened(draft: Draft, _: Zone) -> Iterator[Consequence]:
