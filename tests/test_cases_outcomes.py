@@ -67,6 +67,22 @@ def test_a_stage_that_contradicts_itself_stops_with_its_name(tmp_path: Path) -> 
         ingested(tmp_path, HUBSPOT, deal_data=DEALS, deal_pipeline_stage_data=wrong)
 
 
+def test_a_flag_called_closed_that_means_won_leaves_no_lost_stage_open(tmp_path: Path) -> None:
+    """As a connector once renamed it: closed is true of the won stage alone."""
+    renamed = ("false", "true", "false")
+    for columns in (("probability", "is_closed"), ("probability", "is_closed", "closed_won")):
+        table = stages(*columns, is_closed=renamed)
+        tables, _ = ingested(tmp_path, HUBSPOT, deal_data=DEALS, deal_pipeline_stage_data=table)
+        assert tables["deals"].coded("outcome").words() == ["won", "lost", None]
+
+
+def test_a_deal_without_a_stage_is_open(tmp_path: Path) -> None:
+    none = DEALS + "14,,1,,2025-02-01 10:00:00\n"
+    table = stages("label", "is_closed", "closed_won")
+    tables, _ = ingested(tmp_path, HUBSPOT, deal_data=none, deal_pipeline_stage_data=table)
+    assert tables["deals"].coded("outcome").words()[-1] is None
+
+
 def test_deals_in_stages_of_a_deleted_pipeline_are_not_open(tmp_path: Path) -> None:
     old = "".join(f"2{i},old,5,2024-01-10 10:00:00,2023-01-01 10:00:00\n" for i in range(9))
     tables, report = ingested(

@@ -17,6 +17,7 @@ from features.reading.outcomes import (
     PARTS,
     UNKNOWN,
     Stage,
+    consistent,
     outcome_of,
     to_text,
 )
@@ -188,12 +189,14 @@ def _weighed(spec: ColumnSpec, sheet: Sheet, defaults: Defaults) -> Words:
     parts = {p: _coalesced(names, spec, sheet, defaults) for p, names in spec.weigh}
     nothing = Words(np.full(len(sheet), -1, np.int32), pa.array([], pa.string()))
     every, inverse = _combined([parts.get(p, nothing) for p in (*PARTS, "of")])
-    stages = [Stage.of(row[:4]) for row in every]
+    stages = consistent([Stage.of(row[:4]) for row in every])
     said = [outcome_of(stage) for stage in stages]
-    if "of" in parts:  # the stage is not in the list of stages, and nothing else tells
-        said = [UNKNOWN if not any(row) else word for row, word in zip(every, said, strict=True)]
+    listed = any("." in n for p, names in spec.weigh if p != "of" for n in names)
+    if listed:  # a stage that is not in the list of stages, and nothing else tells
+        deleted = [bool(row[4]) and not any(row[:4]) for row in every]
+        said = [UNKNOWN if gone else word for gone, word in zip(deleted, said, strict=True)]
     wrong = [to_text(s) for s, word in zip(stages, said, strict=True) if word == CONTRADICTION]
-    if wrong and any("." in n for p, names in spec.weigh if p in ("closed", "won") for n in names):
+    if wrong and listed:
         raise MappingError(
             f"outcome: the stage {wrong[0]} contradicts itself; say in the mapping's outcome, by "
             "`from` and `values`, which stages are won and which are lost"

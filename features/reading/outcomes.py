@@ -7,7 +7,7 @@ weighed together, and where they contradict each other nobody can tell what is m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.reading.clean import FALSE, TRUE
 
@@ -76,6 +76,18 @@ def _share(word: str) -> float | None:
     except ValueError:
         return None
     return value / 100 if value > 1 else value
+
+
+def consistent(stages: list[Stage]) -> list[Stage]:
+    """The stages, with a flag called closed that means won read as what it means.
+
+    Where stages of probability 1 are flagged and no stage of probability 0 ever is, closed is won:
+    such a column has been renamed, and lost stages are not open because of it.
+    """
+    won, lost = ([s.closed for s in stages if s.probability == p] for p in (1.0, 0.0))
+    if True not in won or True in lost or False not in lost:
+        return stages
+    return [replace(s, closed=None, won=s.closed if s.won is None else s.won) for s in stages]
 
 
 UNKNOWN, CONTRADICTION = "nobody can tell", "contradicts itself"
