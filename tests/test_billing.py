@@ -43,7 +43,8 @@ def read(days: Ints, amounts: list[float] | None = None, today: int = 0) -> Bill
 def following(found: Billing, day: int, turns: int) -> list[int]:
     turn = np.arange(1, turns + 1)
     n = found.months * turn if found.months[0] else np.rint(found.days * turn).astype(np.int64)
-    return later(np.full(turns, day), n, bool(found.months[0]), found.anchor).tolist()
+    ahead: list[int] = later(np.full(turns, day), n, bool(found.months[0]), found.anchor).tolist()
+    return ahead
 
 
 @given(STARTS, STEPS, st.integers(NEWEST, 12))

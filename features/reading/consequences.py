@@ -146,6 +146,21 @@ def reopened(draft: Draft, _: Zone) -> Iterator[Consequence]:
         )
 
 
+def never_ran(draft: Draft, _: Zone) -> Iterator[Consequence]:
+    """Contracts that ended when, or before, they began."""
+    rows = _any(draft, "left_out", "of no length") | _any(draft, "rejected", "before it began")
+    n = int(rows.sum())
+    if n:
+        yield Consequence(
+            code=f"never_ran:{draft.name}",
+            columns=(f"{draft.name}.ended_at",),
+            rows=n,
+            of=len(draft),
+            text=f"{some_of(n, len(draft), draft.name)} ended when, or before, they began",
+            effect="they are no memberships: nobody became a customer by them, and nobody left",
+        )
+
+
 def lost_rows(draft: Draft, _: Zone) -> Iterator[Consequence]:
     """A source of which many rows were rejected, and the money in them."""
     gone = _rejected(draft)
@@ -297,4 +312,13 @@ def one_period(draft: Draft, company: Zone) -> Iterator[Consequence]:
     )
 
 
-QUESTIONS = (*(one_outcome, unknown_outcome, reopened, lost_rows, folded, unreadable, one_period),)
+QUESTIONS = (
+    one_outcome,
+    unknown_outcome,
+    reopened,
+    never_ran,
+    lost_rows,
+    folded,
+    unreadable,
+    one_period,
+)

@@ -147,6 +147,8 @@ def check(draft: Draft, end: int, company: str = "UTC") -> None:
         draft.drop("rejected", lacking, f"no {column}, which the mapping requires")
     draft.drop("rejected", draft.unknown_outcome, "unknown outcome")
     _check_times(draft, end, zone(company))
+    if draft.name == "subscriptions":
+        _check_length(draft, zone(company))
     if draft.name == "changes":
         _leave_out_unchanged(draft)
     _collapse(draft)
@@ -182,6 +184,18 @@ def _check_close(draft: Draft, company: Zone) -> None:
         draft.told("repaired", same_day, reason, ("closed_at", "created_at"))
         draft.columns["closed_at"] = np.where(same_day, born, closed)
     draft.drop("rejected", before & ~same_day, "closed before created", ("created_at", "closed_at"))
+
+
+def _check_length(draft: Draft, company: Zone) -> None:
+    """A contract that ended when it began never ran; one that ended before is an error."""
+    began, ended = draft.instant("started_at"), draft.instant("ended_at")
+    both = (began != NAT) & (ended != NAT)
+    # of a date only the day is known
+    over = company.day_after(ended) if "ended_at" in draft.dates else ended + 1
+    same = both & (ended <= began) & (began < over)
+    shown = ("started_at", "ended_at")
+    draft.drop("rejected", both & (ended < began) & ~same, "ended before it began", shown)
+    draft.drop("left_out", same, "a contract of no length: it never ran", shown)
 
 
 def _day_over(day: Instants, company: Zone) -> Instants:
