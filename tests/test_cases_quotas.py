@@ -76,7 +76,7 @@ def test_any_hierarchy_counts_its_sellers_alone(
 ) -> None:
     """Every manager carries the sum of the people below, spread with a margin, at every level."""
     managers: dict[str, str | None] = {"top": None}
-    level, sellers = ["top"], []
+    level = ["top"]
     for _ in range(deep):
         below = []
         for boss in level:
