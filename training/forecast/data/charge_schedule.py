@@ -45,7 +45,7 @@ def charge_chains(charges: Charges, origin: int) -> ChargeChains:
     rows = np.flatnonzero(charges.seen(origin))
     found, first, count = np.unique(charges.chain[rows], return_index=True, return_counts=True)
     last = first + count - 1
-    told = billing(*_newest(charges, rows, last, count), count, _today(charges, origin))
+    told = billing(*_newest(charges, rows, last, count), count, _day_of(charges, origin))
     loose = np.maximum(DAYS, SLACK * told.days)
     regular = (told.gaps >= 2) & (told.spread <= loose)
     step = _borrowed(charges, found, rows[last], told.days, regular | (count == 2), origin)
@@ -60,7 +60,7 @@ def _newest(charges: Charges, rows: Ints, last: Ints, count: Ints) -> tuple[Ints
     return charges.zone.day(charges.at[place]), charges.stated[place]
 
 
-def _today(charges: Charges, origin: int) -> int:
+def _day_of(charges: Charges, origin: int) -> int:
     return int(charges.zone.day(np.array([origin]))[0])
 
 
