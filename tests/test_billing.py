@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from features.calendar_time import Step, day_in_month, later, month_of_day, zone
 from features.frames import from_frames
 from features.tables import DAY, Ints, Meta
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.billing import NEWEST, Billing, billing
 from training.forecast.data.charge_schedule import charge_chains, due_days, next_due, running
 from training.forecast.data.charges import Charges

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.reading.outcomes import CONTRADICTION, UNKNOWN, Stage, outcome_of
-from features.reading.strict import MappingError
+from features.ingest.outcomes import CONTRADICTION, UNKNOWN, Stage, outcome_of
+from features.ingest.strict import MappingError
 from tests.exports import block, ingested
 
 HUBSPOT = """

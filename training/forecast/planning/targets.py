@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.quotas import quotas as quotas_of
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, code
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.categories import CALLS, calls
 from training.forecast.data.deal_status import micros_of
 from training.forecast.data.deal_table import NONE, reporting
