@@ -12,7 +12,7 @@ from features.__main__ import main
 from features.tables import Consequence, Tables
 from tests.exports import DEALS, HEAD, export, ingested
 from training.leaks import LeakError, audit, refuse
-from training.teaching import question_of
+from training.task.dataset import question_of
 
 SOME = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -7,8 +7,17 @@ from training.leaks.findings import (
     LeakError,
     refuse,
     table,
-    told,
+    to_text,
     unacknowledged,
 )
 
-__all__ = ["Colour", "Finding", "LeakError", "audit", "refuse", "table", "told", "unacknowledged"]
+__all__ = [
+    "Colour",
+    "Finding",
+    "LeakError",
+    "audit",
+    "refuse",
+    "table",
+    "to_text",
+    "unacknowledged",
+]

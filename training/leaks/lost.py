@@ -5,7 +5,7 @@ from __future__ import annotations
 from features.schema import TABLES
 from features.tables import Tables
 from training.leaks.findings import Finding
-from training.questions import Question
+from training.task.questions import Question
 
 CHECK = "lost at reading"
 
