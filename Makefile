@@ -103,7 +103,7 @@ notebooks: $(READY) ## run the notebooks from top to bottom
 glossary: $(READY) ## write docs/features.md from the definitions
 	@$(RUN) -m features glossary > docs/features.md
 
-messages: $(READY) ## bring serving/locale in step with the definitions; fails where words are missing
+messages: $(READY) ## bring serving/i18n/locale in step with the definitions; fails where words are missing
 	@$(RUN) -m serving messages
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)

@@ -21,13 +21,13 @@ from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import Tables
 from training.config import Config
-from training.learn import learn
-from training.models.fitting import Recipe, TreeParams
-from training.models.receipts import Receipts
-from training.receipts import Past, receipts
-from training.teaching import Teaching, question_of, teach
-from training.threads import one_blas_thread
-from training.tune import fold_data
+from training.evaluation.matured_predictions import MaturedPredictions, receipts
+from training.fit.learn import learn
+from training.fit.parts import Recipe, TreeParams
+from training.fit.threads import one_blas_thread
+from training.fit.tune import fold_data
+from training.models.track_record import TrackRecord
+from training.task.dataset import TrainingData, question_of, teach
 
 QUESTION = "lead_conversion"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def sampled(demo: Demo, outcomes: int, seed: int) -> Tables:
 
 
 @one_blas_thread
-def taught(tables: Tables, seed: int) -> tuple[Teaching, Past]:
+def taught(tables: Tables, seed: int) -> tuple[TrainingData, MaturedPredictions]:
     """The question learned, and its past: out-of-fold rows and the newest period."""
     config = Config(seed=seed, threads=1)
     teaching = teach(tables, question_of(QUESTION, tables), config)
@@ -55,11 +55,11 @@ def taught(tables: Tables, seed: int) -> tuple[Teaching, Past]:
     rows = newest.valid_rows
     hit = teaching.labels(rows, newest.valid_end).hit
     scores = learned.model.score(teaching.X[rows])
-    judged = Past(scores, hit, teaching.entities(rows), teaching.cutoffs(rows))
-    return teaching, Past.join([learned.past, judged])
+    judged = MaturedPredictions(scores, hit, teaching.entities(rows), teaching.cutoffs(rows))
+    return teaching, MaturedPredictions.join([learned.past, judged])
 
 
-def covered(demo: Demo, past: Past, kept: Receipts) -> list[dict[str, float]]:
+def covered(demo: Demo, past: MaturedPredictions, kept: TrackRecord) -> list[dict[str, float]]:
     """One row a band: whether its interval holds its mean truth, and how wide it is."""
     truth = demo.true_curve(QUESTION, past.entities, past.cutoffs)[:, 0, -1]
     place = kept.places(past.scores)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.tables import Tables, micros, read
 from training.forecast.backtest.cells import MODEL
 from training.forecast.backtest.rolling import Backtest, backtest

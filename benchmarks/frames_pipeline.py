@@ -18,9 +18,9 @@ import pandas as pd
 import shap
 
 from features.tables import Coded, Tables
+from training.models.attribution import attribution_weights
 from training.models.bundle import Bundle
 from training.models.curves import incidence
-from training.models.reasons import attribution_weights
 
 WINDOWS = (7, 30, 90)
 PRIOR = 20.0

@@ -31,11 +31,11 @@ from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scorer
 from training.config import Config
+from training.fit.parts import Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades
-from training.models.fitting import Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
-from training.teaching import question_of, teach
+from training.task.dataset import question_of, teach
 
 
 def bundle_of(tables: Tables) -> Bundle:

@@ -22,11 +22,11 @@ import numpy as np
 import uvicorn
 
 from serving.http.app import make_app
-from serving.pages.lists import LISTINGS
 from serving.process.trial import free_port
 from serving.settings import Settings
 from serving.store.sheets import ItemRow
 from serving.store.store import Store, open_store
+from serving.web.lists import LISTINGS
 
 NOW = 1_767_225_600_000_000
 ASKED = {

@@ -28,20 +28,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.catalog import build_features
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.schema import TABLES
 from features.tables import Bools, Coded, Floats, Ints, Table, Tables, read
-from features.view import Timeline
+from features.timeline import Timeline
 from training.config import Config
-from training.evaluate import compare
-from training.learn import learn
-from training.measures import log_losses
-from training.models.baselines import PlainLightGBM
-from training.models.logistic import Logistic
-from training.questions import Question, outcome_codes
-from training.snapshots import snapshots
-from training.teaching import question_of, teach
-from training.tune import fold_data, tune
+from training.evaluation.measures import log_losses
+from training.evaluation.scoreboard import compare
+from training.fit.learn import learn
+from training.fit.tune import fold_data, tune
+from training.models.baselines.logistic import Logistic
+from training.models.baselines.methods import PlainLightGBM
+from training.task.dataset import question_of, teach
+from training.task.questions import Question, outcome_codes
+from training.task.snapshots import snapshots
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("EMBUDO_SHARED", ROOT.parent / "shared"))

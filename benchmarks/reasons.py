@@ -18,8 +18,8 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 
-from training.models.forest import Floats, Ints
-from training.models.trees import Trees, leaf_covers
+from training.models.trees.forest import Floats, Ints
+from training.models.trees.model import Trees, leaf_covers
 
 FEATURES = 20
 CATEGORIES = [0, 1]

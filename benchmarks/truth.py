@@ -21,8 +21,8 @@ from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import Floats, Ints
 from training.config import Config
-from training.measures import kept_inside, log_losses, recalibrate
-from training.train import Trained, train
+from training.evaluation.measures import kept_inside, log_losses, recalibrate
+from training.fit.pipeline import Trained, train
 
 BASE_RATE, MODEL = "base rate", "embudo"
 

@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from features.asof import Events
+from features.asof import EventIndex
 from features.tables import DAY, Floats, Ints
 
 KINDS, WINDOWS = 5, (7, 30, 90)
@@ -52,7 +52,7 @@ def ours(events: pd.DataFrame, spine: pd.DataFrame) -> Floats:
     lead, kind = _ints(events["lead"]), _ints(events["kind"])
     minutes = events["minutes"].to_numpy()
     groups, cutoffs = _ints(spine["lead"]), _ints(spine["cutoff"])
-    every = Events.of(lead, int(lead.max()) + 1, _ints(events["at"]))
+    every = EventIndex.of(lead, int(lead.max()) + 1, _ints(events["at"]))
     seen = every.at(groups, cutoffs)
     columns = [seen.count(d) for d in WINDOWS] + [seen.total(minutes, d) for d in WINDOWS]
     columns += [seen.since_last(), seen.distinct(kind, 30)]

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from features.catalog import build_features, supported
 from features.demo import SIZES, generate, write_export, write_truth
-from features.frame import everyone
 from features.frames import feature_frame
 from features.glossary import glossary
-from features.ingest import canonical, ingest
-from features.mapping import load, presets
-from features.reading.report import IngestReport
-from features.reading.strict import MappingError
+from features.ingest.mapping import load, presets
+from features.ingest.report import IngestReport
+from features.ingest.run import canonical, ingest
+from features.ingest.strict import MappingError
 from features.schema import OUTCOMES
 from features.sources.words import SourceError
+from features.spine import everyone
 from features.tables import NAT, micros, read
-from features.view import Timeline
+from features.timeline import Timeline
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from features import ranks
+from features import asof_kernels
 from features.tables import DAY, NAT, Bools, Codes, Floats, Instants, Ints
 
 _NEVER = int(np.iinfo(np.int64).max)
@@ -35,7 +35,7 @@ def _dense(codes: Ints) -> Ints:
 
 
 @dataclass(frozen=True)
-class Events:
+class EventIndex:
     """Events grouped by entity and sorted by when they became known.
 
     rows      original row of each event, group by group
@@ -51,7 +51,7 @@ class Events:
     @staticmethod
     def of(
         codes: Ints, groups: int, occurred: Instants, available: Instants | None = None
-    ) -> Events:
+    ) -> EventIndex:
         """Sort events; rows with a negative code or no instant are left out.
 
         codes (n,) entity of each event in 0 … groups - 1; occurred, available (n,) microseconds.
@@ -60,20 +60,20 @@ class Events:
         if (occurred == NAT).any():
             codes = np.where(occurred == NAT, np.int64(-1), codes)
         known = occurred if available is None else np.maximum(occurred, available)
-        rows, starts = ranks.grouped(codes, groups)
+        rows, starts = asof_kernels.grouped(codes, groups)
         keys = known[rows]
-        ranks.sort_within(keys, rows, starts)
-        return Events(rows, keys, keys if available is None else occurred[rows], starts)
+        asof_kernels.sort_within(keys, rows, starts)
+        return EventIndex(rows, keys, keys if available is None else occurred[rows], starts)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def select(self, keep: Bools) -> Events:
+    def select(self, keep: Bools) -> EventIndex:
         """Only the events whose original row is marked in ``keep``."""
-        positions, starts = ranks.kept_positions(keep, self.rows, self.starts)
+        positions, starts = asof_kernels.kept_positions(keep, self.rows, self.starts)
         known = self.known[positions]
         occurred = known if self.known is self.occurred else self.occurred[positions]
-        return Events(self.rows[positions], known, occurred, starts)
+        return EventIndex(self.rows[positions], known, occurred, starts)
 
     @cached_property
     def late(self) -> bool:
@@ -83,13 +83,13 @@ class Events:
     @cached_property
     def latest(self) -> Ints:
         """Position of the latest occurrence among those known up to each position."""
-        found: Ints = ranks.running_extreme(self.occurred, self.starts, True)
+        found: Ints = asof_kernels.running_extreme(self.occurred, self.starts, True)
         return found
 
     @cached_property
     def earliest(self) -> Ints:
         """Position of the earliest occurrence among those known up to each position."""
-        found: Ints = ranks.running_extreme(self.occurred, self.starts, False)
+        found: Ints = asof_kernels.running_extreme(self.occurred, self.starts, False)
         return found
 
     def leaving(self, days: float) -> Instants:
@@ -97,20 +97,20 @@ class Events:
         leave = self.occurred + round(days * DAY)
         if self.late:
             leave = np.maximum(self.known, leave)
-            ranks.sort_within(leave, np.zeros(len(leave), np.int8), self.starts)
+            asof_kernels.sort_within(leave, np.zeros(len(leave), np.int8), self.starts)
         return leave
 
-    def at(self, groups: Ints, cutoffs: Instants) -> Seen:
+    def at(self, groups: Ints, cutoffs: Instants) -> EventWindow:
         """What each (group, cutoff) sees; a negative group sees nothing."""
-        hi: Ints = ranks.before(self.known, self.starts, groups, cutoffs)
-        return Seen(self, groups, cutoffs, np.where(groups >= 0, self.starts[groups], 0), hi)
+        hi: Ints = asof_kernels.before(self.known, self.starts, groups, cutoffs)
+        return EventWindow(self, groups, cutoffs, np.where(groups >= 0, self.starts[groups], 0), hi)
 
 
 @dataclass(frozen=True)
-class Seen:
+class EventWindow:
     """The events each spine row can see: positions lo … hi - 1 of its group."""
 
-    events: Events
+    events: EventIndex
     groups: Ints
     cutoffs: Instants
     lo: Ints
@@ -127,7 +127,7 @@ class Seen:
     def _left(self, days: float) -> Ints:
         """Position after the last event that has left the window."""
         leaving = self.events.leaving(days)
-        left: Ints = ranks.before(leaving, self.events.starts, self.groups, self.cutoffs)
+        left: Ints = asof_kernels.before(leaving, self.events.starts, self.groups, self.cutoffs)
         return left
 
     def count(self, days: float | None = None) -> Floats:
@@ -135,14 +135,14 @@ class Seen:
         start = self.lo if days is None else self._left(days)
         return (self.hi - start).astype(np.float64)
 
-    def tally(self, codes: Codes, words: Sequence[str], windows: Sequence[float]) -> Tally:
+    def tally(self, codes: Codes, words: Sequence[str], windows: Sequence[float]) -> WordCounts:
         """Counts by word (``codes``, one a table row, index ``words``) in every window at once.
 
         It looks at every event in sight instead of searching: an entity has few snapshots, so that
         a pass over its events for each is cheaper than a sorted copy for every word and window.
         """
         widths = np.array([round(d * DAY) for d in windows], np.int64)
-        counts, last = ranks.tally(
+        counts, last = asof_kernels.tally(
             codes,
             self.events.rows,
             self.events.occurred,
@@ -153,7 +153,7 @@ class Seen:
             len(words),
         )
         places = {w: i for i, w in enumerate(words)}
-        return Tally(counts, last, self.cutoffs, places, {d: i for i, d in enumerate(windows)})
+        return WordCounts(counts, last, self.cutoffs, places, {d: i for i, d in enumerate(windows)})
 
     def total(self, values: Floats, days: float | None = None) -> Floats:
         """(n,) sum of the known ``values`` (one a table row); 0 where there are none."""
@@ -171,7 +171,7 @@ class Seen:
             width = round(days * DAY)
             if not events.late:
                 start = self._left(days)
-        found: Floats = ranks.summed(
+        found: Floats = asof_kernels.summed(
             values, events.rows, events.occurred, start, self.hi, self.cutoffs, width
         )
         return found
@@ -223,15 +223,17 @@ class Seen:
         leave = np.full(len(events), _NEVER, np.int64)
         if days is not None:
             leave = np.maximum(events.known, events.occurred + round(days * DAY))
-        ends = ranks.superseded(here, int(here.max()) + 1, events.known, leave, events.starts)
-        ranks.sort_within(ends, np.zeros(len(ends), np.int8), events.starts)
-        gone = ranks.before(ends, events.starts, self.groups, self.cutoffs)
+        ends = asof_kernels.superseded(
+            here, int(here.max()) + 1, events.known, leave, events.starts
+        )
+        asof_kernels.sort_within(ends, np.zeros(len(ends), np.int8), events.starts)
+        gone = asof_kernels.before(ends, events.starts, self.groups, self.cutoffs)
         left: Floats = (seen.hi - gone).astype(np.float64)
         return left
 
 
 @dataclass(frozen=True)
-class Tally:
+class WordCounts:
     """How often each word was seen by each spine row, and when last.
 
     counts (n, words, windows + 1), the last place being all time; last (n, words), NAT for never.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from features import (
+from features.definition import Definition
+from features.definitions import (
     accounts,
     activity,
     calendar,
@@ -14,12 +15,11 @@ from features import (
     owners,
     properties,
 )
-from features.definition import Definition
-from features.fields import rewindable
-from features.frame import Features, FeatureSpec, Spine
+from features.definitions.fields import rewindable
 from features.schema import TABLES
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import Coded, Meta, Tables
-from features.view import Timeline, View
+from features.timeline import Timeline, View
 
 MANY = 12
 """A word with more levels than this gets a success rate beside its levels."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from features.frame import FeatureSpec
+from features.spine import FeatureSpec
 from features.tables import Coded, Floats
-from features.view import View
+from features.timeline import View
 
 Column = Floats | Coded
 Compute = Callable[..., Column]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from features.owners import rated_columns
+from features.definitions.owners import rated_columns
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats, Instants, Meta, Table, Tables
 

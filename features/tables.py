@@ -116,7 +116,7 @@ class Meta:
     currency   the one currency of features and reports
     custom     table -> custom fields
     fixed      table -> mutable canonical columns that, by the mapping's word, do not change
-    questions  question -> overrides of training.questions (horizon, bins, snapshots …)
+    questions  question -> overrides of training.task.questions (horizon, bins, snapshots …)
     left_out   table -> columns that are kept for people and reports but never become a feature,
                because they are filled in or changed after the fact
     mapping    name of the mapping the data were read with

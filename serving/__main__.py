@@ -45,7 +45,7 @@ def now() -> int:
 
 def champions(root: Path) -> dict[str, Path]:
     """The bundle folder of every question that has a champion; LookupError where none has."""
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     models = registry.list_models(root)
     names = models.loc[["champion" in a.split(", ") for a in models["aliases"]], "name"]
@@ -57,7 +57,7 @@ def champions(root: Path) -> dict[str, Path]:
 
 def registry_uri(root: Path) -> str:
     """Where the registry keeps its records."""
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     return registry.tracking_uri(root)
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from features.frame import Features, FeatureSpec, Spine
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import DAY, CustomField, Floats, Meta, code
+from training.fit.parts import Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades
 from training.models.encoding import Encoding
-from training.models.fitting import Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
-from training.questions import Labels
+from training.task.questions import Labels
 
 SPECS = [
     FeatureSpec("size", "leads", "number", "people in the company", "people", "leads", "size"),

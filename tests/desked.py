@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from features.tables import micros
-from serving.desk.build import Wishes, sheets
-from serving.desk.keep import keep
-from serving.desk.sheets import Sheet
-from serving.figures.definition import Given
+from serving.analytics.kpis.definition import Given
+from serving.analytics.lists.build import DeskOptions, sheets
+from serving.analytics.lists.keep import keep
+from serving.analytics.lists.sheets import Sheet
 from serving.http.app import make_app
 from serving.process.trial import free_port
 from serving.scoring.batch import score_all
@@ -39,7 +39,7 @@ def made(folder: Path) -> list[Sheet]:
     place = folder / "deal_close.parquet"
     score_all(bundle, tables, AS_OF, place)
     scores = {"deal_close": pd.read_parquet(place)}
-    wishes = Wishes(capacity=10)
+    wishes = DeskOptions(capacity=10)
     return list(
         sheets(tables, AS_OF, {"deal_close": Scorer(bundle)}, scores, Given(margin=0.7), wishes)
     )

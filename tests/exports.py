@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.ingest import ingest
-from features.reading.report import BlockReport, IngestReport
+from features.ingest.report import BlockReport, IngestReport
+from features.ingest.run import ingest
 from features.tables import Tables, read
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.frames import from_frames
 from features.tables import Meta, Tables, micros
-from serving.figures.book import Book
+from serving.analytics.asof.frames import AsOfFrames
 
 AS_OF = "2025-01-01T00:00:00+00:00"
 META = Meta(as_of=AS_OF, currency="EUR", mapping="small", fixed={"deals": ["amount"]})
@@ -150,6 +150,6 @@ def tables() -> Tables:
 
 
 @cache
-def book(as_of: str = AS_OF) -> Book:
+def book(as_of: str = AS_OF) -> AsOfFrames:
     """The company as it was known at an instant."""
-    return Book(tables(), micros(as_of))
+    return AsOfFrames(tables(), micros(as_of))

@@ -12,12 +12,12 @@ import numpy as np
 
 from features.tables import DAY
 from tests.learning import world
-from training import tune
 from training.config import Config
+from training.fit import tune
+from training.fit.parts import Boosted, fit_trees
+from training.fit.tune import FoldData, Tuned
 from training.models.encoding import Encoding
-from training.models.fitting import Boosted, fit_trees
-from training.questions import Labels
-from training.tune import FoldData, Tuned
+from training.task.questions import Labels
 
 CONFIG = Config(trials=8, threads=1, folds=2)
 STUDY = "a study"

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.tables import Floats
 from training.models.encoding import Encoding
-from training.questions import Labels
+from training.task.questions import Labels
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from features.frame import Spine
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, TABLES
+from features.spine import Spine
 from features.tables import DAY, NAT, Coded, Floats, Tables
 
 Sql = dict[str, str]

@@ -13,14 +13,14 @@ from features.frames import from_frames
 from features.tables import Bools, CustomField, Ints, Meta, Tables
 from tests.bundles import made_bundle
 from training.config import Config
-from training.evaluate import compare, reliability, scoreboard
-from training.evaluate_curve import curve_table
-from training.judge import MODEL, Judgement
+from training.evaluation.curve import curve_table
+from training.evaluation.holdout import MODEL, HoldoutResult
+from training.evaluation.scoreboard import compare, reliability, scoreboard
+from training.evaluation.verdict import verdict
 from training.models.encoding import Encoding
-from training.models.receipts import Band, BaseRate, Receipts
-from training.report.subject import Subject
-from training.teaching import Teaching, question_of, teach
-from training.verdict import verdict
+from training.models.track_record import BaseRate, ReliabilityBin, TrackRecord
+from training.reports.model.subject import Subject
+from training.task.dataset import TrainingData, question_of, teach
 
 PLANS = ("basic", "plus", "<b>pro & co</b>")
 """The last one would be markup if anything forgot to escape it."""
@@ -56,7 +56,7 @@ def tables(dated: bool) -> Tables:
     return from_frames({"accounts": frame}, meta)
 
 
-def judged(teaching: Teaching, rows: Ints, hit: Bools | None = None) -> dict[str, Any]:
+def judged(teaching: TrainingData, rows: Ints, hit: Bools | None = None) -> dict[str, Any]:
     """What a judgement of ``rows`` holds, by fixed scores; ``hit`` in place of what happened."""
     labels, entities = (
         teaching.labels(rows, teaching.split.newest.valid_end),
@@ -94,14 +94,14 @@ def subject(dated: bool = False) -> Subject:
     """The subject of the report, flat or with dates."""
     made = tables(dated)
     teaching = teach(made, question_of("churn", made), Config(folds=2))
-    judgement = Judgement(**judged(teaching, teaching.split.newest.valid_rows))
+    judgement = HoldoutResult(**judged(teaching, teaching.split.newest.valid_rows))
     values = teaching.X[judgement.rows]
     encoding: Encoding = teaching.encoding
     effects = np.zeros(values.shape)
     visits, plan = (encoding.names.index(n) for n in ("custom_visits", "custom_plan"))
     effects[:, visits] = 0.6 - 0.04 * np.nan_to_num(values[:, visits])
     effects[:, plan] = 0.1 * values[:, plan] - 0.2
-    band = Band(0.02, 0.2, 300, 300, 30, 0.1, 0.07, 0.14, 0.11)
+    band = ReliabilityBin(0.02, 0.2, 300, 300, 30, 0.1, 0.07, 0.14, 0.11)
     bundle = replace(
         made_bundle(),
         question={"name": "churn", "entity": "accounts", "edges": list(teaching.question.edges)},
@@ -112,7 +112,7 @@ def subject(dated: bool = False) -> Subject:
         baseline=0.1,
         version="churn-20240101-000000-small",
         trained_on={"fingerprint": "f" * 64, "made_at": "2024-01-01T00:00:00+00:00"},
-        receipts=Receipts([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120, 0.12)),
+        receipts=TrackRecord([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120, 0.12)),
     )
     findings = pd.DataFrame(
         [

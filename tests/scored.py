@@ -7,20 +7,20 @@ from functools import cache
 import numpy as np
 
 from features.catalog import build_features, definitions
-from features.frame import Features, Spine
 from features.reference import reference
 from features.schema import OUTCOMES, TABLES
+from features.spine import Features, Spine
 from features.tables import DAY, Coded, Tables, code
-from features.view import Timeline
+from features.timeline import Timeline
 from tests.histories import META, START, history
+from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
+from training.fit.parts import Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades
 from training.models.encoding import Encoding
-from training.models.fitting import Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
-from training.models.receipts import Receipts
-from training.questions import Labels
-from training.receipts import Past, base_rate, receipts
+from training.models.track_record import TrackRecord
+from training.task.questions import Labels
 
 EDGES = (7.0, 14.0, 30.0)
 NAMES = {"leads": "lead_conversion", "deals": "deal_close", "accounts": "churn"}
@@ -58,7 +58,7 @@ def training(entity: str) -> Features:
 
 
 @cache
-def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], Receipts]:
+def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], TrackRecord]:
     features = training(entity)
     encoding = Encoding.fit(features, min_count=3)
     X, n, K, J = encoding.matrix(features), len(features), len(EDGES), len(OUTCOMES[entity])
@@ -72,7 +72,7 @@ def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], Receipts]:
     text, covers = fitted.boosted.text, fitted.covers
     model = OutcomeModel(encoding, fitted.linear, fitted.trees, blend, EDGES, text, covers)
     scores, hit = model.score(X), event == 1
-    past = Past(scores, hit, features.spine.ids, features.spine.cutoffs)
+    past = MaturedPredictions(scores, hit, features.spine.ids, features.spine.cutoffs)
     ids = features.spine.ids
     half = n // 2
     early = labels.take(np.arange(half))

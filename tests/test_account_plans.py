@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, NAT, micros
-from serving.accounts.export import markdown, table
-from serving.accounts.filled import plans, share
-from serving.accounts.fit import engagement, fit
-from serving.accounts.goals import Goal, progress, read_goals
-from serving.accounts.value import MONTH, Terms, lifetime_value, survival
-from serving.accounts.whitespace import whitespace
-from serving.figures.book import Book
-from serving.figures.customers import mrr_at
+from serving.analytics.accounts.export import markdown, table
+from serving.analytics.accounts.filled import plans, share
+from serving.analytics.accounts.fit import engagement, fit
+from serving.analytics.accounts.goals import Goal, progress, read_goals
+from serving.analytics.accounts.value import MONTH, Terms, lifetime_value, survival
+from serving.analytics.accounts.whitespace import whitespace
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.kpis.customers import mrr_at
 from serving.scoring.scorer import Scorer
 from tests import trained
 
 
-def _book(demo: Demo) -> Book:
-    return Book(from_frames(demo.frames, demo.meta), micros(demo.meta.as_of))
+def _book(demo: Demo) -> AsOfFrames:
+    return AsOfFrames(from_frames(demo.frames, demo.meta), micros(demo.meta.as_of))
 
 
 @pytest.fixture(scope="module", params=[101, 301])
@@ -67,14 +67,14 @@ def test_fit_knows_nothing_of_activity(demo: Demo) -> None:
     silent = {**demo.frames, "activities": demo.frames["activities"].head(0)}
     one, other = (
         fit(_book(demo)),
-        fit(Book(from_frames(silent, demo.meta), micros(demo.meta.as_of))),
+        fit(AsOfFrames(from_frames(silent, demo.meta), micros(demo.meta.as_of))),
     )
     pd.testing.assert_frame_equal(one.scores, other.scores)
 
 
 def test_where_fit_cannot_be_learned_it_says_why() -> None:
     demo = generate(size="tiny", seed=101)
-    early = Book(from_frames(demo.frames, demo.meta), micros("2023-09-01T00:00:00+00:00"))
+    early = AsOfFrames(from_frames(demo.frames, demo.meta), micros("2023-09-01T00:00:00+00:00"))
     found = fit(early)
     assert found.scores.empty
     assert "customers began a year ago or more" in found.why
@@ -178,7 +178,7 @@ def test_goals_are_read_and_what_is_wrong_is_named(tmp_path: Path) -> None:
 
 
 def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
-    book = Book(trained.tables(), micros(trained.tables().meta.as_of))
+    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
     made = share(book, None, Scorer(trained.once().bundle), Terms())
     everyone = plans(made, list(made.engagement), [])
     frames = generate(size="tiny").frames
@@ -207,7 +207,7 @@ def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
 
 
 def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
-    book = Book(trained.tables(), micros(trained.tables().meta.as_of))
+    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
     made = share(book, None, None, Terms(margin=0.7))
     one = next(iter(made.engagement))
     goal = Goal(one, "products", 9.0, book.as_of - 90 * DAY, book.as_of + 10 * DAY)
@@ -223,6 +223,6 @@ def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
 
 
 def test_an_unknown_customer_is_named() -> None:
-    book = Book(trained.tables(), micros(trained.tables().meta.as_of))
+    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
     with pytest.raises(ValueError, match="'A9' is no customer as of 2026-01-01"):
         plans(share(book, None, None, Terms()), ["A9"])

@@ -13,12 +13,12 @@ import shap
 from features.tables import Floats
 from tests.histories import history
 from tests.scored import bundle_of, training
+from training.fit.parts import Parts, Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.curves import log_odds
 from training.models.encoding import Encoding
-from training.models.fitting import Parts, Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
-from training.questions import Labels
+from training.task.questions import Labels
 
 ENTITIES = ("leads", "deals", "accounts")
 RECIPE = Recipe(TreeParams(rounds=12, min_data_in_leaf=8, num_leaves=8), l2=1.0)

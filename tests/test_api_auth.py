@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from serving.http.app import make_app
 from serving.store.errors import StoreDownError
-from serving.store.keys import Key
+from serving.store.keys import ApiKey
 from serving.store.store import Store
 from tests.api import LEAD, NOW, SECOND, Clock, bearer, call, desks, post, refused, served
 
@@ -32,7 +32,7 @@ def app(tmp_path: Path, clock: Clock) -> Iterator[FastAPI]:
         yield made
 
 
-def _key(app: FastAPI, *scopes: str, expires_at: int | None = None) -> tuple[Key, str]:
+def _key(app: FastAPI, *scopes: str, expires_at: int | None = None) -> tuple[ApiKey, str]:
     store: Store = app.state.store
     return store.keys.create("crm", scopes or ("score",), NOW, expires_at)
 
@@ -190,7 +190,7 @@ def test_a_database_that_went_away_locks_nobody_out(
     _, token = _key(app)
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
 
-    def fail() -> list[Key]:
+    def fail() -> list[ApiKey]:
         raise StoreDownError("the database cannot be used")
 
     monkeypatch.setattr(app.state.store.keys, "all", fail)
@@ -203,7 +203,7 @@ def test_keys_that_were_never_read_open_nothing(
 ) -> None:
     """Without the list nobody knows whether there are keys: it is not taken for an empty one."""
 
-    def fail() -> list[Key]:
+    def fail() -> list[ApiKey]:
         raise StoreDownError("the database cannot be used")
 
     monkeypatch.setattr(app.state.store.keys, "all", fail)

@@ -22,17 +22,19 @@ from serving.telemetry.drift import FEWEST, drift
 from tests.api import NOW, call, nightly, refused, score_row, served
 from tests.histories import history
 from tests.scored import bundle_of
-from training.models.receipts import Band, Receipts
+from training.models.track_record import ReliabilityBin, TrackRecord
 
 NAME = "lead_conversion"
-BANDS = [Band(p, p + 0.1, 300, 250, 100, 0.3, 0.2, 0.4, p + 0.05) for p in (0.1, 0.2, 0.3, 0.4)]
+BANDS = [
+    ReliabilityBin(p, p + 0.1, 300, 250, 100, 0.3, 0.2, 0.4, p + 0.05) for p in (0.1, 0.2, 0.3, 0.4)
+]
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[FastAPI]:
     with served(tmp_path) as made:
         bundle = bundle_of("leads", history(3))
-        past = Receipts(BANDS, bundle.receipts.base_rate)
+        past = TrackRecord(BANDS, bundle.receipts.base_rate)
         made.state.predictors = {
             "leads": Predictor(Scorer(replace(bundle, receipts=past, metrics={})))
         }
@@ -104,8 +106,8 @@ def test_scores_as_in_the_past_are_steady_and_others_shifted(app: FastAPI) -> No
     assert shifted["drift"]["word"] == "shifted" and "train again" in shifted["drift_note"]
 
 
-def _bands(ns: list[int]) -> list[Band]:
-    return [Band(i / 10, i / 10, n, n, 0, 0.0, 0.0, 0.0, 0.0) for i, n in enumerate(ns)]
+def _bands(ns: list[int]) -> list[ReliabilityBin]:
+    return [ReliabilityBin(i / 10, i / 10, n, n, 0, 0.0, 0.0, 0.0, 0.0) for i, n in enumerate(ns)]
 
 
 def test_the_index_is_the_formula() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.asof import Events, days_since, days_until, past
+from features.asof import EventIndex, days_since, days_until, past
 from features.tables import DAY, NAT
 
 GROUPS = 4
@@ -61,7 +61,7 @@ def test_every_window_feature_agrees_with_sql(
     frame = _frame(history)
     spine = pd.DataFrame(rows, columns=["grp", "cutoff"]).astype("int64")
     spine["i"] = np.arange(len(spine))
-    events = Events.of(
+    events = EventIndex.of(
         frame["grp"].to_numpy(), GROUPS, frame["occurred"].to_numpy(), frame["known"].to_numpy()
     )
     seen = events.at(spine["grp"].to_numpy(), spine["cutoff"].to_numpy())
@@ -85,7 +85,7 @@ def test_last_is_the_latest_occurrence_in_sight(
     frame = _frame(history)
     groups, cutoffs = (np.array(c, np.int64) for c in zip(*rows, strict=True))
     occurred, known = frame["occurred"].to_numpy(), frame["known"].to_numpy()
-    seen = Events.of(frame["grp"].to_numpy(), GROUPS, occurred, known).at(groups, cutoffs)
+    seen = EventIndex.of(frame["grp"].to_numpy(), GROUPS, occurred, known).at(groups, cutoffs)
     for g, c, row in zip(groups, cutoffs, seen.last(), strict=True):
         in_sight = frame[(frame.grp == g) & (frame.grp >= 0) & (frame.known < c)]
         if in_sight.empty:
@@ -111,7 +111,7 @@ def test_future_rows_change_nothing(
     after.loc[late, "known"] = np.maximum(after.loc[late, "known"], end)
 
     def answers(frame: pd.DataFrame) -> list[np.ndarray]:
-        events = Events.of(
+        events = EventIndex.of(
             frame["grp"].to_numpy(), GROUPS, frame["occurred"].to_numpy(), frame["known"].to_numpy()
         )
         seen = events.at(groups, cutoffs)
@@ -133,7 +133,7 @@ def test_an_entity_alone_gives_the_same_bits_as_in_the_crowd(
     groups, cutoffs = (np.array(c, np.int64) for c in zip(*rows, strict=True))
 
     def totals(part: pd.DataFrame, g: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
-        events = Events.of(
+        events = EventIndex.of(
             part["grp"].to_numpy(), GROUPS, part["occurred"].to_numpy(), part["known"].to_numpy()
         )
         seen = events.at(g, c)
@@ -150,7 +150,7 @@ def test_an_entity_alone_gives_the_same_bits_as_in_the_crowd(
 def test_windows_are_half_open() -> None:
     """An event exactly at the cutoff is the future; one exactly at the window's start is in."""
     at = np.array([10 * DAY], np.int64)
-    events = Events.of(np.zeros(1, np.int64), 1, at)
+    events = EventIndex.of(np.zeros(1, np.int64), 1, at)
     group = np.zeros(1, np.int64)
     assert events.at(group, at).count() == 0
     assert events.at(group, at + 7 * DAY).count(7) == 1
@@ -159,7 +159,7 @@ def test_windows_are_half_open() -> None:
 
 def test_no_events_is_zero_and_no_recency() -> None:
     empty = np.array([], np.int64)
-    seen = Events.of(empty, 2, empty).at(np.array([0, -1]), np.array([DAY, DAY]))
+    seen = EventIndex.of(empty, 2, empty).at(np.array([0, -1]), np.array([DAY, DAY]))
     assert seen.count(7).tolist() == [0, 0]
     assert seen.total(np.array([])).tolist() == [0, 0]
     assert np.isnan(seen.since_last()).all()
@@ -171,7 +171,7 @@ def test_long_groups_take_the_same_path_as_short_ones() -> None:
     occurred = rng.integers(0, 100, 500) * DAY
     known = occurred + rng.integers(0, 3, 500) * DAY
     cutoffs = np.arange(0, 110, 7) * DAY
-    seen = Events.of(np.zeros(500, np.int64), 1, occurred, known).at(
+    seen = EventIndex.of(np.zeros(500, np.int64), 1, occurred, known).at(
         np.zeros(len(cutoffs), np.int64), cutoffs
     )
     inside = (known[None, :] < cutoffs[:, None]) & (

@@ -20,8 +20,8 @@ from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from tests.exports import ingested
 from training.config import Config
+from training.fit.pipeline import Trained, train
 from training.models import bundle as bundles
-from training.train import Trained, train
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK = Config(trials=1, folds=2, threads=1)

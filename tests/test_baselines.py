@@ -10,15 +10,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import CategoricalNB
 
 from features.tables import Bools, Floats
-from training.models.baselines import (
-    PlainLightGBM,
-    RecencySort,
-    baselines,
-    predict_all,
-)
-from training.models.logistic import Design, Logistic
-from training.models.matured import NotAvailableError, base_rate
-from training.models.naive_bayes import NaiveBayes
+from training.models.baselines.logistic import Logistic, LogisticDesign
+from training.models.baselines.matured import NotAvailableError, base_rate
+from training.models.baselines.methods import PlainLightGBM, RecencySort, baselines, predict_all
+from training.models.baselines.naive_bayes import NaiveBayes
 
 NAMES = ["days_since_activity", "size", "source"]
 
@@ -116,10 +111,10 @@ def test_recency_falls_back_to_age_or_says_that_there_is_none() -> None:
 
 def test_the_design_standardises_and_marks_what_is_missing() -> None:
     X = np.array([[1.0, 1.0], [3.0, 2.0], [np.nan, np.nan]])
-    Z = Design.fit(X, [1]).matrix(X)
+    Z = LogisticDesign.fit(X, [1]).matrix(X)
     # number, missing, level 1, level 2, missing
     np.testing.assert_allclose(Z, [[-1, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 1, 0, 0, 1]])
-    unseen = Design.fit(X, [1]).matrix(np.array([[2.0, 9.0]]))
+    unseen = LogisticDesign.fit(X, [1]).matrix(np.array([[2.0, 9.0]]))
     np.testing.assert_allclose(unseen, [[0, 0, 0, 0, 0]])
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.bundles import leads, made_bundle
 from training.models import bundle as bundles
 from training.models.bundle import BundleError, fit_grades, grade, read, write
-from training.models.linear import LinearModel
+from training.models.linear.model import LinearModel
 from training.models.outcome import OutcomeModel
 
 

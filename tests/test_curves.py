@@ -20,7 +20,7 @@ from training.models.curves import (
     pooled_rates,
     survival,
 )
-from training.questions import Labels
+from training.task.questions import Labels
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 3))
 margins_of = shapes.flatmap(lambda s: arrays(np.float64, s, elements=st.floats(-700, 700)))

@@ -12,16 +12,16 @@ import pytest
 
 from features.__main__ import main
 from features.demo import SIZES, Demo, generate, write_canonical, write_export
-from features.demo.chain import Chain, Step, incidence, simulate
+from features.demo.chain import Chain, StageMove, incidence, simulate
 from features.demo.draw import micros_of
 from features.demo.truth import EDGES, EVERY
 from features.frames import from_frames
-from features.ingest import canonical, ingest
-from features.mapping import load
-from features.reading.report import IngestReport
+from features.ingest.mapping import load
+from features.ingest.report import IngestReport
+from features.ingest.run import canonical, ingest
 from features.schema import TABLES
 from features.tables import DAY, Floats, Instants, Ints, Meta, micros, read
-from training.questions import QUESTIONS
+from training.task.questions import QUESTIONS
 
 KEYS = {"leads": "lead_id", "deals": "deal_id", "accounts": "account_id"}
 
@@ -44,7 +44,7 @@ def two_states(leave: float, close: float) -> Chain:
         ("done",),
         np.array([[-50.0, odds]]),
         lambda rows, _: np.zeros((1, len(rows))),
-        (Step(rates, lambda rows, _: np.ones(len(rows))),),
+        (StageMove(rates, lambda rows, _: np.ones(len(rows))),),
     )
 
 
@@ -74,7 +74,7 @@ def test_truth_equals_a_simulation_of_the_same_chain(question: str) -> None:
             world.chain.base,
             lambda rows, days, shown=shown: world.chain.log_odds(shown[rows], days),  # type: ignore[misc]
             tuple(
-                Step(s.rates, lambda rows, days, s=s, shown=shown: s.scale(shown[rows], days))  # type: ignore[misc]
+                StageMove(s.rates, lambda rows, days, s=s, shown=shown: s.scale(shown[rows], days))  # type: ignore[misc]
                 for s in world.chain.steps
             ),
         )

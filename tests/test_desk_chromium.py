@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from serving.pages.lists import MENU
+from serving.web.lists import MENU
 from tests.desked import app_of, filled, served
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -11,8 +11,8 @@ from features.frames import write
 from serving import __main__ as serving
 from serving.cli import CommandError
 from serving.cli.desk import read_rules
-from serving.pages.lists import LISTINGS
 from serving.store.store import open_store
+from serving.web.lists import LISTINGS
 from tests import trained
 from training.models import bundle as bundles
 

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from serving.desk.said import say, told
-from serving.languages import LANGUAGES
-from serving.pages import messages, session
-from serving.pages.lists import LISTINGS, MENU
-from serving.pages.query import Column, read
-from serving.pages.standalone import write_pages
-from serving.pages.table import head, lines
-from serving.pages.words import translations
+from serving.i18n.languages import LANGUAGES
+from serving.i18n.lazy_text import lazy, translated
+from serving.i18n.page_words import translations
 from serving.store.store import Store
+from serving.web import catalogue, session
+from serving.web.csv import head, lines
+from serving.web.lists import LISTINGS, MENU
+from serving.web.query import ListColumn, read
+from serving.web.standalone import write_pages
 from tests.desked import NOW, app_of, filled, made
 
 PAGES = [path for path, _ in MENU]
@@ -61,10 +61,10 @@ def test_every_page_opens_in_every_language(client: TestClient, path: str, lang:
 
 @pytest.mark.parametrize("lang", [lang for lang in LANGUAGES if lang != "en"])
 def test_no_word_of_the_pages_lacks_a_translation(lang: str) -> None:
-    assert messages.missing(lang) == []
-    found = {str(k): v for k, v in messages._known(lang).items()}
+    assert catalogue.missing(lang) == []
+    found = {str(k): v for k, v in catalogue._known(lang).items()}
     names = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
-    for said in messages.required():
+    for said in catalogue.required():
         for part, spoken in (
             [(said, found[said])]
             if isinstance(said, str)
@@ -225,7 +225,7 @@ def test_after_signing_in_nobody_is_sent_elsewhere(target: str, path: str) -> No
 @given(st.dictionaries(st.sampled_from(["q", "owner", "word", "sort", "dir", "page"]), st.text()))
 @settings(max_examples=100, deadline=None)
 def test_any_address_is_read_and_its_links_lead_back_to_it(given_: dict[str, str]) -> None:
-    columns = (Column("a", "A", "first", "money"), Column("b", "B"))
+    columns = (ListColumn("a", "A", "first", "money"), ListColumn("b", "B"))
     query = read("/x", given_, columns)
     assert query.sort in ("", "first")
     assert 1 <= query.page <= 100_000
@@ -238,7 +238,7 @@ def test_any_address_is_read_and_its_links_lead_back_to_it(given_: dict[str, str
 @given(st.lists(st.dictionaries(st.just("a"), st.text() | st.floats() | st.none()), max_size=5))
 @settings(max_examples=80, deadline=None)
 def test_a_csv_opens_without_running_anything(rows: list[dict[str, Any]]) -> None:
-    columns = (Column("a", "A"),)
+    columns = (ListColumn("a", "A"),)
     text = (head(columns) + lines(columns, rows)).decode("utf-8-sig")
     read_back = list(csv.reader(io.StringIO(text)))
     assert len(read_back) >= 1
@@ -248,7 +248,7 @@ def test_a_csv_opens_without_running_anything(rows: list[dict[str, Any]]) -> Non
 
 
 def test_a_sentence_is_put_into_a_language_when_it_is_read() -> None:
-    said = say("the term ends in {days} days; {leave_share} to leave", days=12, leave_share=0.0375)
+    said = lazy("the term ends in {days} days; {leave_share} to leave", days=12, leave_share=0.0375)
     assert str(said) == "the term ends in 12 days; 4 % to leave"
-    spanish = told(said.to_json(), "es", translations("es").gettext)
+    spanish = translated(said.to_json(), "es", translations("es").gettext)
     assert spanish == "el plazo termina en 12 días; 4 % de irse"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.frame import Features, FeatureSpec, Spine
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import Coded, Floats, code
 from training.models.encoding import Encoding
 

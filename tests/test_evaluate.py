@@ -19,12 +19,19 @@ from sklearn.metrics import (
 )
 
 from features.tables import Bools, Floats, Ints
-from training import measures
-from training.evaluate import MEASURES, Comparison, compare, measure, reliability, scoreboard
-from training.evaluate_curve import curve_table, person_period_nll
-from training.measures import Estimate, Ranked
-from training.questions import Labels
-from training.verdict import verdict
+from training.evaluation import measures
+from training.evaluation.curve import curve_table, person_period_nll
+from training.evaluation.measures import Estimate, Ranked
+from training.evaluation.scoreboard import (
+    MEASURES,
+    Comparison,
+    compare,
+    measure,
+    reliability,
+    scoreboard,
+)
+from training.evaluation.verdict import verdict
+from training.task.questions import Labels
 
 Drawn = tuple[Bools, Floats]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from features.ingest import ingest
-from features.reading.report import IngestReport
+from features.ingest.report import IngestReport
+from features.ingest.run import ingest
 from features.tables import Tables, read
 from tests.exports import ROOT, block, counts, ingested, public
 

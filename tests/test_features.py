@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 
 from features.catalog import build_features, definitions
-from features.frame import Features, Spine
 from features.reference import reference, tables_of
 from features.schema import TABLES
+from features.spine import Features, Spine
 from features.tables import DAY, NAT, Coded, Table, Tables
-from features.view import Timeline
+from features.timeline import Timeline
 from tests.histories import META, START, history, part_of, seeds
 
 # before its first change a field had the change's old value; where that was not kept it is missing,

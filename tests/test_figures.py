@@ -10,10 +10,11 @@ import pytest
 
 from features.frames import from_frames
 from features.tables import Meta, micros
-from serving.figures.book import Book
-from serving.figures.catalog import FIGURES, chosen
-from serving.figures.compute import COLUMNS, one, table
-from serving.figures.definition import (
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.asof.windows import Window
+from serving.analytics.kpis.catalog import FIGURES, chosen
+from serving.analytics.kpis.compute import COLUMNS, one, table
+from serving.analytics.kpis.definition import (
     ABSENT,
     FEW,
     HORIZON,
@@ -26,10 +27,9 @@ from serving.figures.definition import (
     WARNINGS,
     ZERO,
     Given,
-    Plan,
+    SalesPlan,
 )
-from serving.figures.glossary import glossary
-from serving.figures.windows import Window
+from serving.analytics.kpis.glossary import glossary
 from tests.figures_company import at, book, frame, frames
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ GIVEN = Given(
     margin=0.5,
     discount=0.0,
     costs=COSTS,
-    plan=Plan(100.0, 6.0, 0.1),
+    plan=SalesPlan(100.0, 6.0, 0.1),
     forecasts=FORECASTS,
     scores={"deal_close": pd.DataFrame({"id": ["d4", "d5"], "probability": [0.5, 0.2]})},
 )
@@ -192,7 +192,7 @@ def test_an_edited_field_without_history_is_known_at_the_end_only() -> None:
     changed = frames()
     changed["deals"]["probability"] = 0.4
     tables = from_frames(changed, Meta(as_of="2025-01-01T00:00:00+00:00", currency="EUR"))
-    now, then = (Book(tables, micros(t)) for t in ("2025-01-01T00:00Z", "2024-12-15T00:00Z"))
+    now, then = (AsOfFrames(tables, micros(t)) for t in ("2025-01-01T00:00Z", "2024-12-15T00:00Z"))
     assert now.deals["probability"].notna().all() and then.deals["probability"].isna().all()
     assert then.deals["amount"].isna().all()
     assert one(then, FIGURES["pipeline_value"])["warning"][0] == ABSENT + "deals.amount"
@@ -202,7 +202,7 @@ def test_a_booking_keeps_the_rate_of_its_day() -> None:
     changed = frames()
     more = frame("rate_id currency rate_at rate", ("f3", "USD", "2024-12-01", 8.0))
     changed["fx_rates"] = pd.concat([changed["fx_rates"], more], ignore_index=True)
-    there = Book(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
     assert one(there, FIGURES["bookings"])["value"][0] == 260
     assert one(there, FIGURES["pipeline_value"])["value"][0] == 300 * 8 + 50
 
@@ -210,7 +210,7 @@ def test_a_booking_keeps_the_rate_of_its_day() -> None:
 def test_a_missing_rate_leaves_the_amount_missing() -> None:
     changed = frames()
     changed["deals"].loc[4, "currency"] = "CHF"
-    there = Book(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
     found = one(there, FIGURES["pipeline_value"]).iloc[0]
     assert (found["value"], found["n"]) == (50.0, 1)
     assert "left out" in found["warning"]
@@ -226,7 +226,7 @@ def test_what_cannot_be_known_is_an_error(as_of: str, said: str) -> None:
             book(as_of)
     flat = from_frames({"deals": pd.DataFrame({"deal_id": ["d"], "outcome": ["won"]})})
     with pytest.raises(ValueError, match="need dates"):
-        Book(flat, 0)
+        AsOfFrames(flat, 0)
 
 
 # what a figure owes its reader
@@ -258,7 +258,7 @@ def test_warnings_name_what_is_wrong() -> None:
 
 def test_absent_facts_are_named() -> None:
     bare = {"deals": frames()["deals"][["deal_id", "created_at", "outcome", "closed_at"]]}
-    there = Book(from_frames(bare, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(bare, book().tables.meta), micros("2025-01-01T00:00Z"))
     found = table(there, list(FIGURES.values()), given=GIVEN).set_index("figure")
     assert found["value"]["win_rate"] == 2 / 3
     assert found["warning"]["bookings"] == f"{ABSENT}deals.closed_amount or deals.amount"

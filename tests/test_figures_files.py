@@ -11,10 +11,10 @@ import pytest
 
 from features.frames import write
 from serving.__main__ import main
-from serving.figures import kept
-from serving.figures.compute import COLUMNS
-from serving.figures.definition import Plan
-from serving.figures.files import read_costs, read_plan, read_scores, shown, write_csv
+from serving.analytics.kpis import kept_calls
+from serving.analytics.kpis.compute import COLUMNS
+from serving.analytics.kpis.definition import SalesPlan
+from serving.analytics.kpis.files import read_costs, read_plan, read_scores, shown, write_csv
 from tests.figures_company import META, at, frames
 from training.models.kept_forecasts import PARTS, UnreadableForecastError
 
@@ -118,7 +118,7 @@ def test_costs_by_month_or_by_dates(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_read_from_words() -> None:
-    assert read_plan("cost=100, deals=6") == Plan(100.0, 6.0, 0.0)
+    assert read_plan("cost=100, deals=6") == SalesPlan(100.0, 6.0, 0.0)
     for wrong in ("100", "cost=100,leads=3", "deals=6"):
         with pytest.raises(ValueError, match="a plan is written"):
             read_plan(wrong)
@@ -151,16 +151,16 @@ def test_kept_forecasts_of_the_data_set_are_read(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "forecast.json").write_text(text)
-    found = kept.read(tmp_path, "small")
+    found = kept_calls.read(tmp_path, "small")
     assert found is not None and len(found) == 1
     assert found.iloc[0].tolist() == [
         *("2024-08", at("2024-08-01"), at("2024-09-01"), at("2024-08-01")),
         *(1.0, 2.0, 3.0),
     ]
-    assert kept.read(tmp_path / "none", "small") is None
+    assert kept_calls.read(tmp_path / "none", "small") is None
     (tmp_path / "b" / "forecast.json").write_text('{"origin": "2024-')
     with pytest.raises(UnreadableForecastError, match=r"b/forecast\.json is not a kept forecast"):
-        kept.read(tmp_path, "small")
+        kept_calls.read(tmp_path, "small")
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from features.demo import generate
 from features.frames import from_frames
 from features.schema import TABLES
 from features.tables import Meta, micros
-from serving.figures.book import Book
-from serving.figures.catalog import FIGURES
-from serving.figures.compute import table, why_not
-from serving.figures.definition import Figure, Given, Plan
-from serving.figures.health.attention import attention
-from serving.figures.health.bottlenecks import bottlenecks
-from serving.figures.health.stages import move_table, stage_table
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.health.attention import attention
+from serving.analytics.health.bottlenecks import bottlenecks
+from serving.analytics.health.stages import move_table, stage_table
+from serving.analytics.kpis.catalog import FIGURES
+from serving.analytics.kpis.compute import table, why_not
+from serving.analytics.kpis.definition import Given, Kpi, SalesPlan
 from tests.histories import history, seeds
 
-GIVEN = Given(margin=0.6, plan=Plan(5_000.0, 10.0, 0.01))
+GIVEN = Given(margin=0.6, plan=SalesPlan(5_000.0, 10.0, 0.01))
 EVERY = list(FIGURES.values())
 FAST = [f for f in EVERY if f.name not in ("slippage", "people_forecast_error")]
 COUNTED = [f for f in FAST if not why_not(f, [], GIVEN)]
@@ -35,16 +35,16 @@ def crm() -> tuple[dict[str, pd.DataFrame], Meta]:
     return demo.frames, demo.meta
 
 
-def book(frames: dict[str, pd.DataFrame], as_of: pd.Timestamp, end: str = "") -> Book:
+def book(frames: dict[str, pd.DataFrame], as_of: pd.Timestamp, end: str = "") -> AsOfFrames:
     """The frames as a data set that ends at ``end`` (the instant itself), as of an instant."""
     _, meta = crm()
     until = end or as_of.isoformat()
     stated = Meta(until, meta.currency, meta.custom, mapping=meta.mapping)
-    return Book(from_frames(frames, stated), as_of.value // 1000)
+    return AsOfFrames(from_frames(frames, stated), as_of.value // 1000)
 
 
 @cache
-def today() -> Book:
+def today() -> AsOfFrames:
     """The whole demo at the end of its data."""
     frames, meta = crm()
     return book(frames, pd.Timestamp(meta.as_of))
@@ -97,7 +97,7 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     ],
 )
 def test_figures_as_of_then_are_those_of_an_export_made_then(
-    text: str, figures: list[Figure], by: list[str]
+    text: str, figures: list[Kpi], by: list[str]
 ) -> None:
     """What came later, and what was edited later, is nowhere in a figure."""
     when = pd.Timestamp(text)
@@ -176,7 +176,7 @@ def test_the_months_of_a_year_add_up_to_the_year() -> None:
 @given(seeds, st.sampled_from(["2023-12-01T00:00:00+00:00", "2024-01-01T00:00:00+00:00"]))
 def test_any_crm_has_figures(seed: int, as_of: str) -> None:
     """Late rows, ties, missing keys, dates out of order: an answer or a reason, never an error."""
-    there = Book(history(seed), micros(as_of))
+    there = AsOfFrames(history(seed), micros(as_of))
     for figures, by in ((EVERY, []), (FAST, ["owner", "source"])):
         found = table(there, figures, by, given=GIVEN)
         shares = found[(found["unit"] == "share") & ~found["figure"].str.startswith("growth")]

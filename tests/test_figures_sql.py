@@ -12,12 +12,12 @@ import pytest
 
 from features.demo import generate
 from features.frames import from_frames, write
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.tables import Tables, micros, read
-from serving.figures.book import Book
-from serving.figures.catalog import FIGURES
-from serving.figures.compute import one
-from serving.figures.definition import ABSENT, Given, Plan
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.kpis.catalog import FIGURES
+from serving.analytics.kpis.compute import one
+from serving.analytics.kpis.definition import ABSENT, Given, SalesPlan
 from tests import figures_sql, figures_views
 
 ROOT = Path(__file__).parents[1]
@@ -39,12 +39,12 @@ def costs(first: str, sources: list[str]) -> pd.DataFrame:
 def given(first: str) -> Given:
     """The inputs that the SQL states too."""
     spent = costs(first, ["website", "event"])
-    plan = Plan(10_000, 20, 0.02)
+    plan = SalesPlan(10_000, 20, 0.02)
     return Given(figures_sql.MARGIN, figures_sql.DISCOUNT, 5.0, spent, plan)
 
 
 def agree(
-    book: Book,
+    book: AsOfFrames,
     connection: duckdb.DuckDBPyConnection,
     name: str,
     by: str,
@@ -84,9 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def book_at(folder: Path, as_of: str) -> Book:
+def book_at(folder: Path, as_of: str) -> AsOfFrames:
     tables, _ = demo(folder)
-    return Book(tables, micros(as_of or tables.meta.as_of))
+    return AsOfFrames(tables, micros(as_of or tables.meta.as_of))
 
 
 SLOW = ("slippage", "people_forecast_error")
@@ -141,10 +141,12 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def maven(folder: Path) -> tuple[Book, duckdb.DuckDBPyConnection]:
+def maven(folder: Path) -> tuple[AsOfFrames, duckdb.DuckDBPyConnection]:
     ingest(MAVEN, ROOT / "examples" / "maven_crm_opportunities" / "mapping.toml", folder)
     tables = read(folder)
-    return Book(tables, micros(tables.meta.as_of)), figures_views.connect(folder, "USD", False)
+    return AsOfFrames(tables, micros(tables.meta.as_of)), figures_views.connect(
+        folder, "USD", False
+    )
 
 
 @pytest.mark.skipif(not MAVEN.is_dir(), reason="the Maven export is not beside the repository")

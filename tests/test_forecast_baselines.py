@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from statsforecast.models import AutoETS
 
 from features.demo import Demo, generate
-from features.frame import Spine
 from features.frames import from_frames
+from features.spine import Spine
 from features.tables import DAY, NAT, Coded, Floats, Instants, Tables, code, micros
-from features.view import Timeline, View
+from features.timeline import Timeline, View
 from tests.rewound import rewound
 from training.forecast.backtest import baselines
 from training.forecast.backtest.baselines import BASELINES, KnownRevenue, smoothed, stage_chances

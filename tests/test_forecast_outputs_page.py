@@ -16,11 +16,11 @@ import pytest
 
 from tests.forecasted import ORIGIN, OWNERS, company, history, made, outcome, recurring
 from tests.reading import text_of
+from training.charts.page import Figure, Page
 from training.forecast.backtest.forecast_record import ForecastRecord
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import ForecastOutputs, outputs
 from training.forecast.publish.text import to_text
-from training.models.pages.page import Figure, Page
 from training.reports.forecast.forecast_report import forecast_report, page_of
 from training.reports.forecast.forecast_subject import ForecastSubject, chance, period_name
 

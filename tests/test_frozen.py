@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalog import build_features, definitions
-from features.frame import Features, Spine
 from features.frozen import frozen
 from features.schema import TABLES
+from features.spine import Features, Spine
 from features.tables import DAY, Coded, Tables, from_records, micros
-from features.view import Timeline
+from features.timeline import Timeline
 from tests.histories import META, START, history, seeds
 
 ENTITIES = ("leads", "deals", "accounts")

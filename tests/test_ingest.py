@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.__main__ import main
-from features.ingest import canonical, ingest
-from features.mapping import load
-from features.reading.strict import MappingError
+from features.ingest.mapping import load
+from features.ingest.run import canonical, ingest
+from features.ingest.strict import MappingError
 from features.sources.files import read, read_header
 from features.sources.words import SourceError
 from features.tables import NAT, micros

@@ -17,16 +17,16 @@ from scipy.special import expit
 
 from features.demo import generate
 from features.frames import from_frames, write
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.tables import DAY, CustomField, Floats, Meta, Tables, code, read
 from tests.exports import ROOT, public
 from training import __main__ as command
-from training.leaks import Finding, LeakError, audit, refuse, table, told, unacknowledged
+from training.leaks import Finding, LeakError, audit, refuse, table, to_text, unacknowledged
 from training.leaks.fields import TELLS_ALONE, one_class
 from training.leaks.history import differ
 from training.leaks.rest import blocks, twins_of
 from training.leaks.strength import alone, cohorts, levels, target
-from training.teaching import question_of
+from training.task.dataset import question_of
 
 END = pd.Timestamp("2025-01-01", tz="UTC")
 Maker = Callable[[Any, np.random.Generator], Any]
@@ -214,8 +214,8 @@ def test_a_red_finding_must_be_acknowledged_by_name() -> None:
         refuse(findings, ["leads.other"])
     refuse(findings, ["leads.copy"])
     assert unacknowledged(findings, ["leads.copy"]) == []
-    assert "red: leads.copy" in told(findings, [])
-    assert "acknowledged: leads.copy" in told(findings, ["leads.copy"])
+    assert "red: leads.copy" in to_text(findings, [])
+    assert "acknowledged: leads.copy" in to_text(findings, ["leads.copy"])
 
 
 def test_the_table_has_the_worst_first_and_its_numbers() -> None:

@@ -14,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from features.tables import Floats
 from tests.learning import LEVELS, SLOPES, world
 from training.models.encoding import Encoding
-from training.models.linear import LinearModel, Numbers
-from training.models.ridge import Design, fit_ridge
-from training.questions import Labels
+from training.models.linear.model import LinearModel, Numbers
+from training.models.linear.ridge import Design, fit_ridge
+from training.task.questions import Labels
 
 WORLD = world(8_000, 4, 2)
 ONES = np.ones(8_000)

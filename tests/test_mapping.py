@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from features.mapping import load, presets
-from features.reading.strict import MappingError
+from features.ingest.mapping import load, presets
+from features.ingest.strict import MappingError
 from features.sources.words import SourceError
 from tests.exports import DEALS, HEAD, ROOT, block, counts, frame, ingested
 

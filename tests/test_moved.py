@@ -21,10 +21,10 @@ from tests.learning import world
 from tests.test_outcome import LONE, LONE_PARTS, MODEL, PARTS, TEST, fit, model_of
 from training.models.blend import Blend
 from training.models.curves import log_odds
-from training.models.moved import PARTS as NAMES
-from training.models.moved import Explained, Moved, between, moved
+from training.models.explain_change import PARTS as NAMES
+from training.models.explain_change import ChangeAttribution, ExplainedScore, between, moved
 from training.models.outcome import OutcomeModel
-from training.models.trees import Trees
+from training.models.trees.model import Trees
 
 X = TEST.X[:40]
 LATER = TEST.X[40:80]
@@ -35,11 +35,11 @@ NEWER = replace(
 )
 
 
-def parts(found: Moved) -> dict[str, Floats]:
+def parts(found: ChangeAttribution) -> dict[str, Floats]:
     return dict(zip(NAMES, found.parts.T, strict=True))
 
 
-def all_zero(found: Moved, but: tuple[str, ...] = ()) -> None:
+def all_zero(found: ChangeAttribution, but: tuple[str, ...] = ()) -> None:
     for name, effect in parts(found).items():
         assert name in but or (effect == 0).all(), name
 
@@ -116,35 +116,35 @@ def test_the_way_back_is_the_negative() -> None:
 
 
 def test_nothing_changed_is_zero_to_the_bit() -> None:
-    all_zero(moved(Explained(MODEL, X), Explained(MODEL, X.copy())))
+    all_zero(moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, X.copy())))
 
 
 def test_only_time_passed_is_only_time() -> None:
-    found = moved(Explained(MODEL, X), Explained(MODEL, LATER), aged=LATER)
+    found = moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, LATER), aged=LATER)
     all_zero(found, ("time",))
     np.testing.assert_allclose(found.time.sum(axis=1), found.after - found.before, atol=1e-9)
 
 
 def test_only_new_facts_are_only_facts() -> None:
-    all_zero(moved(Explained(MODEL, X), Explained(MODEL, LATER), aged=X), ("facts",))
+    all_zero(moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, LATER), aged=X), ("facts",))
 
 
 def test_only_another_constant_is_only_calibration() -> None:
     again = replace(MODEL, blend=replace(MODEL.blend, c=MODEL.blend.c + 0.3))
-    found = moved(Explained(MODEL, X), Explained(again, X))
+    found = moved(ExplainedScore(MODEL, X), ExplainedScore(again, X))
     all_zero(found, ("calibration",))
     assert (found.calibration != 0).all()
 
 
 def test_only_other_parts_are_only_the_model() -> None:
     again = replace(MODEL, linear=NEWER.linear, trees=NEWER.trees)
-    found = moved(Explained(MODEL, X), Explained(again, X))
+    found = moved(ExplainedScore(MODEL, X), ExplainedScore(again, X))
     np.testing.assert_allclose(found.calibration, 0, atol=1e-12)
     assert (found.model != 0).all()
 
 
 def test_only_a_prior_is_only_the_prior() -> None:
-    found = moved(Explained(MODEL, X), Explained(MODEL, X, shift=0.4))
+    found = moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, X, shift=0.4))
     all_zero(found, ("prior",))
     np.testing.assert_allclose(found.prior, 0.4)
 
@@ -165,7 +165,9 @@ def test_everything_at_once_sums_to_the_change(kind: str) -> None:
         "other bins": (_one_bin(), NEWER),
     }[kind]
     aged = np.where(np.arange(6) < 3, LATER, X)
-    found = moved(Explained(before, X, 0.1), Explained(after, LATER, -0.2), aged, known=LATER)
+    found = moved(
+        ExplainedScore(before, X, 0.1), ExplainedScore(after, LATER, -0.2), aged, known=LATER
+    )
     change = found.after - found.before
     np.testing.assert_allclose(found.parts.sum(axis=1), change, atol=1e-9)
     in_points = found.points(found.parts).sum(axis=1)
@@ -175,14 +177,14 @@ def test_everything_at_once_sums_to_the_change(kind: str) -> None:
 
 def test_versions_change_places_and_signs() -> None:
     """Model and calibration have no order among themselves: back is the negative of forth."""
-    forth = moved(Explained(MODEL, X), Explained(NEWER, X))
-    back = moved(Explained(NEWER, X), Explained(MODEL, X))
+    forth = moved(ExplainedScore(MODEL, X), ExplainedScore(NEWER, X))
+    back = moved(ExplainedScore(NEWER, X), ExplainedScore(MODEL, X))
     np.testing.assert_allclose(forth.model, -back.model, atol=1e-9)
     np.testing.assert_allclose(forth.calibration, -back.calibration, atol=1e-9)
 
 
 def test_the_table_sums_by_reason_and_keeps_no_order_of_columns() -> None:
-    found = moved(Explained(MODEL, X), Explained(NEWER, LATER, 0.3), aged=X, known=LATER)
+    found = moved(ExplainedScore(MODEL, X), ExplainedScore(NEWER, LATER, 0.3), aged=X, known=LATER)
     groups = ["pace", "pace", "size", "size", "source", "noise"]
     rows = found.table(3, groups, ["pace", "size", "source", "noise"])
     assert rows == found.table(3, groups, ["noise", "source", "size", "pace"])
@@ -195,5 +197,5 @@ def test_the_table_sums_by_reason_and_keeps_no_order_of_columns() -> None:
 
 
 def test_no_records_have_no_parts() -> None:
-    found = moved(Explained(MODEL, X[:0]), Explained(NEWER, X[:0]))
+    found = moved(ExplainedScore(MODEL, X[:0]), ExplainedScore(NEWER, X[:0]))
     assert found.parts.shape == (0, 5)

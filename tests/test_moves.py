@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from features.schema import TABLES
 from features.tables import DAY, Tables, micros
-from features.view import Timeline
+from features.timeline import Timeline
 from serving.http.app import make_app
 from serving.http.openapi.shapes import Answer
 from serving.scoring.explain.changes import ChangeExplainer, moved_since
@@ -25,7 +25,7 @@ from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scorer
 from tests.histories import START, history, seeds
 from tests.scored import bundle_of
-from training.models.receipts import Receipts
+from training.models.track_record import TrackRecord
 
 Json = dict[str, Any]
 ENTITIES = ("leads", "deals", "accounts")
@@ -196,7 +196,7 @@ def test_a_bundle_s_own_prior_holds_unless_a_request_states_another() -> None:
 
 
 def test_without_a_known_base_rate_no_prior_can_be_stated() -> None:
-    bundle = replace(bundle_of("leads", history(3)), receipts=Receipts())
+    bundle = replace(bundle_of("leads", history(3)), receipts=TrackRecord())
     with pytest.raises(ContractError, match="base rate"):
         Predictor(Scorer(bundle)).answer({"records": [{}], "prior": 0.1}, 0, "r")
 

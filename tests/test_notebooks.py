@@ -11,13 +11,13 @@ import pytest
 from nbclient import NotebookClient
 
 from features.demo import generate, write_export
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.tables import micros, read
-from features.view import Timeline
+from features.timeline import Timeline
 from serving.scoring.batch import open_ids
 from serving.scoring.scorer import Scorer
 from tests.trained import NAME, once
-from training import registry
+from training.registry import registry
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 

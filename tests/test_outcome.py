@@ -15,9 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from features.tables import DAY, Floats
 from tests.learning import World, world
-from training.models.blend import LEAN, Blend, penalised
-from training.models.curves import incidence, log_odds, loss
-from training.models.fitting import (
+from training.fit.parts import (
     Parts,
     Periods,
     Recipe,
@@ -27,9 +25,11 @@ from training.models.fitting import (
     fit_fold,
     fit_trees,
 )
+from training.models.attribution import points
+from training.models.blend import LEAN, Blend, penalised
+from training.models.curves import incidence, log_odds, loss
 from training.models.outcome import OutcomeModel
-from training.models.reasons import points
-from training.questions import Labels
+from training.task.questions import Labels
 
 SMALL = TreeParams(rounds=12, num_leaves=6, max_depth=3, min_data_in_leaf=20, learning_rate=0.1)
 RECIPE = Recipe(SMALL, l2=1.0)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.models.pages import numbers
-from training.models.pages.dates import date_axis, day_text, month_text
-from training.models.pages.page import Figure, Page, Section, Table, render
-from training.models.pages.plot import Key, Plot, apart
-from training.models.pages.rows import Line, Row, bars, intervals, waterfall
-from training.models.pages.scales import Axis, places_of, reach, ticks
-from training.models.pages.svg import clip
+from training.charts import numbers
+from training.charts.dates import date_axis, day_text, month_text
+from training.charts.page import Figure, Page, PageTable, Section, render
+from training.charts.plot import LegendEntry, Plot, apart
+from training.charts.rows import Line, Row, bars, intervals, waterfall
+from training.charts.scales import Axis, places_of, reach, ticks
+from training.charts.svg import clip
 
 finite = st.floats(-1e6, 1e6)
 NAN = math.nan
@@ -119,7 +119,7 @@ def test_a_value_that_is_not_known_is_not_drawn() -> None:
     tree = _drawn(intervals(rows, Axis("share", 0, 1), "x", "X", "said", [Line(0.5, "all")]))
     assert _count(tree, "dot") == 2 and _count(tree, "wide") == 1
     assert "<&>" in [t.text for t in tree.iter("text")]
-    plot = Plot(Axis("x", 0, 1), Axis("y", 0, 1), [Key("model", "ours")])
+    plot = Plot(Axis("x", 0, 1), Axis("y", 0, 1), [LegendEntry("model", "ours")])
     plot.line([0, 0.3, NAN, 0.6, 1], [0, 1, NAN, 0, 1], "model")
     plot.dots([0.5, NAN], [0.5, 0.5], "seen", [0.4, NAN], [0.6, NAN])
     tree = _drawn(plot.done("plot", "Plot", "said"))
@@ -146,7 +146,7 @@ def test_a_waterfall_ends_where_its_steps_lead() -> None:
 
 
 def _page() -> Page:
-    table = Table(["Name", "Share"], [["<i>a</i>", "1 %\n0 to 2 %"]], caption="Shares")
+    table = PageTable(["Name", "Share"], [["<i>a</i>", "1 %\n0 to 2 %"]], caption="Shares")
     svg = bars([Row("a", 1.0)], Axis("x", 0, 1), "bar", "Bar", "one bar")
     section = Section(
         "one", "One", "Why?", ["<script>x</script>"], figures=[Figure("F", svg, "r", table)]

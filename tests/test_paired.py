@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate import compare
-from training.paired import paired_gains
+from training.evaluation.paired import paired_gains
+from training.evaluation.scoreboard import compare
 
 N = 600
 RNG = np.random.default_rng(3)

@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 from features.demo import Demo, generate
 from features.frames import from_frames, write
 from features.tables import DAY, micros
-from serving.figures.book import Book
-from serving.figures.catalog import FIGURES
-from serving.figures.compute import one
-from serving.figures.files import read_scores
-from serving.figures.health.actions import call_plan, lead_worth, waiting_points
-from serving.figures.health.attention import DEALS, attention
-from serving.figures.health.bottlenecks import (
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.health.actions import call_plan, lead_worth, waiting_points
+from serving.analytics.health.attention import DEALS, attention
+from serving.analytics.health.bottlenecks import (
     BOTTLENECKS,
     bottlenecks,
     elsewhere,
     excess,
     open_days,
 )
-from serving.figures.health.stages import move_table, stage_table
+from serving.analytics.health.stages import move_table, stage_table
+from serving.analytics.kpis.catalog import FIGURES
+from serving.analytics.kpis.compute import one
+from serving.analytics.kpis.files import read_scores
 from serving.scoring.batch import score_all
 from tests import figures_sql, figures_views
 from tests.figures_company import META, at, book, frame, frames
@@ -40,9 +40,9 @@ YEAR = pd.Timedelta(days=365)
 
 
 @cache
-def crm(seed: int) -> tuple[Demo, Book]:
+def crm(seed: int) -> tuple[Demo, AsOfFrames]:
     demo = generate(seed, "tiny")
-    return demo, Book(from_frames(demo.frames, demo.meta), micros(demo.meta.as_of))
+    return demo, AsOfFrames(from_frames(demo.frames, demo.meta), micros(demo.meta.as_of))
 
 
 # the bottleneck
@@ -74,7 +74,7 @@ def test_a_company_without_a_bottleneck_has_none() -> None:
     assert slow["first"][0] == 1
 
 
-def _walk(lasts: list[int], n: int = 30) -> Book:
+def _walk(lasts: list[int], n: int = 30) -> AsOfFrames:
     """Deals that walk through stages s1, s2 … in so many days each and are won."""
     born = pd.date_range("2024-02-01", periods=n, freq="4D", tz="UTC")
     deals, changes = [], []
@@ -87,7 +87,7 @@ def _walk(lasts: list[int], n: int = 30) -> Book:
     names = "deal_id created_at outcome closed_at amount closed_amount stage"
     history = "change_id entity entity_id field value old_value changed_at"
     made = {"deals": frame(names, *deals), "changes": frame(history, *changes)}
-    return Book(from_frames(made, META), micros(META.as_of))
+    return AsOfFrames(from_frames(made, META), micros(META.as_of))
 
 
 def test_the_costs_follow_their_formulas() -> None:
@@ -154,7 +154,7 @@ def test_a_stage_that_only_says_how_a_deal_closed_is_none() -> None:
         ("w3", "deals", "d3", "stage", "Closed Won", "s2", "2024-08-09T21:00"),
     )
     made["changes"] = pd.concat([made["changes"], more], ignore_index=True)
-    there = Book(from_frames(made, META), micros(META.as_of))
+    there = AsOfFrames(from_frames(made, META), micros(META.as_of))
     assert there.stays.order == ("s1", "s2")
     pd.testing.assert_frame_equal(there.stays.frame, book().stays.frame)
 
@@ -193,7 +193,7 @@ def test_a_plan_ahead_is_seen_where_the_data_hold_plans() -> None:
         "activity_id deal_id owner_id kind occurred_at", ("p1", "d4", "o2", "task", "2025-01-09")
     )
     made["activities"] = pd.concat([made["activities"], plan], ignore_index=True)
-    there = Book(from_frames(made, META), micros(META.as_of))
+    there = AsOfFrames(from_frames(made, META), micros(META.as_of))
     found = attention(there).set_index("deal_id")
     assert found["nothing_planned"].to_dict() == {"d4": False, "d5": True}
     assert found.loc["d4", "next_activity_at"] == at("2025-01-09")
@@ -217,7 +217,7 @@ def test_stalled_is_slow_and_quiet() -> None:
         "changes": frame("change_id entity entity_id field value old_value changed_at", *changes),
         "activities": frame("activity_id deal_id occurred_at", *touches),
     }
-    found = attention(Book(from_frames(made, META), micros(META.as_of))).set_index("deal_id")
+    found = attention(AsOfFrames(from_frames(made, META), micros(META.as_of))).set_index("deal_id")
     assert found["slow_after"].tolist() == [10, 10] and found["quiet_after"].tolist() == [1, 1]
     assert found["why"].to_dict() == {"d30": "stalled", "d31": "slow"}
     assert found.index[0] == "d30"
@@ -294,7 +294,7 @@ def test_no_other_choice_of_as_many_is_worth_more(
 def test_what_has_no_amount_is_ranked_last_and_not_chosen() -> None:
     made = frames()
     made["deals"].loc[4, "amount"] = np.nan
-    there = Book(from_frames(made, META), micros(META.as_of))
+    there = AsOfFrames(from_frames(made, META), micros(META.as_of))
     table = call_plan(there, {"deal_close": scores([("d4", 0.3, 0.5), ("d5", 0.1, 0.2)])}, 5).table
     assert table["id"].tolist() == ["d5", "d4"] and table["chosen"].tolist() == [True, False]
     assert np.isnan(table["expected_value"].iloc[1])
@@ -318,7 +318,7 @@ def test_the_files_of_the_batch_are_what_a_plan_reads(entity: str, tmp_path: Pat
     cutoff = START + 40 * DAY
     bundle = bundle_of(entity, tables)
     n = score_all(bundle, tables, cutoff, tmp_path / f"{bundle.name}.parquet")
-    plan = call_plan(Book(tables, cutoff), read_scores(tmp_path), capacity=3)
+    plan = call_plan(AsOfFrames(tables, cutoff), read_scores(tmp_path), capacity=3)
     assert len(plan.table) + plan.left_out == n > 0
     assert set(plan.table["question"]) == {bundle.name}
     assert plan.table["points"].between(0, 1).all()

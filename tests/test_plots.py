@@ -10,7 +10,7 @@ import pytest
 from matplotlib import _pylab_helpers
 from matplotlib.figure import Figure
 
-from training import plots
+from training.registry import plots
 
 
 def _png(figure: Figure) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from features.tables import Floats
 from training.models.curves import curve, log_odds
 from training.models.prior import log_odds_shift, shifted
-from training.questions import QUESTIONS
+from training.task.questions import QUESTIONS
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 3))
 several = shapes.flatmap(lambda s: arrays(np.float64, s, elements=st.floats(-30, 30)))

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from features.demo import generate
 from features.frames import from_frames
 from features.tables import Meta, Tables, from_records, micros
-from serving.quality.duplicates import duplicates
-from serving.quality.evidence import field, independent, link
-from serving.quality.gaps import gaps
-from serving.quality.impossible import RULES, impossible
-from serving.quality.names import alike, normalise
-from serving.quality.worklist import KINDS, quality
+from serving.analytics.quality.duplicates import duplicates
+from serving.analytics.quality.evidence import field, independent, link
+from serving.analytics.quality.gaps import gaps
+from serving.analytics.quality.impossible import RULES, impossible
+from serving.analytics.quality.names import alike, normalise
+from serving.analytics.quality.worklist import KINDS, quality
 from serving.scoring.scorer import Scorer
 from tests import trained
 

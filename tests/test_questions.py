@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.frame import Spine
 from features.frames import from_frames
+from features.spine import Spine
 from features.tables import DAY, NAT, Meta, Tables
-from training.questions import QUESTIONS, Labels, Question, label, rows_of
+from training.task.questions import QUESTIONS, Labels, Question, label, rows_of
 
 START = 1_700_000_000_000_000 // DAY * DAY
 HALF = DAY // 2

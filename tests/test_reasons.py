@@ -11,8 +11,8 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit
 
 from features.tables import Floats
+from training.models.attribution import _gradient, attribution_weights, merge, points
 from training.models.curves import incidence, log_odds
-from training.models.reasons import _gradient, attribution_weights, merge, points
 
 
 def logit(p: Floats) -> Floats:

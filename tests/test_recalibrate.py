@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from training.measures import newton_columns, recalibrate
+from training.evaluation.measures import newton_columns, recalibrate
 
 
 @given(st.integers(0, 10_000), st.floats(0.2, 6.0), st.floats(-2.0, 2.0))

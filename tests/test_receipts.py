@@ -14,19 +14,28 @@ from hypothesis.extra.numpy import arrays
 from features.tables import DAY, Bools, Floats, instant_text
 from tests.learning import world
 from tests.trained import once
-from training.measures import wilson
+from training.evaluation.matured_predictions import (
+    FEWEST,
+    MOST,
+    MaturedPredictions,
+    base_rate,
+    effective,
+    receipts,
+)
+from training.evaluation.measures import wilson
 from training.models.curves import base_curve
-from training.models.receipts import Receipts
-from training.questions import Labels
-from training.receipts import FEWEST, MOST, Past, base_rate, effective, receipts
+from training.models.track_record import TrackRecord
+from training.task.questions import Labels
 
 
-def past(scores: Floats, hit: Bools, entities: list[str] | None = None) -> Past:
+def past(scores: Floats, hit: Bools, entities: list[str] | None = None) -> MaturedPredictions:
     names = [str(i) for i in range(len(scores))] if entities is None else entities
-    return Past(scores, np.asarray(hit, bool), names, np.arange(len(scores), dtype=np.int64) * DAY)
+    return MaturedPredictions(
+        scores, np.asarray(hit, bool), names, np.arange(len(scores), dtype=np.int64) * DAY
+    )
 
 
-def made(n: int = 3000, seed: int = 0, tilt: float = 1.0) -> Past:
+def made(n: int = 3000, seed: int = 0, tilt: float = 1.0) -> MaturedPredictions:
     """Calibrated predictions when tilt is 1: what happens is drawn from them."""
     rng = np.random.default_rng(seed)
     scores = rng.beta(1, 4, n)
@@ -70,7 +79,7 @@ def test_bands_are_about_equal_and_as_many_as_the_data_bear() -> None:
 
 
 def test_without_a_past_there_is_no_receipt() -> None:
-    nothing = receipts(Past.join([]), None, False)
+    nothing = receipts(MaturedPredictions.join([]), None, False)
     assert nothing.bands == [] and nothing.of(np.array([0.5])) == [None]
 
 
@@ -93,7 +102,7 @@ def test_bands_are_marked_where_the_model_was_not_calibrated() -> None:
 
 def test_a_receipt_survives_json_and_says_when_it_was_earned() -> None:
     told = receipts(made(300), base_rate(*_rates(0.2, 0.4)), False)
-    assert Receipts.from_json(orjson.loads(orjson.dumps(told.to_json()))) == told
+    assert TrackRecord.from_json(orjson.loads(orjson.dumps(told.to_json()))) == told
     assert told.since == "1970-01-01T00:00:00Z" and told.until == "1970-10-27T00:00:00Z"
     assert receipts(made(300), None, True).since == ""
 

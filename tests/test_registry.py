@@ -13,12 +13,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.bundles import made_bundle
-from training import registry
 from training.models import bundle as bundles
 from training.models.bundle import Bundle, BundleError
-from training.places import local_bundle
-from training.registry import PromotionRefused, Registered, RegistryError
-from training.runs import Run, metrics, write_files
+from training.registry import registry
+from training.registry.local import local_bundle
+from training.registry.registry import PromotionRefused, Registered, RegistryError
+from training.registry.runs import TrainingRun, metrics, write_files
 
 NAME = "lead_conversion"
 
@@ -37,7 +37,7 @@ def root(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copytree(empty, tmp_path / "crm of Ünlü & Co"))
 
 
-def _run(bundle: Bundle | None = None) -> Run:
+def _run(bundle: Bundle | None = None) -> TrainingRun:
     board = pd.DataFrame(
         {
             "model": ["model", "naive Bayes", "naive Bayes"],
@@ -48,7 +48,7 @@ def _run(bundle: Bundle | None = None) -> Run:
         }
     )
     folds = pd.DataFrame({"fold": ["1", "newest"], "train_rows": [100, 200]})
-    return Run(
+    return TrainingRun(
         bundle or made_bundle(),
         board,
         folds,

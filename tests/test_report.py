@@ -18,21 +18,21 @@ from hypothesis import strategies as st
 
 from features.frozen import frozen
 from features.tables import DAY, Tables
-from serving.report.history import history as happened
-from serving.report.record_page import page_of as record_of
-from serving.report.record_page import page_of_any, record_page
+from serving.analytics.asof.history import history as happened
 from serving.scoring.scorer import Scorer
+from serving.web.record.page import page_of as record_of
+from serving.web.record.page import page_of_any, record_page
 from tests.histories import START, history, seeds
 from tests.reading import text_of
 from tests.reported import judged, subject
 from tests.scored import bundle_of
-from training import drivers, slices
-from training.evaluate import measure
-from training.gains import gains_beside, gains_table
-from training.judge import Judgement
-from training.measures import kept_inside
+from training.evaluation import drivers, slices
+from training.evaluation.gains import gains_beside, gains_table
+from training.evaluation.holdout import HoldoutResult
+from training.evaluation.measures import kept_inside
+from training.evaluation.scoreboard import measure
 from training.models import bundle as bundles
-from training.report.model_page import model_page, page_of
+from training.reports.model.page import model_page, page_of
 
 GOLDEN = Path(__file__).parent / "golden" / "report.txt"
 
@@ -193,7 +193,7 @@ def test_what_is_alike_is_said_once_and_what_does_nothing_is_not_drawn() -> None
 def test_few_rows_or_one_class_still_make_a_page(dated: bool, hits: int) -> None:
     """A report never stops a training: what eight rows cannot define is a dash."""
     of = subject(dated)
-    judgement = Judgement(**judged(of.teaching, of.judgement.rows[:8], np.arange(8) < hits))
+    judgement = HoldoutResult(**judged(of.teaching, of.judgement.rows[:8], np.arange(8) < hits))
     few = replace(
         of,
         judgement=judgement,

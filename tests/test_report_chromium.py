@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from features.tables import DAY, NAT
-from serving.report.record_page import record_page
 from serving.scoring.scorer import Scorer
+from serving.web.record.page import record_page
 from tests.forecasted import company, outcome, recurring
 from tests.forecasted import history as history_of_forecasts
 from tests.histories import START, history
@@ -20,8 +20,8 @@ from tests.reported import subject
 from tests.scored import bundle_of
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import outputs
-from training.report.model_page import model_page
 from training.reports.forecast.forecast_report import forecast_report
+from training.reports.model.page import model_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import Meta, Tables, from_records, micros
-from serving.routing.assign import BAND, BREACH, assign
-from serving.routing.problem import Problem, Rules, problem
-from serving.routing.proposal import propose
+from serving.analytics.routing.assign import BAND, BREACH, assign
+from serving.analytics.routing.problem import RoutingProblem, Rules, problem
+from serving.analytics.routing.proposal import propose
 
 AS_OF = "2026-01-01T00:00:00+00:00"
 NOW = micros(AS_OF)
 
 
-def _cost(given: Problem, to: tuple[int, ...], rules: Rules) -> float:
+def _cost(given: RoutingProblem, to: tuple[int, ...], rules: Rules) -> float:
     """The cost of one assignment, case by case, as the module's docstring states it."""
     n, m = len(given.ids), len(given.owners)
     cost = 0.0
@@ -42,7 +42,7 @@ def test_no_assignment_at_all_is_cheaper(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n, m = int(rng.integers(1, 6)), int(rng.integers(1, 4))
     weight = rng.random(m) + 0.1
-    given_ = Problem(
+    given_ = RoutingProblem(
         [f"L{i}" for i in range(n)],
         [f"O{j}" for j in range(m)],
         rng.lognormal(0, 1, n),

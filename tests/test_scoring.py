@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.frame import Features, FeatureSpec, Spine
 from features.schema import TABLES
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import DAY, Tables
-from features.view import Timeline
-from serving.languages import number
+from features.timeline import Timeline
+from serving.i18n.languages import number
+from serving.i18n.sentences import effect, sentence
+from serving.i18n.titles import absence, title
 from serving.scoring.explain.reasons import FAINT, Explainer
 from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scored, Scorer, score
-from serving.sentences import effect, sentence
-from serving.titles import absence, title
 from tests.histories import START, history, seeds
 from tests.scored import NAMES, bundle_of
-from training.questions import QUESTIONS
-from training.snapshots import open_at
+from training.task.questions import QUESTIONS
+from training.task.snapshots import open_at
 
 Json = dict[str, Any]
 ENTITIES = ("leads", "deals", "accounts")

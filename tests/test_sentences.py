@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalog import definitions
-from features.frame import FeatureSpec
 from features.schema import ACTIVITY_KINDS
+from features.spine import FeatureSpec
 from features.tables import CustomField, Meta, micros
-from serving.languages import LANGUAGES, date, negotiate, number, place, read_messages
-from serving.messages import key_of, missing, required, update
+from serving.i18n.catalogue import key_of, missing, required, update
+from serving.i18n.languages import LANGUAGES, date, negotiate, number, place, read_messages
+from serving.i18n.sentences import change, effect, part_sentence, prior_sentence, sentence, shown
+from serving.i18n.titles import ABSENT, absence, title
 from serving.scoring.contract import Lang
-from serving.sentences import change, effect, part_sentence, prior_sentence, sentence, shown
-from serving.titles import ABSENT, absence, title
 from tests.histories import META
 
 ENTITIES = ("leads", "deals", "accounts")
@@ -45,7 +45,7 @@ def test_the_catalogue_is_as_the_command_writes_it(
     folder = tmp_path_factory.mktemp("locale")
     before = place(lang).read_bytes()
     (folder / lang / "LC_MESSAGES").mkdir(parents=True)
-    monkeypatch.setattr("serving.languages.FOLDER", folder)
+    monkeypatch.setattr("serving.i18n.languages.FOLDER", folder)
     place(lang).write_bytes(before)
     assert update(lang) == []
     assert place(lang).read_bytes() == before

@@ -11,7 +11,7 @@ from features.demo import generate
 from features.frames import from_frames
 from features.tables import Tables
 from training.config import Config
-from training.train import Trained, train
+from training.fit.pipeline import Trained, train
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 DEMO = generate(seed=7, size="tiny", as_of=AT)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from features.frames import from_frames
 from features.tables import DAY, NAT, Meta, Tables
-from training.questions import QUESTIONS, Question, label
-from training.snapshots import open_at, snapshots
+from training.task.questions import QUESTIONS, Question, label
+from training.task.snapshots import open_at, snapshots
 
 START = 1_700_000_000_000_000 // DAY * DAY
 HALF = DAY // 2

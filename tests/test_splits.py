@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import DAY, NAT, Instants
-from training.splits import Fold, Split, TooLittleDataError, rolling_origins, stratified
+from training.task.splits import Fold, Split, TooLittleDataError, rolling_origins, stratified
 
 START = 1_600_000_000_000_000
 

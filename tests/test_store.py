@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from serving.store.audit import AuditRow
 from serving.store.errors import StoreRefusedError
-from serving.store.events import Event
+from serving.store.events import WebhookEvent
 from serving.store.replies import KEPT, LEASE, InProgress, Mismatch, NewReply, StoredReply
 from serving.store.runs import RunGoneError
 from serving.store.store import Store, open_store
@@ -258,9 +258,9 @@ def test_the_work_and_its_reply_are_kept_together_or_not_at_all(store: Store) ->
 
 
 def test_an_event_sent_twice_is_taken_once(store: Store) -> None:
-    event = Event("hubspot", "17", "contact.propertyChange", 5)
+    event = WebhookEvent("hubspot", "17", "contact.propertyChange", 5)
     assert store.events.add(event) and not store.events.add(event)
-    assert store.events.add(Event("other", "17", "x", 5))
+    assert store.events.add(WebhookEvent("other", "17", "x", 5))
     assert store.events.purge(6) == 2 and store.events.add(event)
 
 
@@ -275,7 +275,9 @@ def _everything_of(store: Store, entity_id: str) -> None:
     body = StoredReply(200, entity_id.encode(), "application/json")
     others = [store.subject("leads", "bystander"), who]
     store.replies.finish(entity_id, "r", "k", begun.lease, body, LATER, others)
-    store.events.add(Event("hubspot", entity_id, "changed", LATER, entity="leads", subject=who))
+    store.events.add(
+        WebhookEvent("hubspot", entity_id, "changed", LATER, entity="leads", subject=who)
+    )
 
 
 def test_an_erasure_takes_all_of_one_entity_and_says_how_much(store: Store) -> None:

@@ -15,19 +15,19 @@ from mlflow import MlflowClient
 
 from features.demo import generate
 from features.frames import from_frames
-from features.ingest import ingest
+from features.ingest.run import ingest
 from features.tables import DAY, Tables, micros, read
 from tests.exports import ROOT, public
 from tests.learning import world
 from tests.trained import AT, CONFIG, MAPPING, NAME, made, once, tables
-from training import registry
-from training.evaluate import MEASURES
-from training.judge import BASE, MODEL
+from training.evaluation.holdout import BASE, MODEL
+from training.evaluation.scoreboard import MEASURES
+from training.fit.parts import TreeParams, decay, fit_trees
+from training.fit.pipeline import Trained, fingerprint_of, train
 from training.models import bundle as bundles
 from training.models.curves import loss
-from training.models.fitting import TreeParams, decay, fit_trees
-from training.models.trees import margins_of
-from training.train import Trained, fingerprint_of, train
+from training.models.trees.model import margins_of
+from training.registry import registry
 
 OTHERS = (BASE, "recency sort", "naive Bayes", "logistic", "plain LightGBM")
 

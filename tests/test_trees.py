@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.models.forest import Floats, Ints
-from training.models.paths import BLOCK
-from training.models.shapley import TABLE_BITS
-from training.models.trees import Trees, leaf_covers
+from training.models.trees.forest import Floats, Ints
+from training.models.trees.model import Trees, leaf_covers
+from training.models.trees.paths import BLOCK
+from training.models.trees.shapley import TABLE_BITS
 
 F = 5
 CATEGORIES = (0, 1)

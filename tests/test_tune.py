@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.interrupted import CONFIG, folds, tuned
-from training.models.fitting import Recipe, TreeParams
-from training.tune import HALF_LIVES, RIDGES, Tuned, tune
+from training.fit.parts import Recipe, TreeParams
+from training.fit.tune import HALF_LIVES, RIDGES, Tuned, tune
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,7 +94,7 @@ def test_more_trials_continue_and_fewer_are_the_first_of_them(
     def fit_trees(*_: Any, **__: Any) -> None:
         raise AssertionError("a trial that the journal holds was made again")
 
-    monkeypatch.setattr("training.tune.fit_trees", fit_trees)
+    monkeypatch.setattr("training.fit.tune.fit_trees", fit_trees)
     assert tuned(tmp_path, asked) == few
 
 

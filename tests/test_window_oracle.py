@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from features.catalog import build_features, definitions
-from features.frame import FeatureSpec
+from features.spine import FeatureSpec
 from features.tables import DAY, Coded, Floats, Instants, Tables
-from features.view import Timeline
+from features.timeline import Timeline
 from tests import oracle
 from tests.histories import META, START, history, seeds
 from tests.oracle import Oracle, as_floats

@@ -9,7 +9,7 @@ from features.demo import generate
 from features.frames import from_frames
 from features.tables import Tables
 from training.config import Config
-from training.train import Trained, train
+from training.fit.pipeline import Trained, train
 
 NAME = "deal_close"
 CONFIG = Config(trials=2, folds=2, threads=1, max_levels=8)

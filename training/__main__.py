@@ -13,16 +13,16 @@ import pandas as pd
 
 from features.tables import Tables, read
 from training.config import Config, load_config
-from training.judge import MODEL, Judgement
-from training.leaks import LeakError, audit, told, unacknowledged
+from training.evaluation.holdout import MODEL, HoldoutResult
+from training.fit.pipeline import Trained, train
+from training.leaks import LeakError, audit, to_text, unacknowledged
 from training.models.bundle import Bundle, BundleError
-from training.teaching import askable, question_of
-from training.train import Trained, train
+from training.task.dataset import askable, question_of
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "mlruns" / "studies"
 ROOMS = ("forecast", "backtest")
-"""Commands in ``training.commands``."""
+"""Commands in ``training.cli``."""
 LEAKS = 4
 """Exit code of an audit or a training that a red finding stopped."""
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # a room's packages are dear: it is opened when its command, or all of them, are asked for
     asked = [room for room in ROOMS if room in given[:1]]
     for room in asked or (() if given[:1] and not given[0].startswith("-") else ROOMS):
-        importlib.import_module(f"training.commands.{room}").add(commands)
+        importlib.import_module(f"training.cli.{room}").add(commands)
     parser.set_defaults(root=ROOT)
     chosen = parser.parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
@@ -97,7 +97,7 @@ def _audit(chosen: argparse.Namespace) -> int:
     refused = 0
     for name in _asked(chosen, tables):
         findings = audit(tables, question_of(name, tables))
-        print(f"{name}:\n{told(findings, tables.meta.acknowledged)}")
+        print(f"{name}:\n{to_text(findings, tables.meta.acknowledged)}")
         refused += len(unacknowledged(findings, tables.meta.acknowledged))
     return LEAKS if refused else 0
 
@@ -145,7 +145,7 @@ def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Names
 
 def _champion(name: str) -> Bundle | None:
     """The bundle that answers now, None where nothing was promoted yet."""
-    from training import registry  # noqa: PLC0415  # mlflow takes seconds to import
+    from training.registry import registry  # noqa: PLC0415  # mlflow takes seconds to import
 
     try:
         return registry.load(name, root=ROOT)
@@ -157,7 +157,7 @@ def _champion(name: str) -> Bundle | None:
 
 
 def _keep(trained: Trained, promote: bool) -> None:
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     kept = registry.log_run(trained.run, ROOT)
     print(f"  registered as {kept.name} version {kept.version} (run {kept.run_id})")
@@ -182,7 +182,7 @@ def _say(trained: Trained) -> None:
     print(f"  {trained.judgement.verdict.word}: {trained.judgement.verdict.sentence}")
 
 
-def _table(judgement: Judgement) -> str:
+def _table(judgement: HoldoutResult) -> str:
     board = judgement.board
     shown = board[board["measure"].isin(["log_loss", "auc", "calibration_slope"])]
     wide: pd.DataFrame = shown.assign(
@@ -196,7 +196,7 @@ def _table(judgement: Judgement) -> str:
 
 
 def _promote(chosen: argparse.Namespace) -> int:
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     try:
         registry.promote(chosen.name, chosen.version, chosen.reason, chosen.force, ROOT)
@@ -208,7 +208,7 @@ def _promote(chosen: argparse.Namespace) -> int:
 
 
 def _rollback(chosen: argparse.Namespace) -> int:
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     version = registry.rollback(chosen.name, chosen.reason, ROOT)
     print(f"{chosen.name} version {version} is champion again")
@@ -216,7 +216,7 @@ def _rollback(chosen: argparse.Namespace) -> int:
 
 
 def _models(_: argparse.Namespace) -> int:
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     listed = registry.list_models(ROOT)
     columns = ["name", "version", "aliases", "promotable", "created", "verdict"]
@@ -225,7 +225,7 @@ def _models(_: argparse.Namespace) -> int:
 
 
 def _report(chosen: argparse.Namespace) -> int:
-    from training import registry  # noqa: PLC0415
+    from training.registry import registry  # noqa: PLC0415
 
     names = chosen.name or sorted(set(registry.list_models(ROOT)["name"]))
     if not names:

@@ -19,11 +19,11 @@ from features.frames import from_frames
 from features.reference import reference
 from features.tables import CustomField, Meta, Tables
 from training.config import Config
+from training.fit.parts import Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades, write
-from training.models.fitting import Recipe, TreeParams, fit_fold
 from training.models.outcome import OutcomeModel
-from training.teaching import question_of, teach
+from training.task.dataset import question_of, teach
 
 ROWS, RECORDS = 8_000, 200
 WORDS = {

@@ -44,7 +44,7 @@ from features.demo.export import MAPPING, write_files
 from features.demo.truth import true_curve, truth_frame
 from features.demo.world import World
 from features.frames import write
-from features.mapping import load
+from features.ingest.mapping import load
 from features.tables import DAY, Floats, Instants, Meta, instant_text, micros
 
 SIZES: dict[str, tuple[int, int, int]] = {

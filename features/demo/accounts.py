@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from features.demo.chain import Chain, Step, by_state, kron, simulate
+from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
     HOUR,
     REGION_OF,
@@ -191,10 +191,10 @@ def account_chain(facts: AccountFacts, calendar: Calendar) -> Chain:
         return np.where(falls_due(facts, rows, days), slow[rows], 0.0)
 
     steps = (
-        Step(UP, lambda rows, days: weekly(rows, days) * climb[rows]),
-        Step(DOWN, weekly),
-        Step(SETTLE, lambda rows, days: 1.0 - falls_due(facts, rows, days).astype(np.float64)),
-        Step(MISS, due),
+        StageMove(UP, lambda rows, days: weekly(rows, days) * climb[rows]),
+        StageMove(DOWN, weekly),
+        StageMove(SETTLE, lambda rows, days: 1.0 - falls_due(facts, rows, days).astype(np.float64)),
+        StageMove(MISS, due),
     )
     return Chain(OUTCOMES, BASE, log_odds, steps)
 

@@ -43,7 +43,7 @@ CHUNK = 384
 
 
 @dataclass(frozen=True)
-class Step:
+class StageMove:
     """One kind of daily move.
 
     rates  (S, S) probability of moving from state [from] to state [to]; zero diagonal
@@ -100,7 +100,7 @@ class Chain:
     outcomes: tuple[str, ...]
     base: Floats
     log_odds: Scale
-    steps: tuple[Step, ...]
+    steps: tuple[StageMove, ...]
 
     def close(self, state: States, rows: Ints, days: Ints, rng: np.random.Generator) -> Ints:
         """Draw what happens on the day: (n,) 0 stays open, j the j-th outcome."""

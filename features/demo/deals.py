@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.demo.chain import Chain, Step, by_state, kron, simulate
+from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
     Calendar,
     Factor,
@@ -128,7 +128,7 @@ def deal_chain(facts: DealFacts, calendar: Calendar) -> Chain:
     pushed = kron(np.diag(PUSH_RATES), np.eye(PUSHES, k=1), np.eye(2))
     cut = kron(np.diag(DISCOUNT_RATES), np.eye(PUSHES), np.eye(2, k=1))
     moved = kron(STAGE_RATES, np.eye(PUSHES), np.eye(2))
-    steps = (Step(pushed + cut, always), Step(moved, lambda rows, _: speed[rows]))
+    steps = (StageMove(pushed + cut, always), StageMove(moved, lambda rows, _: speed[rows]))
     return Chain(OUTCOMES, BASE, log_odds, steps)
 
 

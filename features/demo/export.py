@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from features.demo.draw import Rng
-from features.mapping import TableSpec, load
-from features.reading.spec import ColumnSpec
+from features.ingest.mapping import TableSpec, load
+from features.ingest.spec import ColumnSpec
 from features.tables import Ints
 
 MAPPING = Path(__file__).with_name("mapping.toml")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.demo.chain import Chain, Step, by_state, kron, simulate
+from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
     REGION_OF,
     Calendar,
@@ -150,8 +150,8 @@ def lead_chain(facts: LeadFacts, calendar: Calendar) -> Chain:
     status = kron(STATUS_RATES, np.eye(MEETINGS))
     held = kron(np.diag(MEETING_RATES), np.eye(MEETINGS, k=1))
     steps = (
-        Step(held, lambda rows, _: np.ones(len(rows))),
-        Step(status, lambda rows, _: speed[rows]),
+        StageMove(held, lambda rows, _: np.ones(len(rows))),
+        StageMove(status, lambda rows, _: speed[rows]),
     )
     return Chain(OUTCOMES, BASE, log_odds, steps)
 

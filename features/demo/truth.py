@@ -17,7 +17,7 @@ EDGES: dict[str, tuple[int, ...]] = {
     "deal_close": (7, 14, 30, 60, 90, 180),
     "churn": (14, 30, 60, 90),
 }
-"""Bin ends in days. This room may not import training.questions; a test compares the two."""
+"""Bin ends in days. This room may not import training.task.questions; a test compares the two."""
 EVERY = 30
 """Days between the cutoffs of one entity."""
 

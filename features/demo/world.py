@@ -26,7 +26,7 @@ LATE_SHARE = 0.06
 class World:
     """One kind of entity: who they are, how they live, and how they lived.
 
-    entity    its canonical table; question  the name in training.questions
+    entity    its canonical table; question  the name in training.task.questions
     ids       (n,) keys; a row here is a position in them
     owners    (n,) position of the owner
     """

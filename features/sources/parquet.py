@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.sources.words import Advance, Header, Source, SourceError, Words, unique_names
+from features.sources.words import Advance, Header, Source, SourceError, WordColumn, unique_names
 
 
 def parquet_header(path: Path) -> Header:
@@ -56,8 +56,8 @@ def _as_text(name: str, column: Any, path: Path) -> Any:
     return column.cast(pa.string())
 
 
-def _words(text: Any) -> Words:
+def _words(text: Any) -> WordColumn:
     encoded = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.string())
     encoded = encoded.cast(pa.string()).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return Words(np.asarray(codes, np.int32), encoded.dictionary)
+    return WordColumn(np.asarray(codes, np.int32), encoded.dictionary)

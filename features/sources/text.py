@@ -23,7 +23,7 @@ from features.sources.words import (
     Ragged,
     Source,
     SourceError,
-    Words,
+    WordColumn,
     unique_names,
 )
 from features.tables import Ints
@@ -225,13 +225,13 @@ def _salvage(
     return pa.concat_tables(tables), row, given_up
 
 
-def _frame(table: Any, columns: Sequence[str]) -> dict[str, Words]:
+def _frame(table: Any, columns: Sequence[str]) -> dict[str, WordColumn]:
     return {name: words_of(table.column(name).dictionary_encode()) for name in columns}
 
 
-def words_of(column: Any) -> Words:
+def words_of(column: Any) -> WordColumn:
     """A dictionary column of Arrow, whose chunks share one vocabulary, as words."""
     if column.num_chunks == 0:
-        return Words(np.zeros(0, np.int32), pa.array([], pa.string()))
+        return WordColumn(np.zeros(0, np.int32), pa.array([], pa.string()))
     codes = [c.indices.fill_null(-1).to_numpy(zero_copy_only=False) for c in column.chunks]
-    return Words(np.concatenate(codes).astype(np.int32), column.chunk(0).dictionary)
+    return WordColumn(np.concatenate(codes).astype(np.int32), column.chunk(0).dictionary)

@@ -24,7 +24,7 @@ class SourceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Words:
+class WordColumn:
     """A column of words: ``codes[i]`` indexes ``values`` (an Arrow string array); -1 is missing."""
 
     codes: Codes
@@ -33,43 +33,43 @@ class Words:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, rows: Ints | Bools) -> Words:
+    def take(self, rows: Ints | Bools) -> WordColumn:
         """The words at ``rows``; a negative position is missing."""
         if rows.dtype == np.bool_ or len(self.codes) == 0:
             codes = self.codes[rows] if len(self.codes) else np.full(len(rows), -1, np.int32)
         else:
             codes = np.where(rows >= 0, self.codes[rows], np.int32(-1)).astype(np.int32)
-        return Words(codes, self.values)
+        return WordColumn(codes, self.values)
 
     def texts(self, rows: Sequence[int] | Ints) -> list[str]:
         """The words at a few ``rows``, "" where missing."""
         codes = [int(self.codes[r]) for r in rows]
         return [self.values[c].as_py() if c >= 0 else "" for c in codes]
 
-    def without(self, missing: Bools) -> Words:
+    def without(self, missing: Bools) -> WordColumn:
         """The words, those of the vocabulary that are ``missing`` no longer there."""
         gone = np.append(missing, True)[self.codes]
-        return Words(np.where(gone, np.int32(-1), self.codes), self.values)
+        return WordColumn(np.where(gone, np.int32(-1), self.codes), self.values)
 
     def counts(self, rows: Bools) -> Ints:
         """How often each word of the vocabulary stands in ``rows``."""
         codes = self.codes[rows]
         return np.bincount(codes[codes >= 0], minlength=len(self.values))
 
-    def recoded(self, values: Any, missing: Bools) -> Words:
+    def recoded(self, values: Any, missing: Bools) -> WordColumn:
         """Every word replaced by its counterpart in ``values``; equal words become one."""
         unique = values.dictionary_encode()
         lookup = np.asarray(unique.indices.to_numpy(zero_copy_only=False), np.int32)
         lookup = np.append(np.where(missing, np.int32(-1), lookup), np.int32(-1))
-        return Words(lookup[self.codes].astype(np.int32), unique.dictionary)
+        return WordColumn(lookup[self.codes].astype(np.int32), unique.dictionary)
 
 
-def joined_words(parts: Sequence[Words]) -> Words:
+def joined_words(parts: Sequence[WordColumn]) -> WordColumn:
     """The columns one below the other."""
     values = pa.concat_arrays([p.values for p in parts]) if parts else pa.array([], pa.string())
     starts = np.cumsum([0, *(len(p.values) for p in parts[:-1])])
     codes = [np.where(p.codes >= 0, p.codes + s, -1) for p, s in zip(parts, starts, strict=True)]
-    every = Words(np.concatenate(codes).astype(np.int32), values)
+    every = WordColumn(np.concatenate(codes).astype(np.int32), values)
     return every.recoded(values, np.zeros(len(values), bool))
 
 
@@ -127,7 +127,7 @@ class Source:
     """
 
     header: Header
-    words: dict[str, Words]
+    words: dict[str, WordColumn]
     row: Ints
     ragged: list[Ragged] = field(default_factory=list)
     replaced: int = 0

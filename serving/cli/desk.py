@@ -11,16 +11,16 @@ from typing import Any
 import pandas as pd
 
 from features.tables import Tables, micros, read
-from serving.accounts.goals import read_goals
-from serving.accounts.value import Terms
+from serving.analytics.accounts.goals import read_goals
+from serving.analytics.accounts.value import Terms
+from serving.analytics.kpis import kept_calls
+from serving.analytics.kpis.definition import Given
+from serving.analytics.kpis.files import read_costs, read_plan
+from serving.analytics.lists.build import DeskOptions, sheets
+from serving.analytics.lists.keep import keep
+from serving.analytics.routing.problem import Rules
 from serving.cli import Champions, CommandError, Subparsers
 from serving.cli.store import Clock, opened
-from serving.desk.build import Wishes, sheets
-from serving.desk.keep import keep
-from serving.figures import kept
-from serving.figures.definition import Given
-from serving.figures.files import read_costs, read_plan
-from serving.routing.problem import Rules
 from serving.scoring.batch import score_all
 from serving.scoring.scorer import Scorer
 from training.models import bundle as bundles
@@ -81,15 +81,15 @@ def _given(chosen: argparse.Namespace, tables: Tables) -> Given:
         horizon=chosen.years,
         costs=read_costs(chosen.costs) if chosen.costs else None,
         plan=read_plan(chosen.plan) if chosen.plan else None,
-        forecasts=kept.read(chosen.root / "mlruns" / "forecasts", tables.meta.mapping),
+        forecasts=kept_calls.read(chosen.root / "mlruns" / "forecasts", tables.meta.mapping),
     )
 
 
-def _wishes(chosen: argparse.Namespace) -> Wishes:
+def _wishes(chosen: argparse.Namespace) -> DeskOptions:
     terms = Terms(chosen.margin or 1.0, chosen.years, chosen.discount)
     goals = tuple(read_goals(chosen.goals)) if chosen.goals else ()
     rules = read_rules(chosen.rules) if chosen.rules else Rules()
-    return Wishes(chosen.capacity, chosen.wait, terms, goals, rules)
+    return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules)
 
 
 def read_rules(path: Path) -> Rules:

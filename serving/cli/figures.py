@@ -8,19 +8,19 @@ from pathlib import Path
 import pandas as pd
 
 from features.tables import Tables, micros, read
+from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.asof.windows import PERIODS
+from serving.analytics.health.actions import WAIT, call_plan
+from serving.analytics.health.attention import attention
+from serving.analytics.health.bottlenecks import bottlenecks
+from serving.analytics.health.stages import move_table, stage_table
+from serving.analytics.kpis import kept_calls
+from serving.analytics.kpis.catalog import chosen as figures_of
+from serving.analytics.kpis.compute import table, why_not
+from serving.analytics.kpis.definition import Given
+from serving.analytics.kpis.files import for_people, read_costs, read_plan, read_scores, write_csv
+from serving.analytics.kpis.glossary import glossary
 from serving.cli import CommandError, Subparsers
-from serving.figures import kept
-from serving.figures.book import Book
-from serving.figures.catalog import chosen as figures_of
-from serving.figures.compute import table, why_not
-from serving.figures.definition import Given
-from serving.figures.files import for_people, read_costs, read_plan, read_scores, write_csv
-from serving.figures.glossary import glossary
-from serving.figures.health.actions import WAIT, call_plan
-from serving.figures.health.attention import attention
-from serving.figures.health.bottlenecks import bottlenecks
-from serving.figures.health.stages import move_table, stage_table
-from serving.figures.windows import PERIODS
 
 SHOWN = 200
 """Rows of a table that are printed; files hold all."""
@@ -77,10 +77,10 @@ def _figures(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _book(tables: Tables, stated: str) -> Book:
+def _book(tables: Tables, stated: str) -> AsOfFrames:
     if not stated:
         raise CommandError("figures need dates, and this data set has none: it is a flat table")
-    return Book(tables, micros(stated))
+    return AsOfFrames(tables, micros(stated))
 
 
 def _given(chosen: argparse.Namespace, mapping: str) -> Given:
@@ -94,12 +94,12 @@ def _given(chosen: argparse.Namespace, mapping: str) -> Given:
         horizon=chosen.horizon,
         costs=read_costs(chosen.costs) if chosen.costs else None,
         plan=read_plan(chosen.plan) if chosen.plan else None,
-        forecasts=kept.read(chosen.root / "mlruns" / "forecasts", mapping),
+        forecasts=kept_calls.read(chosen.root / "mlruns" / "forecasts", mapping),
         scores=read_scores(chosen.scores) if chosen.scores else {},
     )
 
 
-def _health(book: Book, chosen: argparse.Namespace, given: Given) -> None:
+def _health(book: AsOfFrames, chosen: argparse.Namespace, given: Given) -> None:
     """Print, and write, the tables of the pipeline's health."""
     parts = {
         "bottlenecks": bottlenecks(book),

@@ -8,7 +8,7 @@ import sys
 from features.tables import DAY, instant_text, micros
 from serving.cli import Subparsers
 from serving.cli.store import Clock, opened
-from serving.store.keys import SCOPES, Key
+from serving.store.keys import SCOPES, ApiKey
 
 HOUR = DAY // 24
 
@@ -45,7 +45,7 @@ def _create(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _show(key: Key, token: str) -> None:
+def _show(key: ApiKey, token: str) -> None:
     """The token alone on standard output, so that it can be piped to where it is kept."""
     print(f"key {key.id} for {key.name}: {_scopes(key)}. Shown this once:", file=sys.stderr)
     print(token)
@@ -63,11 +63,11 @@ def _list(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _scopes(key: Key) -> str:
+def _scopes(key: ApiKey) -> str:
     return ",".join(scope for scope in SCOPES if scope in key.scopes)
 
 
-def _state(key: Key, at: int) -> str:
+def _state(key: ApiKey, at: int) -> str:
     if key.revoked_at is not None:
         return f"revoked {instant_text(key.revoked_at)}"
     if key.expires_at is None:

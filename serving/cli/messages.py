@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from serving.cli import Subparsers
-from serving.languages import LANGUAGES, place
-from serving.messages import update_all
-from serving.pages import messages as pages
+from serving.i18n.catalogue import update_all
+from serving.i18n.languages import LANGUAGES, place
+from serving.web import catalogue as pages
 
 
 def add(commands: Subparsers) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from features.tables import read
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import opened
-from serving.languages import LANGUAGES
-from serving.pages.standalone import write_pages
-from serving.report.record_page import page_of_any
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.predictor import cutoff_of
+from serving.web.record.page import page_of_any
+from serving.web.standalone import write_pages
 
 
 def add(commands: Subparsers) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from features.tables import DAY, Tables, read
 from serving.cli import Champions, CommandError, Subparsers
 from serving.cli.store import Clock, location, opened
-from serving.languages import LANGUAGES
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.batch import score_all
 from serving.scoring.nightly import export, score_night
 from serving.scoring.predictor import cutoff_of

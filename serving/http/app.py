@@ -25,10 +25,10 @@ from serving.http.routes.models import ModelRoutes
 from serving.http.routes.scores import score_handler
 from serving.http.routes.stored import stored_handler
 from serving.http.routes.webhooks import HubSpotWebhook
-from serving.pages.views import add_pages
 from serving.scoring.queue import RequestQueue
 from serving.settings import Settings
 from serving.telemetry.route_templates import RouteTemplates
+from serving.web.views import add_pages
 
 
 def make_app(clock: Callable[[], int]) -> FastAPI:

@@ -16,7 +16,7 @@ from fastapi import Request
 from serving.http.errors import Problem
 from serving.http.threads import ThreadPool
 from serving.store.errors import StoreError
-from serving.store.keys import Key, id_of
+from serving.store.keys import ApiKey, id_of
 from serving.store.store import Store
 
 SECOND = 1_000_000
@@ -38,7 +38,7 @@ class Guard:
 
     def __init__(self, store: Callable[[], Store | None]) -> None:
         self._store = store
-        self._keys: dict[str, Key] | None = None
+        self._keys: dict[str, ApiKey] | None = None
         self._of: Store | None = None
         self._read_at = 0
         # of its own: writers that wait for a lock may hold every other thread
@@ -47,7 +47,7 @@ class Guard:
         self._noting: asyncio.Task[None] | None = None
         self._used: set[str] = set()
 
-    async def admit(self, request: Request, scope: str, at: int) -> Key | None:
+    async def admit(self, request: Request, scope: str, at: int) -> ApiKey | None:
         """The key of the request; None where none is needed: on loopback, before any key exists."""
         keys = await self._known(at)
         given = request.headers.getlist("authorization")
@@ -66,7 +66,7 @@ class Guard:
             key = (await self._known(at, YOUNG // 5)).get(key_id)
         return self._checked(key, token, scope, at)
 
-    def _checked(self, key: Key | None, token: str, scope: str, at: int) -> Key:
+    def _checked(self, key: ApiKey | None, token: str, scope: str, at: int) -> ApiKey:
         if key is None or not key.matches(token):
             raise _refused("key_unknown", "no key has this token")
         if not key.active(at):
@@ -87,11 +87,11 @@ class Guard:
         """Renew the copy if it is not young."""
         await self._known(at)
 
-    async def known(self, at: int) -> Mapping[str, Key]:
+    async def known(self, at: int) -> Mapping[str, ApiKey]:
         """The keys by id, never older than seconds; empty where none exists."""
         return await self._known(at)
 
-    async def _known(self, at: int, young: int = YOUNG) -> Mapping[str, Key]:
+    async def _known(self, at: int, young: int = YOUNG) -> Mapping[str, ApiKey]:
         store = self._store()
         if store is None:
             return {}

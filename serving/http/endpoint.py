@@ -23,7 +23,7 @@ from serving.http.errors import (
 from serving.http.threads import ThreadPool
 from serving.settings import Settings
 from serving.store.errors import StoreError
-from serving.store.keys import Key
+from serving.store.keys import ApiKey
 from serving.store.store import Store
 from serving.telemetry.request_log import RequestLog, log_of
 
@@ -40,7 +40,7 @@ class Call:
 
     request: Request
     request_id: str
-    key: Key | None
+    key: ApiKey | None
     at: int
     log: RequestLog
 

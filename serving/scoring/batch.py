@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from features.schema import TABLES
 from features.tables import Tables
-from features.view import Timeline
-from serving.languages import LANGUAGES
+from features.timeline import Timeline
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.scorer import Scored, Scorer
 from serving.store.scores import ScoreRow
 from training.models.bundle import Bundle

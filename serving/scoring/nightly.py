@@ -20,12 +20,12 @@ import numpy as np
 import orjson
 from tqdm import tqdm
 
-from features import accounts, money
-from features.frame import Spine
+from features.definitions import accounts, money
 from features.schema import TABLES
+from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Tables
-from features.view import Timeline, View
-from serving.languages import LANGUAGES
+from features.timeline import Timeline, View
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.batch import open_ids, rows_of, write_rows
 from serving.scoring.scorer import Scorer
 from serving.store.errors import StoreError, StoreRefusedError

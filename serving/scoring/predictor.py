@@ -10,7 +10,7 @@ import numpy as np
 
 from features.schema import TABLES
 from features.tables import DAY, NAT, Table, Tables, instant_text, micros
-from serving.languages import LANGUAGES
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.contract import SINGULAR, Envelope, read_envelope
 from serving.scoring.explain.changes import ChangeExplainer, moved_since
 from serving.scoring.faults import ContractError, Fault, RecordFault

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import Events, past
+from features.asof import EventIndex, past
 from features.catalog import chosen, compute
-from features.frame import Features, FeatureSpec, Spine
 from features.reference import CARRIED, tables_of
 from features.schema import OUTCOMES, TABLES
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
-from features.view import Timeline, View, Where
-from serving.languages import LANGUAGES
+from features.timeline import Timeline, View, Where
+from serving.i18n.languages import LANGUAGES
 from serving.scoring.explain.reasons import Explainer, Prior, Reason
 from training.models.bundle import Bundle
 from training.models.curves import incidence as incidence_of
 from training.models.curves import log_odds
 from training.models.grades import grade
 from training.models.prior import log_odds_shift, shifted
-from training.models.receipts import Band
+from training.models.track_record import ReliabilityBin
 
 TOP = 5
 """Reasons given unless asked otherwise."""
@@ -50,7 +50,7 @@ class Scored:
     reasons: list[list[Reason]]
     others: Floats
     baseline: float
-    receipts: Sequence[Band | None]
+    receipts: Sequence[ReliabilityBin | None]
 
     @property
     def curve(self) -> Floats:
@@ -75,7 +75,7 @@ class RequestTimeline(Timeline):
             return self._carried.places(table, by, ids)
         return super().places(table, by, ids)
 
-    def events(self, table: str, by: str, at: str = "", where: Where = ()) -> Events:
+    def events(self, table: str, by: str, at: str = "", where: Where = ()) -> EventIndex:
         """As ``Timeline.events``."""
         if table in CARRIED:
             return self._carried.events(table, by, at, where)
@@ -195,7 +195,7 @@ class Scorer:
         """The instant from which an entity can be asked about.
 
         An account's is when it became a customer, where the training data knew that day (then the
-        bundle has a tenure), as ``training.snapshots.born_at``.
+        bundle has a tenure), as ``training.task.snapshots.born_at``.
         """
         if self.entity == "accounts" and any(s.name == "tenure" for s in self.specs):
             return "customer_at"

@@ -11,7 +11,7 @@ from serving.store.schema import EVENTS
 
 
 @dataclass(frozen=True)
-class Event:
+class WebhookEvent:
     """What is kept of a webhook event; instants in microseconds.
 
     source, event_id  whose event it is, and its own name there
@@ -28,13 +28,13 @@ class Event:
     subject: str | None = None
 
 
-class Events:
+class WebhookEvents:
     """The webhook events of a store."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def add(self, event: Event, within: Connection | None = None) -> bool:
+    def add(self, event: WebhookEvent, within: Connection | None = None) -> bool:
         """Keep the event; False where it was seen before.
 
         What the event asks belongs into the same transaction, ``within``.

@@ -26,7 +26,7 @@ class KeyRefusedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Key:
+class ApiKey:
     """A key without its secret. Instants in microseconds.
 
     expires_at   from when it opens nothing any more; a rotated key's end
@@ -69,7 +69,7 @@ def id_of(token: str) -> str | None:
     return found[1] if found else None
 
 
-class Keys:
+class ApiKeys:
     """The keys of a store."""
 
     def __init__(self, database: Database) -> None:
@@ -77,7 +77,7 @@ class Keys:
 
     def create(
         self, name: str, scopes: Iterable[str], at: int, expires_at: int | None = None
-    ) -> tuple[Key, str]:
+    ) -> tuple[ApiKey, str]:
         """A new key, and its token, which is shown this once; KeyRefusedError."""
         wanted = frozenset(scopes)
         if not wanted or not wanted <= set(SCOPES):
@@ -88,7 +88,7 @@ class Keys:
         with self.database.writing() as connection:
             return _made(connection, name.strip(), wanted, at, expires_at)
 
-    def all(self) -> list[Key]:
+    def all(self) -> list[ApiKey]:
         """Every key, the oldest first."""
         with self.database.reading() as connection:
             order = (KEYS.c.created_at, KEYS.c.id)
@@ -99,13 +99,13 @@ class Keys:
         with self.database.reading() as connection:
             return bool(connection.scalar(select(func.count()).select_from(KEYS)))
 
-    def find(self, key_id: str) -> Key | None:
+    def find(self, key_id: str) -> ApiKey | None:
         """The key with a public id."""
         with self.database.reading() as connection:
             row = connection.execute(select(KEYS).where(KEYS.c.id == key_id)).first()
             return None if row is None else _key(row)
 
-    def opened_by(self, token: str, at: int) -> Key | None:
+    def opened_by(self, token: str, at: int) -> ApiKey | None:
         """The active key whose token this is."""
         key_id = id_of(token)
         key = None if key_id is None else self.find(key_id)
@@ -120,14 +120,14 @@ class Keys:
         with self.database.writing() as connection:
             connection.execute(update(KEYS).where(KEYS.c.id == key_id, unsaid).values(used_at=at))
 
-    def revoke(self, key_id: str, at: int) -> Key:
+    def revoke(self, key_id: str, at: int) -> ApiKey:
         """Let the key open nothing from now on; again is the same. KeyRefusedError: no such key."""
         unrevoked = (KEYS.c.id == key_id) & KEYS.c.revoked_at.is_(None)
         with self.database.writing() as connection:
             connection.execute(update(KEYS).where(unrevoked).values(revoked_at=at))
             return _there(connection, key_id)
 
-    def rotate(self, key_id: str, at: int, overlap: int = 0) -> tuple[Key, str]:
+    def rotate(self, key_id: str, at: int, overlap: int = 0) -> tuple[ApiKey, str]:
         """A new key with the same name and scopes; the old one opens for ``overlap`` longer.
 
         overlap: microseconds. KeyRefusedError where the old key is unknown, ended, or rotated
@@ -150,16 +150,16 @@ class Keys:
 
 def _made(
     connection: Connection, name: str, scopes: frozenset[str], at: int, expires_at: int | None
-) -> tuple[Key, str]:
+) -> tuple[ApiKey, str]:
     key_id = secrets.token_hex(6)
     token = f"emb_{key_id}_{secrets.token_hex(32)}"
-    key = Key(key_id, name, scopes, digest_of(token), at, expires_at)
+    key = ApiKey(key_id, name, scopes, digest_of(token), at, expires_at)
     kept = {**vars(key), "scopes": " ".join(s for s in SCOPES if s in scopes)}
     connection.execute(insert(KEYS), kept)
     return key, token
 
 
-def _there(connection: Connection, key_id: str) -> Key:
+def _there(connection: Connection, key_id: str) -> ApiKey:
     row = connection.execute(select(KEYS).where(KEYS.c.id == key_id)).first()
     if row is None:
         raise KeyRefusedError(
@@ -168,6 +168,6 @@ def _there(connection: Connection, key_id: str) -> Key:
     return _key(row)
 
 
-def _key(row: Row[Any]) -> Key:
+def _key(row: Row[Any]) -> ApiKey:
     found = dict(row._mapping)
-    return Key(**{**found, "scopes": frozenset(str(found["scopes"]).split())})
+    return ApiKey(**{**found, "scopes": frozenset(str(found["scopes"]).split())})

@@ -80,7 +80,7 @@ class StoredScore:
 class Distribution:
     """How many scores of a run fall into each band: ``counts[i]`` from ``edges[i]`` on.
 
-    Scores below the first edge count in the first band, as ``training.models.receipts`` has it.
+    Scores below the first edge count in the first band, as ``training.models.track_record`` has it.
     """
 
     run: Run

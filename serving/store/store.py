@@ -24,9 +24,9 @@ from serving.store.engine import (
     unless_there,
 )
 from serving.store.errors import StoreDownError
-from serving.store.events import Events
+from serving.store.events import WebhookEvents
 from serving.store.feedback import Feedbacks
-from serving.store.keys import Keys
+from serving.store.keys import ApiKeys
 from serving.store.migrate import require_current, upgrade
 from serving.store.pages import Pages
 from serving.store.replies import Replies
@@ -46,10 +46,10 @@ class Store:
         self.scores = Scores(database, self.subject)
         self.pages = Pages(database)
         self.feedback = Feedbacks(database, self.scores)
-        self.keys = Keys(database)
+        self.keys = ApiKeys(database)
         self.audit = Audit(database)
         self.replies = Replies(database)
-        self.events = Events(database)
+        self.events = WebhookEvents(database)
         self.sheets = Sheets(database, self.subject)
 
     def subject(self, entity: str, entity_id: str) -> str:

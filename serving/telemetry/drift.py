@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 
-from training.models.receipts import Band
+from training.models.track_record import ReliabilityBin
 
 MOVING, SHIFTED = 0.1, 0.25
 """The customary limits of the index; below what chance shows neither counts."""
@@ -34,7 +34,7 @@ class Drift:
     word: str
 
 
-def drift(bands: Sequence[Band], counts: Sequence[int]) -> Drift | None:
+def drift(bands: Sequence[ReliabilityBin], counts: Sequence[int]) -> Drift | None:
     """The drift of scores counted by band; None where there are too few, or fewer than two bands.
 
     counts: as many as bands.

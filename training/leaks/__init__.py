@@ -7,7 +7,7 @@ from training.leaks.findings import (
     LeakError,
     refuse,
     table,
-    told,
+    to_text,
     unacknowledged,
 )
 

@@ -14,8 +14,8 @@ from training.leaks.findings import ORDER, Finding
 from training.leaks.history import Looks, looks, of_history, replayed
 from training.leaks.rest import counts_time, filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
-from training.questions import Question, outcome_codes
-from training.snapshots import born_at
+from training.task.questions import Question, outcome_codes
+from training.task.snapshots import born_at
 
 FEWEST = 20
 """Outcomes, and cases without, below which nothing can be told of any column."""

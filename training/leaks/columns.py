@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from features.catalog import definitions, supported
-from features.fields import RELATIVES, rewindable, tracked
+from features.definitions.fields import RELATIVES, rewindable, tracked
 from features.schema import TABLES, Kind
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, storage
-from features.view import Timeline, at_rows, instants_at
+from features.timeline import Timeline, at_rows, instants_at
 
 LABELS = ("outcome", "closed_at", "closed_amount")
 """Columns that say what happened: they are what is asked, never what it is answered from."""

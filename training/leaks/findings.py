@@ -75,7 +75,7 @@ def table(findings: Sequence[Finding]) -> pd.DataFrame:
     return frame if len(frame) else pd.DataFrame(columns=list(COLUMNS))
 
 
-def told(findings: Iterable[Finding], acknowledged: Iterable[str]) -> str:
+def to_text(findings: Iterable[Finding], acknowledged: Iterable[str]) -> str:
     """The findings as text for a terminal: the worst first, what is fine by name only."""
     listed, accepted = list(findings), set(acknowledged)
     lines = []

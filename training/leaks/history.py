@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.calendar_time import zone
-from features.frame import Spine
 from features.schema import TABLES
+from features.spine import Spine
 from features.tables import Bools, Coded, Floats, Instants, Tables, storage
-from features.view import Timeline, View
+from features.timeline import Timeline, View
 from training.leaks.columns import Candidate
 from training.leaks.fields import Suspicion, one_class, percent
 from training.leaks.strength import Target, levels
-from training.questions import Question
-from training.snapshots import lives
+from training.task.questions import Question
+from training.task.snapshots import lives
 
 BROKEN = 0.05
 """Share of rows whose value now is not the last one of their history, from which it is not whole;

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from features.tables import Floats
-from training.models.curves import Labels, entered, loss, pooled_rates
-from training.models.ridge import pseudo_loss
+from training.models.curves import LabelArrays, entered, loss, pooled_rates
+from training.models.linear.ridge import pseudo_loss
 
 LEAN = 2.0
 """Nats a part must earn for each unit of its coefficient: an exponential prior on a and on b."""
@@ -35,7 +35,7 @@ class Blend:
 
     @staticmethod
     def fit(
-        linear: Floats, trees: Floats | None, labels: Labels, weights: Floats | None = None
+        linear: Floats, trees: Floats | None, labels: LabelArrays, weights: Floats | None = None
     ) -> Blend:
         """Fit by penalised maximum likelihood over the person-periods of n rows.
 
@@ -67,7 +67,7 @@ class Blend:
         return Blend(state["a"], state["b"], np.array(state["c"], np.float64))
 
 
-def penalised(blend: Blend, linear: Floats, trees: Floats, labels: Labels) -> float:
+def penalised(blend: Blend, linear: Floats, trees: Floats, labels: LabelArrays) -> float:
     """What ``Blend.fit`` minimises, in nats, every row counting once."""
     weights = np.ones(len(linear))
     rates = pooled_rates(labels, weights)
@@ -76,7 +76,7 @@ def penalised(blend: Blend, linear: Floats, trees: Floats, labels: Labels) -> fl
     return value + LEAN * (blend.a + blend.b) + pseudo_loss(average, rates)[0]
 
 
-def _centre(part: Floats, labels: Labels, weights: Floats) -> Floats:
+def _centre(part: Floats, labels: LabelArrays, weights: Floats) -> Floats:
     """(K, J) mean margins over the person-periods of each bin; over all rows where it has none."""
     last = entered(labels)
     means = [
@@ -87,7 +87,7 @@ def _centre(part: Floats, labels: Labels, weights: Floats) -> Floats:
     return np.array(means)
 
 
-def _minimise(parts: list[Floats], labels: Labels, weights: Floats) -> tuple[Floats, Floats]:
+def _minimise(parts: list[Floats], labels: LabelArrays, weights: Floats) -> tuple[Floats, Floats]:
     """Slopes (parts,) and levels (K, J) at the optimum, for centred parts."""
     rates = pooled_rates(labels, weights)
     K, J, P = labels.bins, labels.outcomes, len(parts)

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from features.frame import FeatureSpec
+from features.spine import FeatureSpec
 from features.tables import Meta
 from training.models.grades import fit_grades as fit_grades
 from training.models.grades import grade as grade
 from training.models.outcome import OutcomeModel
-from training.models.receipts import Receipts
+from training.models.track_record import TrackRecord
 
 FORMAT = 2
 """Raised when a reader of the old form could misread the new one."""
@@ -66,7 +66,7 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
     promotable: bool = False
-    receipts: Receipts = field(default_factory=Receipts)
+    receipts: TrackRecord = field(default_factory=TrackRecord)
 
     @property
     def name(self) -> str:
@@ -155,7 +155,7 @@ def _bundle(files: Mapping[str, bytes]) -> Bundle:
         features=[FeatureSpec.from_json(spec) for spec in orjson.loads(files["features.json"])],
         meta=Meta.from_json(orjson.loads(files["meta.json"])),
         reference=orjson.loads(files["reference.json"]),
-        receipts=Receipts.from_json(orjson.loads(files["receipts.json"])),
+        receipts=TrackRecord.from_json(orjson.loads(files["receipts.json"])),
     )
 
 

@@ -16,8 +16,8 @@ from numba import njit
 from features.tables import Floats, Ints
 
 
-class Labels(Protocol):
-    """What happened to n rows; ``training.questions.Labels`` says what each part means."""
+class LabelArrays(Protocol):
+    """What happened to n rows; ``training.task.questions.Labels`` says what each part means."""
 
     @property
     def event(self) -> Ints: ...
@@ -129,13 +129,13 @@ def _loss(
     return loss
 
 
-def entered(labels: Labels) -> Ints:
+def entered(labels: LabelArrays) -> Ints:
     """(n,) how many leading bins each row entered and was seen through: its person-periods."""
     last: Ints = np.minimum(labels.event_bin + 1, labels.observed)
     return last
 
 
-def loss(margins: Floats, labels: Labels, weights: Floats) -> tuple[float, Floats]:
+def loss(margins: Floats, labels: LabelArrays, weights: Floats) -> tuple[float, Floats]:
     """Negative log likelihood of the person-periods in nats, and its gradient (n, K, J).
 
     margins (n, K, J); weights (n,), one a row. The bins a row did not enter count nothing.
@@ -145,7 +145,7 @@ def loss(margins: Floats, labels: Labels, weights: Floats) -> tuple[float, Float
     return _loss(np.ascontiguousarray(margins), *happened, weights, residual), residual
 
 
-def pooled_rates(labels: Labels, weights: Floats) -> Floats:
+def pooled_rates(labels: LabelArrays, weights: Floats) -> Floats:
     """(J,) share of person-periods that end in each outcome, all bins together.
 
     Half an event of each kind is added, so no share is zero. Rows of one class only are an error.
@@ -166,7 +166,7 @@ def pooled_rates(labels: Labels, weights: Floats) -> Floats:
     return rates
 
 
-def base_curve(labels: Labels) -> Floats:
+def base_curve(labels: LabelArrays) -> Floats:
     """(K, J) incidence of all rows together: the Aalen–Johansen estimate by bins.
 
     The hazard of a bin is its share of events among the rows that entered it and were observed

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from features.frame import Features
+from features.spine import Features
 from features.tables import Coded, Floats, Ints
 
 

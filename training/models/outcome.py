@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from features.tables import Floats, Ints
+from training.models.attribution import attribution_weights
 from training.models.blend import Blend
 from training.models.curves import incidence, log_odds
 from training.models.encoding import Encoding
-from training.models.linear import LinearModel
-from training.models.reasons import attribution_weights
-from training.models.trees import Trees
+from training.models.linear.model import LinearModel
+from training.models.trees.model import Trees
 
 BLOCK = 8_192
 """Rows handled at a time, so that a batch of any size needs little memory."""

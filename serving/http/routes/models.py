@@ -11,7 +11,7 @@ from serving.bundles.outcomes import ReloadOutcome, ReloadState
 from serving.http.endpoint import Call, Endpoints
 from serving.http.errors import Problem
 from serving.http.params import read_params
-from serving.languages import mark
+from serving.i18n.languages import mark
 from serving.scoring.predictor import Predictor, describe
 from serving.store.store import Store
 from serving.telemetry.drift import FEWEST, drift

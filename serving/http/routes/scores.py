@@ -15,7 +15,7 @@ from features.tables import DAY, micros
 from serving.http.body import INLINE_BODY, Body, nul_path, read_json
 from serving.http.endpoint import Call, Endpoints, Handler
 from serving.http.errors import Problem, no_model
-from serving.languages import negotiate
+from serving.i18n.languages import negotiate
 from serving.scoring.contract import MOST_RECORDS, id_of
 from serving.scoring.faults import ContractError, Fault, RecordFault
 from serving.scoring.predictor import Predictor, ScoreRequest

@@ -19,7 +19,7 @@ from fastapi import Request, Response
 from serving.http.body import parse, read_bytes, require_json
 from serving.http.endpoint import Call, Endpoints
 from serving.http.errors import Problem
-from serving.store.events import Event
+from serving.store.events import WebhookEvent
 from serving.store.store import Store
 
 WINDOW = 5 * 60 * 1000
@@ -170,7 +170,7 @@ def _note(store: Store, changes: list[WebhookChange], now: int) -> tuple[int, in
     with store.writing() as connection:
         for change in changes:
             subject = None if change.entity is None else store.subject(change.entity, change.id)
-            event = Event(
+            event = WebhookEvent(
                 "hubspot", change.event_id, change.kind, now, change.at, change.entity, subject
             )
             if not store.events.add(event, connection):

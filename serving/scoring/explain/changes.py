@@ -1,6 +1,6 @@
 """Why scores moved since an earlier date, told of the facts that did it.
 
-``training.models.moved`` splits the change; here its two views of the past are made and its parts
+``training.models.explain_change`` splits the change; here its two views of the past are made and its parts
 are put in words.
 """
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from features.frame import Features, FeatureSpec
 from features.frozen import frozen
+from features.spine import Features, FeatureSpec
 from features.tables import Floats, Tables, micros
-from features.view import Timeline
-from serving.languages import LANGUAGES, date, translations
+from features.timeline import Timeline
+from serving.i18n.languages import LANGUAGES, date, translations
+from serving.i18n.sentences import SUMMARY, change, effect, part_sentence, share
 from serving.scoring.explain.reasons import value_of
 from serving.scoring.scorer import Scorer
-from serving.sentences import SUMMARY, change, effect, part_sentence, share
-from training.models.moved import Explained, Moved, moved
+from training.models.explain_change import ChangeAttribution, ExplainedScore, moved
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ScoreChange:
                 one, and of all
     """
 
-    moved: Moved
+    moved: ChangeAttribution
     still: Features
     now: Features
     since: int
@@ -67,8 +67,8 @@ def moved_since(
     after = known if successor is None else later.features(was, ids, cutoff, own)
     matrix = scorer.bundle.model.encoding.matrix
     found = moved(
-        Explained(scorer.bundle.model, matrix(before), _shift(scorer, prior)),
-        Explained(
+        ExplainedScore(scorer.bundle.model, matrix(before), _shift(scorer, prior)),
+        ExplainedScore(
             later.bundle.model, later.bundle.model.encoding.matrix(after), _shift(later, prior)
         ),
         aged=matrix(still),

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from features.frame import Features, FeatureSpec
+from features.spine import Features, FeatureSpec
 from features.tables import Coded, Floats, Ints
-from serving.languages import LANGUAGES
-from serving.sentences import prior_sentence, sentence
-from serving.titles import absence
-from training.models.reasons import points
+from serving.i18n.languages import LANGUAGES
+from serving.i18n.sentences import prior_sentence, sentence
+from serving.i18n.titles import absence
+from training.models.attribution import points
 
 FAINT = 0.01
 """An effect below this (log-odds) is no reason to tell anyone; it goes to the others."""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import DAY, Bools, Floats, Ints
-from training import measures
+from training.evaluation import measures
 from training.forecast.data.periods import month_of
 
 LEVELS = (0.1, 0.5, 0.9)

@@ -15,23 +15,23 @@ import numpy as np
 from scipy.optimize import minimize
 
 from features.catalog import build_features, supported
-from features.frame import Features, FeatureSpec, Spine
 from features.schema import TABLES
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import DAY, Floats, Ints, Tables
-from features.view import Timeline
+from features.timeline import Timeline
+from training.fit.parts import TreeParams, decay, fit_trees
+from training.fit.threads import one_blas_thread
 from training.forecast.data.export_as_of import known_before
 from training.forecast.data.random import Keys, keys_of
-from training.models import paths
 from training.models.blend import Blend
 from training.models.curves import incidence, loss, pooled_rates
 from training.models.encoding import Encoding
-from training.models.fitting import TreeParams, decay, fit_trees
-from training.models.forest import parse
-from training.models.linear import LinearModel
-from training.models.trees import margins_of
-from training.questions import Labels, Question, label
-from training.snapshots import lives
-from training.threads import one_blas_thread
+from training.models.linear.model import LinearModel
+from training.models.trees import paths
+from training.models.trees.forest import parse
+from training.models.trees.model import margins_of
+from training.task.questions import Labels, Question, label
+from training.task.snapshots import lives
 
 TREES = TreeParams(learning_rate=0.1, num_leaves=8, max_depth=3, min_data_in_leaf=60, rounds=50)
 EVERY = {"deal_close": 21, "churn": 30}

@@ -10,7 +10,7 @@ import numpy as np
 
 from features.asof import past
 from features.tables import DAY, NAT, Floats, Ints, Tables, instant_text, micros
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.belief.amounts import AmountChanges
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_chain import CurveChain, fit_times
@@ -25,7 +25,7 @@ from training.forecast.data.charges import Charges
 from training.forecast.data.deal_snapshot import FieldHistory, deal_snapshots
 from training.forecast.data.deal_table import DealTable
 from training.forecast.data.settings import ForecastSettings
-from training.teaching import question_of
+from training.task.dataset import question_of
 
 FEWEST_WINS = 20
 """Won deals that must be known before anything can be said."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.frame import Spine
+from features.spine import Spine
 from features.tables import DAY, Bools, Floats, Ints
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_model import CurveModel

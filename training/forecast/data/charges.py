@@ -9,7 +9,7 @@ import numpy as np
 
 from features.asof import past
 from features.tables import DAY, NAT, Bools, Coded, Floats, Instants, Ints, Table, Tables, micros
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.deal_table import first_of, reporting
 from training.forecast.data.random import Keys, keys_of
 from training.forecast.data.rounding import exact

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.asof import past
-from features.frame import Spine
-from features.money import convert
+from features.definitions.money import convert
 from features.schema import TABLES
+from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
-from features.view import View
+from features.timeline import View
 from training.forecast.data.deal_table import DealTable, deal_dimensions, reporting
 
 

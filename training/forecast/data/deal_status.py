@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from features.asof import past
-from features.fields import rewindable
-from features.frame import Spine, everyone
-from features.money import convert
+from features.definitions.fields import rewindable
+from features.definitions.money import convert
+from features.spine import Spine, everyone
 from features.tables import NAT, Bools, Instants, Tables, micros
-from features.view import Timeline, View, at_rows, instants_at
+from features.timeline import Timeline, View, at_rows, instants_at
 
 
 def deal_status(tables: Tables, origin: int) -> pd.DataFrame:

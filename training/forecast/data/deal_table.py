@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from features.asof import past
-from features.money import convert
+from features.definitions.money import convert
 from features.schema import OUTCOMES
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, instant_text
-from features.view import Timeline, instants_at
+from features.timeline import Timeline, instants_at
 from training.forecast.data.random import Keys, keys_of
 from training.forecast.data.rounding import exact
 

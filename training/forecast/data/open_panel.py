@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from features.calendar_time import zone as zone_of
-from features.fields import rewindable
-from features.frame import Spine
-from features.money import convert
+from features.definitions.fields import rewindable
+from features.definitions.money import convert
 from features.schema import TABLES
+from features.spine import Spine
 from features.tables import DAY, NAT, Coded, Floats, Instants, Ints, Tables
-from features.view import Timeline, View
+from features.timeline import Timeline, View
 from training.forecast.data.categories import calls
 
 WEEK = 7 * DAY
@@ -67,7 +67,7 @@ class OpenDealPanel:
 def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
     """Look at the open deals at every origin; ``origins`` need not be sorted, doubles count once.
 
-    A column whose past is not known (``features.fields.rewindable``) is missing in every row.
+    A column whose past is not known (``features.definitions.fields.rewindable``) is missing in every row.
     """
     at = np.unique(np.asarray(origins, np.int64))
     deals = tables["deals"]

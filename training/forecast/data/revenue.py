@@ -8,7 +8,7 @@ import numpy as np
 
 from features.calendar_time import zone
 from features.tables import NAT, Floats, Instants, Tables
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.deal_table import DealTable, reporting
 from training.forecast.data.periods import month_of, month_start
 

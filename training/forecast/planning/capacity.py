@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Tables
+from training.charts.numbers import many
 from training.forecast.planning import demand
 from training.forecast.planning.capacity_lines import CapacityLine, computed, counted, stated
 from training.forecast.planning.effort import seller_effort
 from training.forecast.planning.ramp import Ramp, Sellers, ramp, sellers
 from training.forecast.results.result import Forecast
-from training.models.pages.numbers import many
 
 COLUMNS = ("topic", "name", "value", "low", "high", "n", "unit", "basis", "why")
 

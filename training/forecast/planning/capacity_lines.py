@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import DAY, Floats, Instants
-from training.measures import wilson
+from training.evaluation.measures import wilson
 
 WEEK = 7 * DAY
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.asof import past
 from features.tables import DAY, NAT, Bools, Floats, Ints, Tables
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.deal_table import DealTable
 
 MONTH = 365.25 / 12

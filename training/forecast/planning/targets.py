@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, code
-from features.view import Timeline
+from features.timeline import Timeline
 from training.forecast.data.categories import CALLS, calls
 from training.forecast.data.deal_status import micros_of
 from training.forecast.data.deal_table import NONE, reporting

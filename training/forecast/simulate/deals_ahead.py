@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from features.frame import Spine
+from features.spine import Spine
 from features.tables import DAY, Floats, Ints
 from training.forecast.belief.amounts import FactorPools, factor_pools
 from training.forecast.belief.fitted_models import DealModels, FittedModels

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from training.models.pages.numbers import UNKNOWN, count, decimal, percent
-from training.models.pages.page import Section, Table
+from training.charts.numbers import UNKNOWN, count, decimal, percent
+from training.charts.page import PageTable, Section
 from training.reports.forecast.forecast_subject import ForecastSubject, day
 
 TOPICS = {
@@ -40,7 +40,7 @@ def capacity_section(of: ForecastSubject) -> Section:
     )
 
 
-def _topic(lines: pd.DataFrame, title: str) -> Table:
+def _topic(lines: pd.DataFrame, title: str) -> PageTable:
     rows = []
     for line in lines.to_dict("records"):
         share = line["unit"] == "share"
@@ -51,7 +51,7 @@ def _topic(lines: pd.DataFrame, title: str) -> Table:
         unit = "" if share else str(line["unit"])
         words = [_first_up(str(line["name"])), str(line["why"]), str(line["basis"])]
         rows.append([*words, value, unit, n])
-    return Table([title, "What it is", "How known", "Value", "Unit", "n"], rows, words=3)
+    return PageTable([title, "What it is", "How known", "Value", "Unit", "n"], rows, words=3)
 
 
 def _first_up(words: str) -> str:
@@ -75,7 +75,7 @@ def basis(of: ForecastSubject) -> Section:
         pairs = zip(made.rates["currency"], made.rates["rate"], made.rates["rate_at"], strict=True)
         rows = [[c, f"{r:.5g}", f"{pd.Timestamp(at):%Y-%m-%d}"] for c, r, at in pairs]
         caption = f"Exchange rates, in {of.currency} for one unit; open amounts are taken at these"
-        tables.append(Table(["Currency", "Rate", "Holds from"], rows, caption=caption))
+        tables.append(PageTable(["Currency", "Rate", "Holds from"], rows, caption=caption))
     return Section(
         "basis",
         "What it assumes, and what is not known",

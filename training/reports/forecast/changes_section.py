@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from training.charts.numbers import UNKNOWN, compact, count, many, percent, signed
+from training.charts.page import Figure, PageTable, Section
+from training.charts.rows import Row, waterfall
+from training.charts.scales import Axis, reach
 from training.forecast.results.bridge_steps import STEPS, Bridge
-from training.models.pages.numbers import UNKNOWN, compact, count, many, percent, signed
-from training.models.pages.page import Figure, Section, Table
-from training.models.pages.rows import Row, waterfall
-from training.models.pages.scales import Axis, reach
 from training.reports.forecast.forecast_subject import ForecastSubject, amount, day, period_name
 
 MEASURES = {
@@ -86,10 +86,10 @@ def _bridge(of: ForecastSubject, bridge: Bridge) -> Figure:
         for s in steps
     ]
     cells.append([f"on {day(of.found.forecast.origin)}", count(ends[1]), ""])
-    return Figure(title, svg, said, Table(["Step", "Amount", "Deals"], cells))
+    return Figure(title, svg, said, PageTable(["Step", "Amount", "Deals"], cells))
 
 
-def _largest(of: ForecastSubject, bridges: list[Bridge], top: int = 10) -> list[Table]:
+def _largest(of: ForecastSubject, bridges: list[Bridge], top: int = 10) -> list[PageTable]:
     """The deals that moved the expected bookings most."""
     there = of.found.deal_status
     found = [b for b in bridges if b.measure == "expected" and len(b.deals)]
@@ -104,7 +104,7 @@ def _largest(of: ForecastSubject, bridges: list[Bridge], top: int = 10) -> list[
         shown = row["deal_id"] if name is None or pd.isna(name) else str(name)
         rows.append([shown, STEPS[row["step"]], signed(row["cents"] / 100, 0)])
     caption = f"The deals that moved what is expected most, in {of.currency}"
-    return [Table(["Deal", "What happened", "Moved it by"], rows, words=2, caption=caption)]
+    return [PageTable(["Deal", "What happened", "Moved it by"], rows, words=2, caption=caption)]
 
 
 def deals(of: ForecastSubject) -> Section:
@@ -123,7 +123,9 @@ def deals(of: ForecastSubject) -> Section:
         title,
         asks,
         paragraphs=[_rests(of, weighed)],
-        tables=[Table(head, rows, words=5, caption=f"{period_name(of.main)}, in {of.currency}")],
+        tables=[
+            PageTable(head, rows, words=5, caption=f"{period_name(of.main)}, in {of.currency}")
+        ],
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from training.charts.numbers import many, percent
+from training.charts.page import Page, render
 from training.forecast.backtest.forecast_record import ForecastRecord
 from training.forecast.publish.outputs import ForecastOutputs
-from training.models.pages.numbers import many, percent
-from training.models.pages.page import Page, render
 from training.reports.forecast.capacity_section import basis, capacity_section
 from training.reports.forecast.changes_section import changes_section, deals
 from training.reports.forecast.forecast_subject import (

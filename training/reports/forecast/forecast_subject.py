@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.tables import DAY, instant_text
+from training.charts.dates import MONTHS
+from training.charts.numbers import SPACE, UNKNOWN, compact, count, percent
 from training.forecast.backtest.forecast_record import ForecastRecord
 from training.forecast.data.periods import Period
 from training.forecast.publish.outputs import ForecastOutputs
-from training.models.pages.dates import MONTHS
-from training.models.pages.numbers import SPACE, UNKNOWN, compact, count, percent
 
 STREAMS = {
     "bookings": "bookings",

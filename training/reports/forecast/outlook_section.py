@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from features.tables import DAY, Floats
+from training.charts.dates import date_axis
+from training.charts.fan import Fan, fan, ranges
+from training.charts.numbers import compact, count, percent
+from training.charts.page import Figure, PageTable, Section
+from training.charts.plot import LegendEntry, Plot
+from training.charts.scales import Axis
+from training.charts.stacks import Stack, stacks
 from training.forecast.simulate.streams import PARTS
-from training.models.pages.dates import date_axis
-from training.models.pages.fan import Fan, fan, ranges
-from training.models.pages.numbers import compact, count, percent
-from training.models.pages.page import Figure, Section, Table
-from training.models.pages.plot import Key, Plot
-from training.models.pages.scales import Axis
-from training.models.pages.stacks import Stack, stacks
 from training.reports.forecast.forecast_subject import (
     STREAMS,
     ForecastSubject,
@@ -56,7 +56,7 @@ def outlook_section(of: ForecastSubject) -> Section:
     )
 
 
-def _periods(of: ForecastSubject) -> Table:
+def _periods(of: ForecastSubject) -> PageTable:
     rows = []
     for stream in of.found.forecast.streams:
         whole = of.whole(stream)
@@ -67,7 +67,7 @@ def _periods(of: ForecastSubject) -> Table:
             numbers = [first[period.name], *(row[c] for c in ("p10", "p50", "p90", "mean"))]
             rows.append([period_name(period), STREAMS[stream], *map(amount, numbers)])
     head = ["Period", "Stream", "In so far", "P10", "P50", "P90", "Mean"]
-    return Table(head, rows, words=2, caption=f"By period, in {of.currency}")
+    return PageTable(head, rows, words=2, caption=f"By period, in {of.currency}")
 
 
 def _fan(of: ForecastSubject, stream: str) -> Figure | None:
@@ -120,11 +120,15 @@ def _opening(x: list[float], lines: list[Floats], past: pd.DataFrame) -> Fan:
     return Fan(x, [(low, high), (inner_low, inner_high)], centre)
 
 
-def _keys(said: bool) -> list[Key]:
-    keys = [Key("seen", "came in", "dot")]
+def _keys(said: bool) -> list[LegendEntry]:
+    keys = [LegendEntry("seen", "came in", "dot")]
     if said:
-        keys.append(Key("plain", "said before the month, P10 to P90", "range"))
-    return [*keys, Key("model", "foreseen: P50"), Key("", "middle half, P10 to P90", "band")]
+        keys.append(LegendEntry("plain", "said before the month, P10 to P90", "range"))
+    return [
+        *keys,
+        LegendEntry("model", "foreseen: P50"),
+        LegendEntry("", "middle half, P10 to P90", "band"),
+    ]
 
 
 def _reading(said: pd.DataFrame) -> str:
@@ -137,7 +141,7 @@ def _reading(said: pd.DataFrame) -> str:
     )
 
 
-def _numbers(of: ForecastSubject, stream: str, past: pd.DataFrame, said: pd.DataFrame) -> Table:
+def _numbers(of: ForecastSubject, stream: str, past: pd.DataFrame, said: pd.DataFrame) -> PageTable:
     told = said.set_index("period")
     rows = []
     for period, actual in zip(past["period"], past["actual"], strict=True):
@@ -151,7 +155,7 @@ def _numbers(of: ForecastSubject, stream: str, past: pd.DataFrame, said: pd.Data
     whole = whole[(whole["part"] == "whole") & (whole["kind"] == "month")]
     for row in whole.to_dict("records"):
         rows.append([row["period"], "to come", *(amount(row[c]) for c in ("p10", "p50", "p90"))])
-    return Table(["Month", "Came in", "P10", "P50", "P90"], rows)
+    return PageTable(["Month", "Came in", "P10", "P50", "P90"], rows)
 
 
 def parts(of: ForecastSubject) -> Section:
@@ -203,5 +207,5 @@ def _stacked(of: ForecastSubject, stream: str) -> Figure:
     keys = [PART_NAMES[n] for n in names]
     words = "Beside each name the mean, and P10 to P90 of the whole."
     svg = stacks(rows, keys, axis, f"parts {stream}", title, words)
-    table = Table(["Period", *(k.capitalize() for k in keys), "Mean", "Target"], cells)
+    table = PageTable(["Period", *(k.capitalize() for k in keys), "Mean", "Target"], cells)
     return Figure(title, svg, words, table)

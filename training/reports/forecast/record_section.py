@@ -6,11 +6,11 @@ import math
 
 import pandas as pd
 
+from training.charts.numbers import count, percent, percents, span
+from training.charts.page import Figure, PageTable, Section
+from training.charts.rows import Line, Row, intervals
+from training.charts.scales import Axis
 from training.forecast.backtest.cells import MODEL
-from training.models.pages.numbers import count, percent, percents, span
-from training.models.pages.page import Figure, Section, Table
-from training.models.pages.rows import Line, Row, intervals
-from training.models.pages.scales import Axis
 from training.reports.forecast.forecast_subject import STREAMS, ForecastSubject
 
 
@@ -110,10 +110,10 @@ def _covered(of: ForecastSubject, stream: str, kind: str, rows: pd.DataFrame) ->
     lines = [Line(level, percent(level, 0))]
     svg = intervals(drawn, axis, f"coverage {stream} {kind}", title, words, lines)
     head = ["Weeks to the end", "Within", "95 % interval", "Answers", "Periods"]
-    return Figure(title, svg, words, Table(head, cells))
+    return Figure(title, svg, words, PageTable(head, cells))
 
 
-def _board(board: pd.DataFrame, caption: str) -> Table:
+def _board(board: pd.DataFrame, caption: str) -> PageTable:
     best = board["pinball"].min()
     marked = frozenset(i for i, loss in enumerate(board["pinball"]) if loss == best)
     rows = []
@@ -126,4 +126,4 @@ def _board(board: pd.DataFrame, caption: str) -> Table:
         name = "this forecast" if row["method"] == MODEL else str(row["method"])
         rows.append([name, *measures, *shares, added, count(row["n"])])
     head = ["Who", "Pinball", "Off by", "Bias", "In range", "Nearest", "Added", "n"]
-    return Table(head, rows, caption=caption, marked=marked)
+    return PageTable(head, rows, caption=caption, marked=marked)

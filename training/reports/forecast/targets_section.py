@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from training.charts.numbers import UNKNOWN, compact, percent
+from training.charts.page import PageTable, Section
 from training.forecast.data.periods import Period
-from training.models.pages.numbers import UNKNOWN, compact, percent
-from training.models.pages.page import Section, Table
 from training.reports.forecast.forecast_subject import (
     ForecastSubject,
     amount,
@@ -28,7 +28,9 @@ def targets_section(of: ForecastSubject) -> Section:
     ]
     head = ["Period", "Target", "Chance", "In so far", "P50", "Commit", "Best case", "Due", "Cover"]
     known = look[["target", "commit"]].notna().any(axis=None) or (look["due"] > 0).any()
-    tables = [Table(head, rows, caption=f"The whole company, in {of.currency}")] if known else []
+    tables = (
+        [PageTable(head, rows, caption=f"The whole company, in {of.currency}")] if known else []
+    )
     if len(of.found.cover):
         tables.append(_cover(of))
     return Section(
@@ -83,7 +85,7 @@ def _gap(of: ForecastSubject, goal: dict[str, float]) -> str:
     return f"The middle of the forecast is {of.money(-goal['gap'])} beyond it."
 
 
-def _cover(of: ForecastSubject) -> Table:
+def _cover(of: ForecastSubject) -> PageTable:
     names = {p.name: period_name(p) for p in of.found.forecast.periods}
     rows = []
     for row in of.found.cover.to_dict("records"):
@@ -104,7 +106,7 @@ def _cover(of: ForecastSubject) -> Table:
         "Pipeline that the target needs: today's open deals so many times over, as far along as "
         "they are (what is missing is due in the period)"
     )
-    return Table(head, rows, caption=said)
+    return PageTable(head, rows, caption=said)
 
 
 def groups(of: ForecastSubject) -> Section:
@@ -123,7 +125,7 @@ def groups(of: ForecastSubject) -> Section:
     )
 
 
-def _group(of: ForecastSubject, stream: str, dimension: str) -> Table | None:
+def _group(of: ForecastSubject, stream: str, dimension: str) -> PageTable | None:
     made, period = of.found.forecast, of.main
     table = made.table
     here = table[
@@ -146,7 +148,7 @@ def _group(of: ForecastSubject, stream: str, dimension: str) -> Table | None:
         for row in here.to_dict("records")
     ]
     title = f"{stream.capitalize()} by {dimension}, {period_name(period)}, in {of.currency}"
-    return Table(head, rows, caption=title)
+    return PageTable(head, rows, caption=title)
 
 
 def _value(

@@ -1,0 +1,193 @@
+"""An export becomes a canonical data set, and a report of what happened to every row."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from features.frames import write
+from features.ingest.block import Block, draft, read_block
+from features.ingest.clean import instants
+from features.ingest.columns import Defaults
+from features.ingest.findings import as_of_of, finish, frames_of
+from features.ingest.joined_source import ReadPlan, plan
+from features.ingest.mapping import Mapping, load
+from features.ingest.report import IngestReport
+from features.ingest.rows import Draft, check
+from features.ingest.strict import MappingError, nearest
+from features.ingest.table import TableSpec
+from features.schema import TABLES
+from features.sources.files import find, listed, read, read_header
+from features.sources.words import Header, Source
+from features.tables import NAT, CustomField, Meta, instant_text, micros
+
+_NEVER = 2**63 - 1
+
+
+def ingest(
+    data: Path, mapping: Path | str, out: Path, progress: bool = False, now: datetime | None = None
+) -> IngestReport:
+    """Read an export with a mapping and write the canonical data set with its report.
+
+    ``mapping`` is a TOML file or a preset's name. ``now`` bounds what can have happened where the
+    mapping states no ``as_of``. A wrong mapping raises MappingError and a file that is no table
+    SourceError; a bad row never raises.
+    """
+    loaded = load(mapping)
+    frames, meta, report = canonical(data, loaded, progress, now)
+    for table in TABLES:  # an earlier ingest may have had more tables
+        (out / f"{table}.parquet").unlink(missing_ok=True)
+    write(out, frames, meta)
+    state = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+    (out / "ingest_report.json").write_text(state + "\n", encoding="utf-8")
+    (out / "ingest_report.md").write_text(report.markdown(), encoding="utf-8")
+    for i, path in enumerate(loaded.files):
+        shutil.copyfile(path, out / ("mapping.toml" if i == 0 else path.name))
+    return report
+
+
+def canonical(
+    data: Path, mapping: Mapping, progress: bool = False, now: datetime | None = None
+) -> tuple[dict[str, pd.DataFrame], Meta, IngestReport]:
+    """The canonical frames, their description and the report, nothing written."""
+    data = Path(data)
+    report = IngestReport(mapping.name, data.resolve().name, currency=mapping.currency)
+    plans = _plans(listed(data), mapping, report)
+    drafts = _drafts(plans, mapping, progress)
+    stated = _stated_as_of(mapping)
+    end = stated if stated != NAT else _NEVER if now is None else micros(now) + 1
+    for made in drafts.values():
+        check(made, end, mapping.company_zone)
+    as_of = as_of_of(drafts, stated, report, mapping.company_zone)
+    finish(drafts, mapping, report)
+    meta = Meta(
+        as_of="" if as_of == NAT else instant_text(as_of),
+        currency=mapping.currency,
+        custom=_present(mapping, drafts),
+        fixed={t: list(c) for t, c in mapping.fixed.items() if t in drafts},
+        left_out={t: list(c) for t, c in mapping.left_out.items() if t in drafts},
+        questions=mapping.questions,
+        mapping=mapping.name,
+        acknowledged=mapping.acknowledged,
+        zone=mapping.company_zone,
+        fiscal_start=mapping.fiscal_start,
+        dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
+    )
+    return frames_of(drafts, meta), meta, report
+
+
+def _plans(files: list[Path], mapping: Mapping, report: IngestReport) -> list[ReadPlan]:
+    """Every block against every file it means; all mistakes of the mapping show here."""
+    plans: list[ReadPlan] = []
+    headers: dict[Path, Header] = {}
+
+    def header(path: Path) -> Header:
+        if path not in headers:
+            headers[path] = read_header(path, mapping.delimiter, mapping.encoding)
+        return headers[path]
+
+    for spec in mapping.tables.values():
+        found = find(files, spec.source)
+        if not found and len(files) == 1 and len(mapping.tables) == 1:
+            found = files
+        if not found and spec.optional:
+            report.not_found.append(f"{spec.name} ({' or '.join(spec.source)})")
+        elif not found:
+            raise MappingError(_no_file(f"[tables.{spec.name}]", spec.source, files))
+        for path in found:
+            plans.append(_plan(spec, header(path), files, header))
+    if not plans:
+        raise MappingError(
+            f"none of the mapping's sources is there; it looks for "
+            f"{', '.join(t.source[0] for t in mapping.tables.values())}; "
+            f"found {', '.join(p.name for p in files) or 'no readable file'}"
+        )
+    report.not_read = [p.name for p in files if p not in headers]
+    return plans
+
+
+def _plan(
+    spec: TableSpec, header: Header, files: list[Path], header_of: Callable[[Path], Header]
+) -> ReadPlan:
+    joins = []
+    for join in spec.join:
+        found = find(files, join.source)
+        if not found and not join.optional:
+            raise MappingError(_no_file(f"[tables.{spec.name}] join", join.source, files))
+        if len(found) > 1:
+            raise MappingError(
+                f"[tables.{spec.name}] join: {join.source[0]!r} means several files "
+                f"({', '.join(p.name for p in found)}); name one"
+            )
+        if found:
+            joins.append((join, header_of(found[0])))
+    made = plan(spec, header, joins)
+    key = TABLES[spec.to].key
+    if key in spec.columns and key in made.absent:
+        raise MappingError(
+            f"[tables.{spec.name}]: {header.path.name} has none of the columns that {key} may "
+            f"come from; the nearest is {header.nearest(spec.columns[key][0].names()[0][0])!r}"
+        )
+    return made
+
+
+def _no_file(where: str, names: Sequence[str], files: list[Path]) -> str:
+    there = [p.name for p in files]
+    return f"{where}: no file {' or '.join(map(repr, names))}; {nearest(names[0], there)}"
+
+
+def _drafts(plans: list[ReadPlan], mapping: Mapping, progress: bool) -> dict[str, Draft]:
+    """Read every file once, with the columns that any block needs of it."""
+    needed: dict[Path, dict[str, None]] = {}
+    by_path: dict[Path, Header] = {}
+    for made in plans:
+        for header, names in _reads(made):
+            by_path[header.path] = header
+            needed.setdefault(header.path, {}).update(dict.fromkeys(names))
+    defaults = Defaults(
+        *(mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands),
+        company_zone=mapping.company_zone,
+    )
+    size = sum(p.stat().st_size for p in by_path)
+    sources: dict[Path, Source] = {}
+    blocks: dict[str, list[Block]] = {}
+    with tqdm(total=size, unit="B", unit_scale=True, disable=not progress, desc="read") as bar:
+        for i, made in enumerate(plans):
+            for header, _ in _reads(made):
+                if header.path not in sources:
+                    sources[header.path] = read(header, list(needed[header.path]), bar.update)
+            others = {j.prefix: sources[h.path] for j, h in made.joins}
+            block = read_block(made, sources[made.header.path], others, defaults, mapping.kind)
+            blocks.setdefault(made.spec.to, []).append(block)
+            still = {h.path for later in plans[i + 1 :] for h, _ in _reads(later)}
+            sources = {p: s for p, s in sources.items() if p in still}
+    return {t: draft(t, blocks[t], mapping.kind) for t in TABLES if t in blocks}
+
+
+def _reads(made: ReadPlan) -> list[tuple[Header, list[str]]]:
+    needed = made.needed()
+    return [(made.header, needed[""])] + [(h, needed[j.prefix]) for j, h in made.joins]
+
+
+def _stated_as_of(mapping: Mapping) -> int:
+    if not mapping.as_of:
+        return NAT
+    at = int(instants([mapping.as_of], ("iso",), mapping.zone).values[0])
+    if at == NAT:
+        raise MappingError(f"[export].as_of: no date {mapping.as_of!r}; write it as 2024-12-31")
+    return at
+
+
+def _present(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[CustomField]]:
+    custom = {
+        t: [f for f in fields if f.name in drafts[t].columns]
+        for t, fields in mapping.custom().items()
+        if t in drafts
+    }
+    return {t: fields for t, fields in custom.items() if fields}

@@ -1,0 +1,297 @@
+"""What can be seen of each spine entity: its rows, its related rows, its replayed fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+
+from features.asof import EventIndex, EventWindow, WordCounts, later, past
+from features.schema import TABLES
+from features.spine import Spine
+from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, micros
+
+Where = tuple[tuple[str, str], ...]
+"""Conditions (column, word) that all must hold."""
+
+
+WINDOWS = (7.0, 30.0, 60.0, 90.0)
+"""The windows, in days, that activities are tallied in."""
+
+
+class Timeline:
+    """The events of some tables, grouped by an entity's key: sorted once, asked often."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._places: dict[tuple[str, str], dict[str, int]] = {}
+        self._events: dict[tuple[str, str, str, Where], EventIndex] = {}
+        self._rows: dict[str, dict[str, int]] = {}
+        self._stated: dict[tuple[str, Callable[[str], float]], Floats] = {}
+
+    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
+        """Row of each id in ``table``; -1 where there is none."""
+        rows = self._rows.get(table)
+        if rows is None:
+            keys = self.tables[table].coded(TABLES[table].key).words()
+            rows = {k: i for i, k in enumerate(keys) if k is not None}
+            self._rows[table] = rows
+        return np.fromiter((rows.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+
+    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
+        """Group of each id in column ``by`` of ``table``; -1 where it has no row."""
+        places = self._places.get((table, by))
+        if places is None:
+            places = {v: i for i, v in enumerate(self.tables[table].coded(by).values)}
+            self._places[table, by] = places
+        return np.fromiter((places.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+
+    def places_of(self, table: str, by: str, words: Coded) -> Ints:
+        """Group of each coded word, as ``places``."""
+        lookup = np.append(self.places(table, by, words.values), np.int64(-1))
+        return lookup[words.codes]
+
+    def events(self, table: str, by: str, at: str = "", where: Where = ()) -> EventIndex:
+        """The table's rows as events of ``by``, at their birth or at the instant column ``at``."""
+        key = (table, by, at, where)
+        if key not in self._events:
+            self._events[key] = self._sorted(*key)
+        return self._events[key]
+
+    def _sorted(self, table: str, by: str, at: str, where: Where) -> EventIndex:
+        if where:
+            every = self.events(table, by, at)
+            return every.select(self.matches(table, where))
+        rows, groups = self.tables[table], self.tables[table].coded(by)
+        at = at or TABLES[table].born
+        occurred = rows.instant(at)
+        available = rows.known(at) if at in rows.dates.columns else None
+        if rows.has("available_at"):
+            available = np.maximum(rows.known(at), rows.instant("available_at"))
+            available = np.where(occurred == NAT, NAT, available)
+        return EventIndex.of(groups.codes.astype(np.int64), len(groups.values), occurred, available)
+
+    def stated(self, side: str, read: Callable[[str], float]) -> Floats:
+        """What every row of ``changes`` states on one side, read once however many views ask."""
+        if (side, read) not in self._stated:
+            column = self.tables["changes"].coded(side)
+            words = np.array([*(read(v) for v in column.values), read("")], np.float64)
+            self._stated[side, read] = words[column.codes]
+        return self._stated[side, read]
+
+    def matches(self, table: str, where: Where) -> Bools:
+        """Rows of ``table`` for which every condition holds."""
+        keep = np.ones(self.tables[table].n, np.bool_)
+        for column, word in where:
+            coded = self.tables[table].coded(column)
+            place = coded.values.index(word) if word in coded.values else -2
+            keep &= coded.codes == place
+        return keep
+
+
+def union(choice: Ints, columns: Sequence[Coded]) -> Coded:
+    """Row i takes its word from ``columns[choice[i]]``; the vocabularies are joined."""
+    places: dict[str, int] = {}
+    codes = np.full(len(choice), -1, np.int32)
+    for i, column in enumerate(columns):
+        words = [places.setdefault(v, len(places)) for v in column.values]
+        lookup = np.array([*words, -1], np.int32)
+        codes = np.where(choice == i, lookup[column.codes], codes)
+    return Coded(codes.astype(np.int32), list(places))
+
+
+def read_number(word: str) -> float:
+    """The number a change's text states, NaN where it states none."""
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+def read_instant(word: str) -> int:
+    """The instant a change's text states (UTC where it names no zone), NAT where none."""
+    try:
+        at = datetime.fromisoformat(word)
+    except ValueError:
+        return NAT
+    return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+class View:
+    """The spine's entities as they were at their cutoffs.
+
+    ``tables`` holds the entities and what belongs to them; ``history`` holds the entity table of
+    the whole company, for what is learned from others (an owner's record). In a data set both are
+    the same; in a request the history comes from the bundle.
+    """
+
+    def __init__(self, tables: Timeline, spine: Spine, history: Timeline | None = None) -> None:
+        self.timeline, self.spine, self.history = tables, spine, history or tables
+        self.tables, self.entity = tables.tables, spine.entity
+        self.cutoffs: Instants = spine.cutoffs
+        # many features ask for the same things, and a single record pays for every one
+        self._seen: dict[tuple[str, str, str, Where], EventWindow] = {}
+        self._peers: dict[tuple[str, str, Where, str], EventWindow] = {}
+        self._groups: dict[tuple[str, str, str], Ints] = {}
+        self._words: dict[str, Coded] = {}
+        self._tallies: dict[str, WordCounts] = {}
+        self._rows: dict[tuple[str, str], Ints] = {}
+        self.kept: dict[str, Floats] = {}  # results that several features share, by name
+
+    def __len__(self) -> int:
+        return len(self.spine)
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Row of each entity in its own table."""
+        return self.timeline.rows(self.entity, self.spine.ids)
+
+    def row(self, ref: str, table: str) -> Ints:
+        """Row in ``table`` that the entity's column ``ref`` points to; -1 where it sees none.
+
+        A related row that was not in the system before the cutoff is not seen.
+        """
+        key = (ref, table)
+        if key not in self._rows:
+            rows = self.timeline.rows(table, self.ids(ref))
+            born = instants_at(self.tables[table].known(TABLES[table].born), rows)
+            known = (born == NAT) | (self.cutoffs == NAT) | past(born, self.cutoffs)
+            self._rows[key] = np.where(known, rows, -1)
+        return self._rows[key]
+
+    def ids(self, ref: str = "") -> Sequence[str | None]:
+        """The entity's own ids, or the ids in its column ``ref``."""
+        if not ref:
+            return self.spine.ids
+        return self.tables[self.entity].coded(ref).take(self.rows).words()
+
+    def seen(
+        self, table: str, by: str = "", at: str = "", where: Where = (), ref: str = ""
+    ) -> EventWindow:
+        """The rows of ``table`` that each entity can see, grouped by ``by`` (its own key)."""
+        by = by or TABLES[self.entity].key
+        key = (table, by, at + "|" + ref, where)
+        if key not in self._seen:
+            groups = self._places(table, by, ref)
+            self._seen[key] = self.timeline.events(table, by, at, where).at(groups, self.cutoffs)
+        return self._seen[key]
+
+    def _places(self, table: str, by: str, ref: str) -> Ints:
+        key = (table, by, ref)
+        if key not in self._groups:
+            self._groups[key] = self.timeline.places(table, by, self.ids(ref))
+        return self._groups[key]
+
+    def peers(self, by: str, at: str = "", where: Where = (), table: str = "") -> EventWindow:
+        """The company's rows of ``table`` (the entity's own) that share the entity's ``by``."""
+        key = (by, at, where, table or self.entity)
+        if key not in self._peers:
+            groups = self.history.places_of(key[3], by, self.word(by))
+            self._peers[key] = self.history.events(key[3], by, at, where).at(groups, self.cutoffs)
+        return self._peers[key]
+
+    def tally(self, column: str = "") -> WordCounts:
+        """The entity's activities counted by a word of theirs ("": all together)."""
+        if column not in self._tallies:
+            activities = self.tables["activities"]
+            words = (
+                activities.coded(column)
+                if column
+                else Coded(np.zeros(activities.n, np.int32), [""])
+            )
+            self._tallies[column] = self.seen("activities").tally(
+                words.codes, words.values, WINDOWS
+            )
+        return self._tallies[column]
+
+    def settled_late(self) -> EventWindow:
+        """The entity's invoices that were due and then paid, at the later of the two instants."""
+        table, key = self.tables["invoices"], TABLES[self.entity].key
+        groups = table.coded(key)
+        settled = later(table.instant("due_at"), table.instant("paid_at"))
+        # an invoice that is not in the system yet is neither due there nor settled
+        known = later(table.known("due_at"), table.known("paid_at"))
+        available = np.where(settled == NAT, NAT, np.maximum(known, table.instant("available_at")))
+        events = EventIndex.of(
+            groups.codes.astype(np.int64), len(groups.values), settled, available
+        )
+        return events.at(self.timeline.places("invoices", key, self.ids()), self.cutoffs)
+
+    def changes(self, column: str) -> EventWindow:
+        """The changes of one of the entity's fields."""
+        where = (("entity", self.entity), ("field", column))
+        return self.seen("changes", by="entity_id", where=where)
+
+    def _changed(self, column: str) -> bool:
+        """Whether ``changes`` holds anything of one of the entity's fields."""
+        return column in self._told and len(self.changes(column).events) > 0
+
+    @cached_property
+    def _told(self) -> frozenset[str]:
+        """The fields that ``changes`` tells of, whoever's."""
+        return frozenset(self.tables["changes"].coded("field").values)
+
+    def word(self, column: str) -> Coded:
+        """A word of the entity as of the cutoff, replayed where its history is kept."""
+        if column not in self._words:
+            self._words[column] = self._word(column)
+        return self._words[column]
+
+    def _word(self, column: str) -> Coded:
+        current = self.tables[self.entity].coded(column).take(self.rows)
+        if not self._changed(column):
+            return current
+        changes = self.changes(column)
+        last, first = changes.last(), changes.first_known()
+        table = self.tables["changes"]
+        choice = np.where(last >= 0, 0, np.where(first >= 0, 1, 2))
+        return union(
+            choice, [table.coded("value").take(last), table.coded("old_value").take(first), current]
+        )
+
+    def number(self, column: str) -> Floats:
+        """A number of the entity as of the cutoff, replayed where its history is kept."""
+        table = self.tables[self.entity]
+        if column in table.columns:
+            current = at_rows(table.number(column), self.rows)
+        else:
+            current = np.full(len(self), np.nan)
+        return self._replayed(column, current, read_number)
+
+    def instant(self, column: str) -> Instants:
+        """An instant of the entity as of the cutoff, replayed where its history is kept."""
+        stored = self.tables[self.entity].instant(column)
+        current = instants_at(stored, self.rows)
+        if not self._changed(column):
+            return current
+        # float64 holds microseconds exactly up to the year 2255
+        return self._replayed(column, current.astype(np.float64), read_instant).astype(np.int64)
+
+    def _replayed(self, column: str, current: Floats, read: Callable[[str], float]) -> Floats:
+        if not self._changed(column):
+            return current
+        changes = self.changes(column)
+        last, first = changes.last(), changes.first_known()
+        new = self.change_values("value", read)
+        old = self.change_values("old_value", read)
+        return np.where(last >= 0, new[last], np.where(first >= 0, old[first], current))
+
+    def change_values(self, side: str, read: Callable[[str], float]) -> Floats:
+        """What every row of ``changes`` states on one side ("value", "old_value"), as numbers."""
+        return self.timeline.stated(side, read)
+
+
+def at_rows(column: Floats, rows: Ints) -> Floats:
+    """A number column at ``rows``, NaN at negative ones."""
+    if len(column) == 0:
+        return np.full(len(rows), np.nan)
+    return np.where(rows >= 0, column[rows], np.nan)
+
+
+def instants_at(column: Instants, rows: Ints) -> Instants:
+    """An instant column at ``rows``, NAT at negative ones."""
+    if len(column) == 0:
+        return np.full(len(rows), NAT, np.int64)
+    return np.where(rows >= 0, column[rows], np.int64(NAT))

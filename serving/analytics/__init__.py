@@ -1,0 +1,1 @@
+"""What analysts read: KPIs, pipeline health, account plans, data quality, routing, lists."""

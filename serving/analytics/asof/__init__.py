@@ -1,0 +1,1 @@
+"""The company as it was known at one instant."""

@@ -1,0 +1,1 @@
+"""Languages: message catalogues, titles of features, sentences of reasons."""

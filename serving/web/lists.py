@@ -1,0 +1,161 @@
+"""The lists of the desk: which sheet, which columns, what they are filtered by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.i18n.languages import mark as _
+from serving.web.query import ListColumn
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list page. title and the others are ids of the pages' words.
+
+    template  its page; word: what its word filter is called, "" for none; detail: the path of one
+              row's page, with the row's fields in braces, "" for none
+    """
+
+    kind: str
+    title: str
+    lead: str
+    template: str
+    columns: tuple[ListColumn, ...]
+    word: str = ""
+    detail: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"/{self.kind}"
+
+
+LISTINGS: dict[str, Listing] = {
+    listing.kind: listing
+    for listing in (
+        Listing(
+            "calls",
+            _("Call list"),
+            _("Where the next days matter most: what hangs on acting now, largest first."),
+            "calls.html",
+            (
+                ListColumn("rank", _("Rank"), "position", "number"),
+                ListColumn("name", _("Name"), "label"),
+                ListColumn("question", _("About"), "word", "word"),
+                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("probability", _("Chance"), "second", "percent"),
+                ListColumn("at_stake", _("At stake"), "third", "money"),
+                ListColumn("expected_value", _("Hangs on it"), "first", "money"),
+                ListColumn("todo", _("To do"), "", "why"),
+                ListColumn("why", _("Flags"), "", "flags"),
+            ),
+            _("About"),
+            "/records/{question}/{id}",
+        ),
+        Listing(
+            "pipeline",
+            _("Pipeline"),
+            _("Open deals beside the history of their stage: what is stuck, and what it costs."),
+            "pipeline.html",
+            (
+                ListColumn("name", _("Deal"), "label"),
+                ListColumn("stage", _("Stage"), "word"),
+                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("amount", _("Amount"), "first", "money"),
+                ListColumn("probability", _("Chance"), "third", "percent"),
+                ListColumn("days_in_stage", _("Days in stage"), "second", "days"),
+                ListColumn("usual_days", _("Usual days"), "", "days"),
+                ListColumn("pushes", _("Pushes"), "", "number"),
+                ListColumn("expected_close_at", _("Close date"), "", "date"),
+                ListColumn("why", _("Flags"), "", "flags"),
+            ),
+            _("Stage"),
+            "/records/deal_close/{deal_id}",
+        ),
+        Listing(
+            "accounts",
+            _("Accounts"),
+            _("Customers by what they are worth, with what threatens and what is missing."),
+            "accounts.html",
+            (
+                ListColumn("name", _("Account"), "label"),
+                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("segment", _("Segment"), "word"),
+                ListColumn("fit", _("Fit")),
+                ListColumn("engagement", _("Engagement"), "", "number"),
+                ListColumn("risk", _("Risk"), "second", "percent"),
+                ListColumn("mrr", _("A month"), "third", "money"),
+                ListColumn("value", _("Lifetime value"), "first", "money"),
+                ListColumn("offer", _("Could offer")),
+                ListColumn("next_step", _("Next step"), "", "why"),
+            ),
+            _("Segment"),
+            "/accounts/{account_id}",
+        ),
+        Listing(
+            "quality",
+            _("Data quality"),
+            _("What to mend, by owner: impossible rows, duplicates, stale and missing fields."),
+            "quality.html",
+            (
+                ListColumn("kind", _("Kind"), "word", "word"),
+                ListColumn("table", _("Table"), "", "word"),
+                ListColumn("id", _("Key"), "label"),
+                ListColumn("what", _("What"), "", "why"),
+                ListColumn("why", _("Why"), "", "why"),
+                ListColumn("owner_id", _("Owner"), "owner"),
+            ),
+            _("Kind"),
+        ),
+        Listing(
+            "figures",
+            _("Figures"),
+            _("Every figure with its interval and the number of cases behind it."),
+            "figures.html",
+            (
+                ListColumn("figure", _("Figure"), "word", "figure"),
+                ListColumn("group", _("Of")),
+                ListColumn("period", _("Period")),
+                ListColumn("value", _("Value"), "first", "value"),
+                ListColumn("low", _("From"), "", "value"),
+                ListColumn("high", _("To"), "", "value"),
+                ListColumn("unit", _("Unit"), "", "word"),
+                ListColumn("n", _("Cases"), "second", "number"),
+                ListColumn("warning", _("Note"), "", "flags"),
+            ),
+            _("Figure"),
+        ),
+        Listing(
+            "territories",
+            _("Territories"),
+            _("Proposed owners, balanced. Nothing is applied by itself."),
+            "territories.html",
+            (
+                ListColumn("id", _("Key"), "label"),
+                ListColumn("table", _("Table"), "word", "word"),
+                ListColumn("from", _("From owner")),
+                ListColumn("to", _("To owner"), "owner"),
+                ListColumn("value", _("Value"), "first", "number"),
+                ListColumn("why", _("Why"), "", "flags"),
+            ),
+            _("Table"),
+            "/records/{question}/{id}",
+        ),
+    )
+}
+"""The lists in the order of the menu."""
+
+MENU: tuple[tuple[str, str], ...] = (
+    ("/", _("Today")),
+    ("/calls", _("Call list")),
+    ("/pipeline", _("Pipeline")),
+    ("/accounts", _("Accounts")),
+    ("/forecast", _("Forecast")),
+    ("/figures", _("Figures")),
+    ("/territories", _("Territories")),
+    ("/quality", _("Data quality")),
+    ("/models", _("Models")),
+)
+
+ENTITY = {"lead_conversion": "leads", "deal_close": "deals", "churn": "accounts"}
+"""Question -> whose scores it is."""

@@ -1,0 +1,260 @@
+"""What each page shows: read from the store, told to its template."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fastapi import FastAPI, Response
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from serving.http.endpoint import Endpoints
+from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
+from serving.http.routes.models import ModelRoutes, card
+from serving.i18n.languages import mark
+from serving.i18n.page_words import translations
+from serving.store.sheets import SheetHead, Wanted
+from serving.web.csv import head, lines
+from serving.web.drawings import curve
+from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, static_file
+from serving.web.lists import ENTITY, LISTINGS, Listing
+from serving.web.query import SIZE, read
+from serving.web.stored_reasons import retold
+
+
+class Views:
+    """The views of a service."""
+
+    def __init__(self, door: Endpoints) -> None:
+        self.endpoints = door
+        self.reception = PageEndpoints(door)
+        self._models = ModelRoutes(door)
+        self._shelf: ForecastReader | None = None
+
+    def routes(self) -> list[Route]:
+        """Every page's route."""
+        front = self.reception
+        made = [
+            Route("/", front.to(self.start)),
+            Route("/sign-in", front.sign_in_page),
+            Route("/sign-in", front.sign_in, methods=["POST"]),
+            Route("/sign-out", front.sign_out, methods=["POST"]),
+            Route("/language", front.speak),
+            Route("/static/{name}", static_file),
+            Route("/forecast", front.to(self.forecast)),
+            Route("/models", front.to(self.models)),
+            Route("/accounts/{id}", front.to(self.account)),
+            Route("/accounts/{id}/plan.md", front.to(self.account_markdown)),
+            Route("/records/{question}/{id}", front.to(self.record)),
+        ]
+        for listing in LISTINGS.values():
+            made.append(Route(listing.path, front.to(self._list(listing))))
+            made.append(Route(f"{listing.path}.csv", front.to(self._csv(listing))))
+        return made
+
+    # lists
+
+    def _list(self, listing: Listing) -> Any:
+        async def view(visit: Visit) -> Response:
+            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            sheets = self.endpoints.store.sheets
+            page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
+            owners, words = await self.endpoints.in_store(sheets.choices, listing.kind)
+            last = max(1, -(-page.total // SIZE))
+            return self._page(
+                visit,
+                listing.template,
+                listing=listing,
+                query=query,
+                sheet=page.sheet,
+                head={} if page.sheet is None else page.sheet.head,
+                rows=[{**row, "href": _href(listing, row)} for row in page.bodies],
+                total=page.total,
+                last=last,
+                owners=owners,
+                words=words,
+            )
+
+        return view
+
+    def _csv(self, listing: Listing) -> Any:
+        async def view(visit: Visit) -> Response:
+            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            sheets = self.endpoints.store.sheets
+            sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
+
+            async def parts() -> AsyncIterator[bytes]:
+                yield head(listing.columns)
+                skip = 0
+                while sheet is not None:
+                    wanted = replace(query.wanted, skip=skip)
+                    rows = await self.endpoints.in_store(sheets.rows, sheet.id, wanted)
+                    if not rows:
+                        return
+                    yield lines(listing.columns, rows)
+                    skip += len(rows)
+
+            name = f'attachment; filename="{listing.kind}.csv"'
+            headers = HEADERS | {"content-disposition": name}
+            return StreamingResponse(parts(), 200, headers, "text/csv; charset=utf-8")
+
+        return view
+
+    # single pages
+
+    async def start(self, visit: Visit) -> Response:
+        """The first page: what to look at this morning."""
+        store = self.endpoints.state.store
+        heads: dict[str, SheetHead | None] = {}
+        calls: list[dict[str, Any]] = []
+        if store is not None:
+            for kind in LISTINGS:
+                heads[kind] = await self.endpoints.in_store(store.sheets.newest, kind)
+            first = await self.endpoints.in_store(store.sheets.page, "calls", Wanted(limit=5))
+            calls = [{**r, "href": _href(LISTINGS["calls"], r)} for r in first.bodies]
+        return self._page(
+            visit,
+            "today.html",
+            heads=heads,
+            calls=calls,
+            forecast=self._kept(visit),
+            models=[card(desk) for desk in self.endpoints.state.predictors.values()],
+        )
+
+    async def account(self, visit: Visit) -> Response:
+        """One account's plan."""
+        one = _id(visit)
+        plan = await self.endpoints.in_store(self.endpoints.store.sheets.one, "accounts", one)
+        if plan is None:
+            raise PageNotFound(
+                _text(visit, mark("no plan is kept of this account; it is no customer now"))
+            )
+        points = [{"day": day, "probability": p} for day, p in plan["curve"]]
+        tell = translations(visit.lang).gettext
+        chart = (
+            curve(
+                points,
+                tell(mark("days from now")),
+                tell(mark("chance to leave")),
+                tell(mark("Risk by day")),
+            )
+            if points
+            else None
+        )
+        desk = self.endpoints.state.predictors.get("accounts")
+        plan |= {n: retold(plan[n], desk, visit.lang) for n in ("risks", "strengths")}
+        return self._page(visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""))
+
+    async def account_markdown(self, visit: Visit) -> Response:
+        """The plan as Markdown."""
+        one = unquote(visit.path.split("/")[2])
+        plan = await self.endpoints.in_store(self.endpoints.store.sheets.one, "accounts", one)
+        if plan is None:
+            raise PageNotFound(
+                _text(visit, mark("no plan is kept of this account; it is no customer now"))
+            )
+        headers = HEADERS | {"content-disposition": 'attachment; filename="plan.md"'}
+        return Response(plan["markdown"], 200, headers, "text/markdown; charset=utf-8")
+
+    async def record(self, visit: Visit) -> Response:
+        """The stored score of a lead, a deal or a customer, with its reasons and history."""
+        question = visit.path.split("/")[2]
+        entity = ENTITY.get(question)
+        if entity is None:
+            raise PageNotFound(_text(visit, mark("there is no such page")))
+        one, store = _id(visit), self.endpoints.store
+        found = await self.endpoints.in_store(store.scores.latest, entity, one)
+        if found is None:
+            raise PageNotFound(
+                _text(visit, mark("no score is kept of this record; run the nightly scoring"))
+            )
+        history = await self.endpoints.in_store(store.scores.history, entity, one, 20)
+        feedback = await self.endpoints.in_store(store.feedback.of, entity, one)
+        deal = None
+        if entity == "deals":
+            deal = await self.endpoints.in_store(store.sheets.one, "pipeline", one)
+        points = [p for p in found.score.curve if p.get("day")]
+        tell = translations(visit.lang).gettext
+        chart = (
+            curve(
+                points,
+                tell(mark("days from then")),
+                tell(mark("chance")),
+                tell(mark("The chance by day")),
+            )
+            if points
+            else None
+        )
+        return self._page(
+            visit,
+            "record.html",
+            found=found,
+            entity=entity,
+            reasons=retold(
+                found.score.reasons, self.endpoints.state.predictors.get(entity), visit.lang
+            ),
+            history=history,
+            feedback=feedback,
+            deal=deal,
+            chart=chart,
+        )
+
+    async def forecast(self, visit: Visit) -> Response:
+        """The newest kept forecast."""
+        told = self._kept(visit, dict(visit.request.query_params).get("dimension", "all"))
+        return self._page(visit, "forecast.html", forecast=told)
+
+    async def models(self, visit: Visit) -> Response:
+        """What answers, how good it was, whether it still fits."""
+        told = []
+        for desk in self.endpoints.state.predictors.values():
+            index, note = await self._models.drift_of(desk)
+            bands = [band.to_answer() for band in desk.scorer.bundle.receipts.bands]
+            metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
+            told.append(
+                {**card(desk), "drift": index, "note": note, "bands": bands, "metrics": metrics}
+            )
+        return self._page(visit, "models.html", models=told)
+
+    # how
+
+    def _kept(self, visit: Visit, dimension: str = "all") -> dict[str, Any] | None:
+        """The kept forecast, None where there is none; one that cannot be read says so."""
+        root = self.endpoints.settings.forecasts
+        if self._shelf is None or self._shelf.root != root:
+            self._shelf = ForecastReader(root)
+        try:
+            newest = self._shelf.newest()
+        except NoForecast:
+            return None
+        except BadForecast as wrong:
+            return {"broken": str(wrong)}
+        known = {row["dimension"] for row in newest["table"]}
+        wanted = {"dimension": dimension} if dimension in known else {}
+        return answer(newest, wanted, visit.at)
+
+    def _page(self, visit: Visit, template: str, **values: Any) -> Response:
+        return self.reception.page(template, visit.lang, visit.request, **values)
+
+
+def _href(listing: Listing, row: dict[str, Any]) -> str:
+    if not listing.detail:
+        return ""
+    return listing.detail.format(**{k: quote(str(v), safe="") for k, v in row.items()})
+
+
+def _id(visit: Visit) -> str:
+    """The id at the end of the path, as it was sent, decoded."""
+    return unquote(visit.path.rpartition("/")[2])
+
+
+def _text(visit: Visit, said: str) -> str:
+    return translations(visit.lang).gettext(said)
+
+
+def add_pages(app: FastAPI, door: Endpoints) -> None:
+    """Add every page to the app."""
+    app.router.routes.extend(Views(door).routes())

@@ -1,0 +1,1 @@
+"""Fitting: tune, fit the parts, blend, evaluate, bundle."""

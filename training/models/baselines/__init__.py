@@ -1,0 +1,1 @@
+"""Simple models that the learner must beat."""

@@ -1,0 +1,1 @@
+"""The linear part of the learner: a multinomial ridge on hazards."""

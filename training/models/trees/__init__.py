@@ -1,0 +1,1 @@
+"""The boosted part of the learner: LightGBM trees, scored and explained exactly."""

@@ -1,0 +1,1 @@
+"""The MLflow registry, and what a training run leaves there."""

@@ -1,0 +1,133 @@
+"""What a report is about, and how it calls things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from features.spine import FeatureSpec
+from features.tables import Floats, Ints
+from training.charts.dates import MONTHS
+from training.evaluation.holdout import BASE, MODEL, HoldoutResult
+from training.evaluation.measures import Estimate
+from training.models.bundle import Bundle
+from training.task.dataset import TrainingData
+
+ASKED = {
+    "lead_conversion": "Will this lead convert?",
+    "deal_close": "Will this deal be won?",
+    "churn": "Will this customer leave?",
+}
+MANY = {"leads": "leads", "deals": "deals", "accounts": "customers"}
+DID = {"converted": "converted", "won": "were won", "churned": "left"}
+KINDS = {"email": "e-mail", "web": "web visit", "usage": "product use", "support": "support case"}
+
+_SHORTER = (
+    (re.compile(r"\s*\(company's time zone\)"), ""),
+    (re.compile(r"\.$"), ""),
+    (re.compile(r"[;,] (shrunk|either way|in the reporting currency).*$"), ""),
+    (re.compile(r"^Custom field (.*)$"), lambda m: m[1].replace("_", " ")),
+    (re.compile(r"^Calendar month of the cutoff.*"), "Calendar month"),
+    (re.compile(r"^Days from the cutoff to the end.*"), "Days to the end of the quarter"),
+    (re.compile(r"^Activities of kind (\w+)"), lambda m: f"Activities ({KINDS.get(m[1], m[1])})"),
+    (re.compile(r"activity of kind (\w+)"), lambda m: KINDS.get(m[1], m[1])),
+    (re.compile(r"^Activities that were (\w+)"), lambda m: f"{m[1].capitalize()} activities"),
+    (re.compile(r"activity that was (\w+)"), lambda m: f"{m[1]} activity"),
+    (re.compile(r"^Share of (.*) that succeeded so far"), lambda m: f"Success rate of {m[1]}"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One finished training run, and what its report needs beside it.
+
+    rows      (m,) rows of the newest period that were explained, positions in the spine; values
+              and effects (m, F) are theirs: the matrix, and contributions in log-odds
+    notes     what was reduced, left out or could not be done, in sentences
+    findings  the leak audit, None where none was made; columns: column, colour, check, sentence
+              and what_to_do
+    """
+
+    bundle: Bundle
+    teaching: TrainingData
+    judgement: HoldoutResult
+    rows: Ints
+    values: Floats
+    effects: Floats
+    notes: Sequence[str] = ()
+    findings: pd.DataFrame | None = None
+    seed: int = 0
+
+    @property
+    def asked(self) -> str:
+        """The question as a person asks it."""
+        return ASKED.get(self.bundle.name, self.bundle.name.replace("_", " "))
+
+    @property
+    def many(self) -> str:
+        """What the entities are called."""
+        return MANY.get(self.teaching.question.entity, self.teaching.question.entity)
+
+    @property
+    def did(self) -> str:
+        """What the entities with the outcome did."""
+        return DID.get(self.teaching.question.target, self.teaching.question.target)
+
+    @property
+    def by_when(self) -> str:
+        """The horizon in words; "" for a flat table."""
+        question = self.teaching.question
+        return "" if question.flat else f"within {question.horizon:g} days"
+
+    @property
+    def rate(self) -> float:
+        """The base rate known at training time: what the base-rate baseline says of every row."""
+        said = self.judgement.others.get(BASE)
+        return float(self.judgement.hit.mean() if said is None else said[0])
+
+    def measured(self, measure: str) -> Estimate:
+        """One of the model's own measures on the judged rows."""
+        board = self.judgement.board
+        row = board[(board["model"] == MODEL) & (board["measure"] == measure)].to_dict("records")[0]
+        return Estimate(row["value"], row["low"], row["high"], int(row["n"]))
+
+    @property
+    def ordered(self) -> list[FeatureSpec]:
+        """The features in the order of the matrix's columns."""
+        known = {spec.name: spec for spec in self.bundle.features}
+        return [known[name] for name in self.bundle.model.encoding.names]
+
+    @property
+    def judged_entities(self) -> list[str]:
+        """Entity of each judged row."""
+        return self.teaching.entities(self.judgement.rows)
+
+
+def name_of(spec: FeatureSpec) -> str:
+    """A feature's meaning, short enough for a chart."""
+    words = spec.meaning
+    for pattern, shorter in _SHORTER:
+        words = pattern.sub(shorter, words)
+    return words[:1].upper() + words[1:]
+
+
+def word_of(spec: FeatureSpec, word: str) -> str:
+    """A category's word as people say it: "07" of the calendar month is Jul."""
+    return MONTHS[int(word) - 1] if spec.name == "month" and word.isdigit() else word
+
+
+def group_name(group: str, members: Sequence[FeatureSpec]) -> str:
+    """A reason's name: its only feature's, or the group's own word and how many columns it sums."""
+    if len(members) == 1:
+        return name_of(members[0])
+    words = KINDS.get(group, group.replace("_", " "))
+    return f"{words[:1].upper()}{words[1:]} ({len(members)} columns)"
+
+
+def column_name(name: str) -> str:
+    """A field's own name as words."""
+    words = name.removeprefix("custom_").replace("_", " ")
+    return words[:1].upper() + words[1:]

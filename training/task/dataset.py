@@ -1,0 +1,138 @@
+"""What a question's training sees: snapshots, features, labels at any origin, and the split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from features.catalog import build_features, supported
+from features.spine import Features, Spine
+from features.tables import NAT, Floats, Instants, Ints, Tables, micros
+from features.timeline import Timeline
+from training.config import Config
+from training.models.encoding import Encoding
+from training.task.questions import QUESTIONS, Labels, Question, label, outcome_codes, rows_of
+from training.task.snapshots import snapshots
+from training.task.splits import Split, rolling_origins, stratified
+
+
+def question_of(name: str, tables: Tables) -> Question:
+    """The question as this data set asks it: its overrides, and flat where it has no dates."""
+    if name not in QUESTIONS:
+        raise ValueError(f"no question {name!r}; there are {', '.join(QUESTIONS)}")
+    question = QUESTIONS[name].with_overrides(tables.meta.questions.get(name, {}))
+    if not tables.meta.as_of:
+        question = replace(question, flat=True, edges=(1.0,), snapshots="created")
+    return question
+
+
+def askable(tables: Tables) -> list[str]:
+    """The questions for which the data set holds at least one outcome."""
+    return [n for n, q in QUESTIONS.items() if tables[q.entity].has("outcome")]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a question's training may look at; rows are rows of ``spine``.
+
+    encoding is learned on the rows before the newest period; X is (n, F).
+    """
+
+    tables: Tables
+    question: Question
+    spine: Spine
+    features: Features
+    encoding: Encoding
+    X: Floats
+    split: Split
+    notes: list[str]
+
+    def labels(self, rows: Ints, end: int) -> Labels:
+        """What was known at ``end`` to have happened to ``rows``."""
+        return label(self.tables, self.question, self.spine.take(rows), end)
+
+    def cutoffs(self, rows: Ints) -> Instants:
+        """Cutoffs of ``rows``; zeros for a flat table, where all rows are of one age."""
+        return np.zeros(len(rows), np.int64) if self.question.flat else self.spine.cutoffs[rows]
+
+    def entities(self, rows: Ints) -> list[str]:
+        """Entity ids of ``rows``."""
+        return [self.spine.ids[r] for r in rows]
+
+
+def teach(tables: Tables, question: Question, config: Config) -> TrainingData:
+    """Look at the data as the question asks: the first steps of every training run."""
+    notes: list[str] = []
+    end = NAT if question.flat else micros(tables.meta.as_of)
+    spine = _sampled(snapshots(tables, question, end), config, notes)
+    _require_outcomes(tables, question, spine)
+    split = _split(tables, question, spine, end, config)
+    specs = supported(question.entity, tables)
+    if not specs:
+        raise ValueError(
+            f"{question.name}: the data hold no fact that could be a feature; map columns of "
+            f"{question.entity}, declare custom fields, or bring activities or changes"
+        )
+    features = build_features(Timeline(tables), spine, specs)
+    known = features.take(split.newest.train_rows)
+    encoding = Encoding.fit(known, config.min_count, config.max_levels)
+    return TrainingData(
+        tables,
+        question,
+        spine,
+        features,
+        encoding,
+        encoding.matrix(features),
+        split,
+        notes + split.notes,
+    )
+
+
+def _sampled(spine: Spine, config: Config, notes: list[str]) -> Spine:
+    """At most ``max_snapshots`` rows, whole entities at a time."""
+    if len(spine) <= config.max_snapshots:
+        return spine
+    entities = sorted(set(spine.ids))
+    share = config.max_snapshots / len(spine)
+    drawn = np.random.default_rng(config.seed).random(len(entities)) < share
+    kept = {e for e, keep in zip(entities, drawn, strict=True) if keep}
+    rows = np.flatnonzero(np.fromiter((i in kept for i in spine.ids), np.bool_, len(spine)))
+    notes.append(f"{len(kept)} of {len(entities)} entities were sampled: {len(rows)} snapshots")
+    return spine.take(rows)
+
+
+def _require_outcomes(tables: Tables, question: Question, spine: Spine) -> None:
+    if tables[question.entity].n == 0:
+        raise ValueError(
+            f"{question.name}: the data hold no {question.entity}; check that the mapping's file "
+            f"has rows and that none of them was rejected (ingest_report.md)"
+        )
+    if len(spine) == 0:
+        raise ValueError(
+            f"{question.name}: no row of {question.entity} was ever open at a midnight before the "
+            f"export's end; check the mapping's created and closed dates"
+        )
+    codes = outcome_codes(tables, question)
+    hits = int((codes[np.unique(rows_of(tables, spine))] == 1).sum())
+    if hits == 0:
+        raise ValueError(
+            f"{question.name}: none of {len(set(spine.ids))} {question.entity} is "
+            f"{question.target!r}: there is nothing to learn; check the outcome's value map"
+        )
+
+
+def _split(tables: Tables, question: Question, spine: Spine, end: int, config: Config) -> Split:
+    rows = rows_of(tables, spine)
+    hit = outcome_codes(tables, question)[rows] == 1
+    if question.flat:
+        return stratified(hit, config.seed, config.folds, config.newest_share)
+    closed = tables[question.entity].instant("closed_at")[rows]
+    return rolling_origins(
+        spine.cutoffs,
+        end,
+        question.horizon,
+        config.folds,
+        config.newest_share,
+        hit_at=np.where(hit, closed, np.int64(NAT)),
+    )
