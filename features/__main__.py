@@ -141,6 +141,8 @@ def _summary(report: IngestReport) -> None:
     for block in report.blocks:
         lost = block.read - block.kept
         print(f"{block.file} -> {block.table}: {block.kept:,} of {block.read:,} rows, {lost:,} not")
+    for finding in report.consequences:
+        print(f"{finding.grade}: {finding.to_text()}")
     for notice in report.notices:
         print(f"note: {notice}")
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 Instants = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 NAT = int(np.iinfo(np.int64).min)
 """The missing instant."""
@@ -155,7 +156,7 @@ class Step:
         return later(day, np.asarray(times) * self.n, self.unit == "month", anchor)
 
 
-def later(day: Ints, n: Ints, monthly: Ints | bool, anchor: Ints) -> Ints:
+def later(day: Ints, n: Ints, monthly: Bools | bool, anchor: Ints) -> Ints:
     """Days that lie ``n`` days after ``day`` or, where ``monthly``, ``n`` months.
 
     In months the day aimed at is ``anchor`` (1 to 31), or the month's last where it is shorter.

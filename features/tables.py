@@ -80,7 +80,7 @@ class CustomField:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Consequence:
     """Something that reading lost, blanked, repaired or could not link, and what that does.
 
     code     what it is, for ``acknowledged``: "outcome_lost:deals.lost"
@@ -99,9 +99,18 @@ class Finding:
     wrong: bool = False
 
     @staticmethod
-    def from_json(state: Mapping[str, Any]) -> Finding:
+    def from_json(state: Mapping[str, Any]) -> Consequence:
         """The inverse of ``dataclasses.asdict``."""
-        return Finding(**{**state, "columns": tuple(state["columns"])})
+        return Consequence(**{**state, "columns": tuple(state["columns"])})
+
+    @property
+    def grade(self) -> str:
+        """ "wrong" or "warning"."""
+        return "wrong" if self.wrong else "warning"
+
+    def touches(self, column: str) -> bool:
+        """Whether it is about a "table.column", or about its whole table."""
+        return column in self.columns or f"{column.partition('.')[0]}.*" in self.columns
 
     def to_text(self) -> str:
         """What was found and what it does, in two sentences."""
@@ -125,7 +134,7 @@ class Meta:
     fiscal_start  month (1 to 12) the company's fiscal year begins in
     dates      table -> instant columns that hold dates without a time: the first instant of a day
                in ``zone``, known when that day has ended
-    findings   what reading lost or could not link, and what it does (``Finding``)
+    consequences  what reading lost or could not link, and what it does (``Consequence``)
     """
 
     as_of: str = ""
@@ -139,7 +148,7 @@ class Meta:
     zone: str = "UTC"
     fiscal_start: int = 1
     dates: dict[str, list[str]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    consequences: list[Consequence] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -149,8 +158,14 @@ class Meta:
     def from_json(state: Mapping[str, Any]) -> Meta:
         """The inverse of ``to_json``."""
         custom = {t: [CustomField(**f) for f in fields] for t, fields in state["custom"].items()}
-        findings = [Finding.from_json(f) for f in state.get("findings", [])]
-        return Meta(**{**state, "custom": custom, "findings": findings})
+        lost = [Consequence.from_json(f) for f in state.get("consequences", [])]
+        return Meta(**{**state, "custom": custom, "consequences": lost})
+
+    def consequences_of(self, columns: Iterable[str]) -> list[Consequence]:
+        """What was found of any of some "table.column" and not accepted by name."""
+        names = list(columns)
+        told = [f for f in self.consequences if any(f.touches(c) for c in names)]
+        return [f for f in told if f.code not in self.acknowledged]
 
     def kind(self, table: str, column: str) -> Kind | None:
         """Kind of a canonical or custom column, None where there is no such column."""

@@ -16,7 +16,7 @@ MAY_REACH = {
     "training.charts": ("training.charts",),
     "training.models": ("features", "training.models"),
     "training": ("features", "training"),
-    "serving": ("features", "training.models", "serving"),
+    "serving": ("features", "training.charts", "training.models", "serving"),
 }
 DOORS = {
     "mlflow": ("training/registry/registry.py",),

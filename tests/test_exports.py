@@ -123,7 +123,7 @@ def test_olist_leads_convert_when_a_deal_was_won(tmp_path: Path) -> None:
     assert counts(told.rejected) == {"closed before created": 1}
     assert outcomes(tables, "leads")["converted"] == len(won) - 1
     assert tables["leads"].n == len(leads) - 1
-    assert tables.meta.as_of == "2018-11-15T00:00:00Z"
+    assert tables.meta.as_of == "2018-11-15T02:00:00Z"  # midnight in São Paulo
 
 
 def test_eci_product_lines_collapse_into_their_opportunities(tmp_path: Path) -> None:
@@ -141,7 +141,8 @@ def test_eci_product_lines_collapse_into_their_opportunities(tmp_path: Path) -> 
     assert sum(w is None for w in deals.coded("source").words()) == sum(
         row["Source"] == "None" for row in last.values()
     )
-    assert "deals: no rate in fx_rates for EUR, JPY" in report.notices
+    (lost,) = (c for c in report.consequences if c.code == "no_rate:deals")
+    assert "without a rate in fx_rates (EUR, JPY)" in lost.text
 
 
 def test_salesforce_developer_org_contradicts_itself_and_an_extension_repairs_it(

@@ -398,7 +398,8 @@ def test_amounts_without_a_rate_are_pointed_out(tmp_path: Path) -> None:
     )
     rows, rates = "id,a,n\n1,EUR,1\n2,JPY,2\n3,,3\n", "c,at,r\nEUR,2020-01-01,1.1\n"
     _, report = ingested(tmp_path, mapping, accounts=rows, fx_rates=rates)
-    assert "accounts: no rate in fx_rates for JPY" in report.notices
+    (lost,) = report.consequences
+    assert lost.text == "1 of 3 accounts are in a currency without a rate in fx_rates (JPY)"
 
 
 # --- the whole ---------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""The features themselves: one module for each kind of fact, one short function for each feature."""
+"""The features: one module for each kind of fact, one short function for each feature."""

@@ -23,9 +23,15 @@ from features.ingest.columns import (
 )
 from features.ingest.dates import BOUNDARIES, as_days, midnights
 from features.ingest.history import KindOf, long_history, unfold
-from features.ingest.joined_source import JoinedSource, ReadPlan, conditions_hold, read_sheet
+from features.ingest.joined_source import (
+    OWN_OUTCOME,
+    JoinedSource,
+    ReadPlan,
+    conditions_hold,
+    read_sheet,
+)
 from features.ingest.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
-from features.ingest.rows import Draft
+from features.ingest.rows import Draft, Loss
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, WordColumn
@@ -46,6 +52,7 @@ class Block:
     unknown_outcome: Bools
     dateless: Bools
     dates: set[str]
+    losses: list[Loss]
     require: tuple[str, ...]
     add_up: tuple[str, ...] = ()
 
@@ -57,7 +64,12 @@ def read_block(
     report = _begun(plan, main)
     sheet, report.joins = read_sheet(plan, main, others)
     sheet = _filtered(plan, sheet, report)
-    base = {c: _column(plan, c, sheet, defaults, kind_of) for c in plan.columns}
+    base: dict[str, Filled] = {}
+    for column in sorted(plan.columns, key=lambda c: c != "outcome"):
+        base[column] = _column(plan, column, sheet, defaults, kind_of)
+        if column == "outcome":
+            sheet = sheet.beside(OWN_OUTCOME[0], base[column].values)
+    base = {c: base[c] for c in plan.columns}
     row, columns = sheet.row, {c: f.values for c, f in base.items()}
     unknown = _noted(plan, base, sheet, report)
     if plan.spec.fields:
@@ -78,9 +90,21 @@ def read_block(
         unknown_outcome=unknown,
         dateless=_dateless(columns.get("closed_at"), _zone(plan, "closed_at", defaults), len(row)),
         dates=dates,
+        losses=[] if plan.spec.fields else _losses(base),
         require=plan.spec.require,
         add_up=plan.spec.add_up,
     )
+
+
+def _losses(filled: Dict[str, Filled]) -> list[Loss]:
+    """The values of each column that could not be read; row i of the sheet is the block's."""
+    found = []
+    for column, one in filled.items():
+        for note in one.notes:
+            rows = np.flatnonzero(note.rows & missing_rows(one.values))
+            if len(rows):
+                found.append(Loss("repaired", note.reason, rows, column, note.words.take(rows)))
+    return found
 
 
 def _newest(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> Instants | None:
@@ -268,6 +292,11 @@ def draft(table: str, blocks: Sequence[Block], kind_of: KindOf) -> Draft:
         unknown_outcome=np.concatenate([b.unknown_outcome for b in blocks]),
         dateless=np.concatenate([b.dateless for b in blocks]),
         dates=set().union(*(b.dates for b in blocks)),
+        losses=[
+            replace(loss, rows=loss.rows + int(first))
+            for b, first in zip(blocks, np.searchsorted(block, range(len(blocks))), strict=True)
+            for loss in b.losses
+        ],
         add_up=tuple(dict.fromkeys(c for b in blocks for c in b.add_up)),
         lacking={
             c: missing_rows(columns[c]) & np.isin(block, _requiring(blocks, c)) for c in required

@@ -20,7 +20,17 @@ from features.ingest.joined_source import (
     together,
     trimmed,
 )
+from features.ingest.outcomes import (
+    CONTRADICTION,
+    PARTS,
+    UNKNOWN,
+    Stage,
+    consistent,
+    outcome_of,
+    to_text,
+)
 from features.ingest.spec import ColumnSpec
+from features.ingest.strict import MappingError
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, Kind
 from features.sources.words import WordColumn, joined_words
 from features.tables import NAT, Bools, Floats, Instants, storage
@@ -165,6 +175,8 @@ def present_words(spec: ColumnSpec, sheet: JoinedSource, defaults: Defaults) -> 
         words = trimmed(together(parts))
         nothing = np.logical_and.reduce([p.codes < 0 for p in parts])
         words = WordColumn(np.where(nothing, np.int32(-1), words.codes), words.values)
+    elif spec.weigh:
+        words = _weighed(spec, sheet, defaults)
     else:
         words = _known(sheet.words[spec.source[0]], spec, defaults)
     if spec.starts:
@@ -174,6 +186,50 @@ def present_words(spec: ColumnSpec, sheet: JoinedSource, defaults: Defaults) -> 
         passed = conditions_hold(sheet, spec.when)
         words = WordColumn(np.where(passed, words.codes, np.int32(-1)), words.values)
     return words
+
+
+def _weighed(spec: ColumnSpec, sheet: JoinedSource, defaults: Defaults) -> WordColumn:
+    """won, lost, missing where open, else what is wrong: no canonical word, so the row is unknown.
+
+    A stage that contradicts itself in the export's own list of stages is an error.
+    """
+    parts = {p: _coalesced(names, spec, sheet, defaults) for p, names in spec.weigh}
+    nothing = WordColumn(np.full(len(sheet), -1, np.int32), pa.array([], pa.string()))
+    every, inverse = _combined([parts.get(p, nothing) for p in (*PARTS, "of")])
+    stages = consistent([Stage.of(row[:4]) for row in every])
+    said = [outcome_of(stage) for stage in stages]
+    listed = any("." in n for p, names in spec.weigh if p != "of" for n in names)
+    if listed:  # a stage that is not in the list of stages, and nothing else tells
+        deleted = [bool(row[4]) and not any(row[:4]) for row in every]
+        said = [UNKNOWN if gone else word for gone, word in zip(deleted, said, strict=True)]
+    wrong = [to_text(s) for s, word in zip(stages, said, strict=True) if word == CONTRADICTION]
+    if wrong and listed:
+        raise MappingError(
+            f"outcome: the stage {wrong[0]} contradicts itself; say in the mapping's outcome, by "
+            "`from` and `values`, which stages are won and which are lost"
+        )
+    words = pa.array(said, pa.string())
+    empty = np.array([w == "" for w in said], bool)
+    return WordColumn(inverse.astype(np.int32), words).recoded(words, empty)
+
+
+def _coalesced(
+    names: Sequence[str], spec: ColumnSpec, sheet: JoinedSource, defaults: Defaults
+) -> WordColumn:
+    """The first of some columns that has a value in the row."""
+    found: Values = _known(sheet.words[names[0]], spec, defaults)
+    for name in names[1:]:
+        found = _first(found, _known(sheet.words[name], spec, defaults))
+    assert isinstance(found, WordColumn)
+    return found
+
+
+def _combined(parts: Sequence[WordColumn]) -> tuple[list[list[str]], Any]:
+    """The different rows of words ("" missing), and which of them each row is."""
+    codes = np.stack([p.codes for p in parts], axis=1)
+    rows, inverse = np.unique(codes, axis=0, return_inverse=True)
+    words = [[*p.values.to_pylist(), ""] for p in parts]
+    return [[w[c] for w, c in zip(words, r, strict=True)] for r in rows.tolist()], inverse.ravel()
 
 
 def _known(words: WordColumn, spec: ColumnSpec, defaults: Defaults) -> WordColumn:

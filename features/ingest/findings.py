@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from features.calendar_time import zone
 from features.ingest.columns import Values, missing_rows
+from features.ingest.consequences import consequences
+from features.ingest.links import unlinked, without_rate
 from features.ingest.mapping import Mapping
 from features.ingest.report import SAMPLES, IngestReport, SampledCount, TableReport
 from features.ingest.rows import HAPPENED, Draft
@@ -71,7 +73,12 @@ def finish(drafts: Dict[str, Draft], mapping: Mapping, report: IngestReport) -> 
         table.orphans = _orphans(draft, drafts)
         report.tables[name] = table
         report.notices += _notices(name, table, mapping)
-    report.notices += _currency_notices(drafts, mapping)
+    report.consequences = [
+        *consequences(drafts, zone(mapping.company_zone)),
+        *(f for name, table in report.tables.items() for f in unlinked(drafts[name], table)),
+        *without_rate(drafts, mapping.currency),
+    ]
+    report.consequences.sort(key=lambda f: not f.wrong)
 
 
 def written(name: str, draft: Draft) -> list[str]:
@@ -159,26 +166,6 @@ def _notices(name: str, table: TableReport, mapping: Mapping) -> list[str]:
         elif kind == "category" and found["distinct"] > MANY:
             told.append(f"{name}.{column} is a category of {found['distinct']:,.0f} values")
     return told
-
-
-def _currency_notices(drafts: Dict[str, Draft], mapping: Mapping) -> list[str]:
-    """Amounts in a currency without a rate cannot be converted: said once a table."""
-    rates: set[str] = {mapping.currency}
-    if "fx_rates" in drafts:
-        rates |= set(_used(drafts["fx_rates"], "currency"))
-    told = []
-    for name, draft in drafts.items():
-        if name != "fx_rates" and "currency" in draft.columns:
-            lost = sorted(set(_used(draft, "currency")) - rates)
-            if lost:
-                told.append(f"{name}: no rate in fx_rates for {', '.join(lost)}")
-    return told
-
-
-def _used(draft: Draft, column: str) -> list[str]:
-    words = draft.words(column)
-    codes = np.flatnonzero(words.counts(draft.alive))
-    return [words.values[int(c)].as_py() for c in codes]
 
 
 def frames_of(drafts: Dict[str, Draft], meta: Meta) -> dict[str, pd.DataFrame]:

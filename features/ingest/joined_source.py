@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.ingest.outcomes import PARTS
 from features.ingest.spec import ColumnSpec, Condition, Names
 from features.ingest.strict import MappingError
 from features.ingest.table import JoinSpec, TableSpec
@@ -17,6 +18,9 @@ from features.sources.words import Codes, Header, Source, WordColumn
 from features.tables import Bools, Ints
 
 Specs = tuple[ColumnSpec, ...]
+
+OWN_OUTCOME = ("@outcome",)
+"""As the column of a condition: the row's own outcome, as the mapping reads it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ class ReadPlan:
 
 
 def _all_names(spec: ColumnSpec) -> list[str]:
-    return [names[0] for names in spec.names()] + [c.column[0] for c in spec.when]
+    weighed = [name for _, names in spec.weigh for name in names]
+    return [names[0] for names in spec.names()] + [c.column[0] for c in spec.when] + weighed
 
 
 def plan(spec: TableSpec, header: Header, joins: Sequence[tuple[JoinSpec, Header]]) -> ReadPlan:
@@ -125,16 +130,37 @@ def _resolved(specs: Specs, finder: Finder, where: str) -> Specs:
 
 def _resolve(spec: ColumnSpec, finder: Finder, where: str) -> ColumnSpec | None:
     conditions = [replace(c, optional=c.optional or spec.optional) for c in spec.when]
-    wanted = spec.names() + [c.column for c in conditions]
-    if spec.optional and any(finder.find(names) is None for names in wanted):
+    wanted = spec.names() + [c.column for c in conditions if c.column != OWN_OUTCOME]
+    weigh = _there(spec, finder, where) if spec.weigh else ()
+    if spec.optional and (
+        any(finder.find(names) is None for names in wanted) or bool(spec.weigh) > bool(weigh)
+    ):
         return None
     return replace(
         spec,
         source=(finder.need(spec.source, where),) if spec.source else (),
         together=tuple((finder.need(names, where),) for names in spec.together),
-        when=tuple(replace(c, column=(finder.need(c.column, where),)) for c in conditions),
+        when=tuple(
+            c if c.column == OWN_OUTCOME else replace(c, column=(finder.need(c.column, where),))
+            for c in conditions
+        ),
+        weigh=weigh,
         times=(finder.need(spec.times, where),) if spec.times else (),
     )
+
+
+def _there(spec: ColumnSpec, finder: Finder, where: str) -> tuple[tuple[str, Names], ...]:
+    """What is weighed and there; one that is nowhere at all is an error unless optional."""
+    found = tuple(
+        (part, tuple(at for name in names if (at := finder.find((name,))) is not None))
+        for part, names in spec.weigh
+    )
+    found = tuple((part, names) for part, names in found if names)
+    if not any(part in PARTS for part, _ in found):
+        if not spec.optional:
+            finder.need(spec.weigh[0][1], where)
+        return ()
+    return found
 
 
 def _condition(condition: Condition, finder: Finder, where: str) -> Condition | None:
@@ -173,9 +199,16 @@ class JoinedSource:
             return self
         return JoinedSource({c: w.take(keep) for c, w in self.words.items()}, self.row[keep])
 
+    def beside(self, name: str, values: object) -> JoinedSource:
+        """With one more column of words."""
+        assert isinstance(values, WordColumn)
+        return JoinedSource({**self.words, name: values}, self.row)
+
     def passes(self, condition: Condition) -> Bools:
         """The records for which the condition holds."""
-        words = self.words[condition.column[0]]
+        words = self.words.get(condition.column[0]) or WordColumn(
+            np.full(len(self), -1, np.int32), pa.array([], pa.string())
+        )
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(words.values))
         if condition.present is not None:
             of_word = pc.not_equal(lower, "").to_numpy(zero_copy_only=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from features.tables import Consequence
+
 SAMPLES = 5
 """How many examples of each finding the report shows."""
 
@@ -109,6 +111,7 @@ class IngestReport:
     not_found: list[str] = field(default_factory=list)
     not_read: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    consequences: list[Consequence] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -129,6 +132,7 @@ class IngestReport:
             "",
             f"Complete up to {as_of}. Currency: {self.currency or 'not stated'}.",
             "",
+            *_found(self.consequences),
             *_bullets(self.notices),
             "| source | table | rows read | kept | rejected | collapsed | left out | repairs |",
             "|---|---|--:|--:|--:|--:|--:|--:|",
@@ -144,6 +148,14 @@ class IngestReport:
         if self.not_read:
             lines += ["## Files that the mapping does not read", "", *_bullets(self.not_read)]
         return "\n".join(lines).rstrip() + "\n"
+
+
+def _found(found: list[Consequence]) -> list[str]:
+    """What reading lost, and what that does: before everything else."""
+    if not found:
+        return []
+    lines = [f"**{f.grade}**: {f.to_text()} (`{f.code}`)" for f in found]
+    return ["## What was lost, and what it does", "", *_bullets(lines)]
 
 
 def _bullets(items: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,21 @@ HAPPENED: dict[str, tuple[str, ...]] = {
 """Instants that can only lie in the past of the export (a renewal or a due date need not)."""
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Rows of a draft, by position, that something happened to, and why.
+
+    column  the one whose values were not readable; "" where whole rows are meant
+    words   what stood there, (rows,)
+    """
+
+    fate: Fate
+    reason: str
+    rows: Ints
+    column: str = ""
+    words: WordColumn | None = None
+
+
 @dataclass
 class Draft:
     """A table being made.
@@ -44,6 +59,7 @@ class Draft:
     dates    instant columns that hold days
     lacking  required column -> (n,) rows without it
     add_up   number columns that are added up over the rows with one key
+    losses   what was rejected, folded together, blanked or put right
     """
 
     name: str
@@ -58,6 +74,7 @@ class Draft:
     dates: set[str]
     lacking: dict[str, Bools]
     add_up: tuple[str, ...] = ()
+    losses: list[Loss] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -76,6 +93,7 @@ class Draft:
 
     def told(self, fate: Fate, rows: Bools, reason: str, shown: Sequence[str] = ()) -> None:
         """Report the rows' fate to their blocks, with the ``shown`` columns of the first few."""
+        self.losses.append(Loss(fate, reason, np.flatnonzero(rows)))
         for i, block in enumerate(self.blocks):
             mine = np.flatnonzero(rows & (self.block == i))
             tally(getattr(block, fate), reason, len(mine), self._samples(mine[:SAMPLES], shown))
@@ -129,6 +147,8 @@ def check(draft: Draft, end: int, company: str = "UTC") -> None:
         draft.drop("rejected", lacking, f"no {column}, which the mapping requires")
     draft.drop("rejected", draft.unknown_outcome, "unknown outcome")
     _check_times(draft, end, zone(company))
+    if draft.name == "subscriptions":
+        _check_length(draft, zone(company))
     if draft.name == "changes":
         _leave_out_unchanged(draft)
     _collapse(draft)
@@ -164,6 +184,18 @@ def _check_close(draft: Draft, company: Zone) -> None:
         draft.told("repaired", same_day, reason, ("closed_at", "created_at"))
         draft.columns["closed_at"] = np.where(same_day, born, closed)
     draft.drop("rejected", before & ~same_day, "closed before created", ("created_at", "closed_at"))
+
+
+def _check_length(draft: Draft, company: Zone) -> None:
+    """A contract that ended when it began never ran; one that ended before is an error."""
+    began, ended = draft.instant("started_at"), draft.instant("ended_at")
+    both = (began != NAT) & (ended != NAT)
+    # of a date only the day is known
+    over = company.day_after(ended) if "ended_at" in draft.dates else ended + 1
+    same = both & (ended <= began) & (began < over)
+    shown = ("started_at", "ended_at")
+    draft.drop("rejected", both & (ended < began) & ~same, "ended before it began", shown)
+    draft.drop("left_out", same, "a contract of no length: it never ran", shown)
 
 
 def _day_over(day: Instants, company: Zone) -> Instants:

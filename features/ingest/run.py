@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from features.frames import write
+from features import quotas
+from features.frames import from_frames, write
 from features.ingest.block import Block, draft, read_block
 from features.ingest.clean import instants
 from features.ingest.columns import Defaults
@@ -77,9 +79,15 @@ def canonical(
         acknowledged=mapping.acknowledged,
         zone=mapping.company_zone,
         fiscal_start=mapping.fiscal_start,
+        consequences=report.consequences,
         dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
     )
-    return frames_of(drafts, meta), meta, report
+    frames = frames_of(drafts, meta)
+    if "quotas" in frames and "owners" in frames:
+        said = quotas.consequences(from_frames({t: frames[t] for t in ("quotas", "owners")}, meta))
+        report.consequences += said
+        meta = replace(meta, consequences=report.consequences)
+    return frames, meta, report
 
 
 def _plans(files: list[Path], mapping: Mapping, report: IngestReport) -> list[ReadPlan]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from features.ingest.clean import EPOCHS
+from features.ingest.outcomes import PARTS
 from features.ingest.strict import MappingError, TomlTable, as_words, nearest
 
 Names = tuple[str, ...]
@@ -40,6 +41,8 @@ class ColumnSpec:
     when      only rows that pass count
     named     for histories: the source's names of the field
     times     a source column whose number the value is multiplied by: quantity times price
+    weigh     what an outcome is told from (``outcomes.PARTS``, and ``of``): part -> columns, of
+              which the first with a value in the row counts; those that are absent say nothing
     """
 
     source: Names = ()
@@ -58,6 +61,7 @@ class ColumnSpec:
     named: tuple[str, ...] = ()
     optional: bool = False
     times: Names = ()
+    weigh: tuple[tuple[str, Names], ...] = ()
 
     def names(self) -> list[Names]:
         """Every source column the spec needs to be there."""
@@ -103,12 +107,24 @@ def _spec(raw: Any, where: str) -> ColumnSpec:
         named=keys.words("is"),
         optional=keys.flag("optional"),
         times=keys.words("times"),
+        weigh=_weigh(keys),
     )
     keys.done()
-    origins = [bool(spec.source), bool(spec.together), bool(spec.const), bool(spec.named)]
-    if sum(origins) != 1:
-        raise MappingError(f"{where}: needs exactly one of `from`, `together`, `const`, `is`")
+    origins = (spec.source, spec.together, spec.const, spec.named, spec.weigh)
+    if sum(map(bool, origins)) != 1:
+        raise MappingError(
+            f"{where}: needs exactly one of `from`, `together`, `const`, `is`, `weigh`"
+        )
     return spec
+
+
+def _weigh(keys: TomlTable) -> tuple[tuple[str, Names], ...]:
+    if not keys.has("weigh"):
+        return ()
+    parts = TomlTable(keys.raw["weigh"], f"{keys.where}.weigh")
+    found = tuple((p, names) for p in (*PARTS, "of") if (names := parts.words(p)))
+    parts.done()
+    return found
 
 
 def _formats(keys: TomlTable) -> tuple[str, ...]:

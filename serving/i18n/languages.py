@@ -1,8 +1,8 @@
 """The languages of sentences: message catalogues, and how each writes numbers and dates.
 
-The catalogues are gettext files, ``serving/i18n/locale/<language>/LC_MESSAGES/messages.po``, compiled in
-memory when first asked for: what is reviewed is what is served. Separators and dates come from CLDR
-(babel), but thousands are always kept apart, in Spanish from 1.000 on.
+The catalogues are gettext files, ``serving/i18n/locale/<language>/LC_MESSAGES/messages.po``,
+compiled in memory when first asked for: what is reviewed is what is served. Separators and dates
+come from CLDR (babel), but thousands are always separated, in Spanish from 1.000 on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages' own words, in the languages of ``serving.i18n.languages``; domain "pages" of the locale."""
+"""The pages' own words, in the languages of ``languages``; domain "pages" of the locale."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def environment(lang: str) -> Environment:
 
 
 def _said(value: Any, lang: str) -> str:
-    """What the data say, in a language: a sentence of ``serving.i18n.lazy_text``, a code, or a text."""
+    """A value in a language: a sentence of ``serving.i18n.lazy_text``, a code, or a text."""
     translate = translations(lang).gettext
     if isinstance(value, Mapping):
         return translated(value, lang, translate)

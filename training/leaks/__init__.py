@@ -11,4 +11,13 @@ from training.leaks.findings import (
     unacknowledged,
 )
 
-__all__ = ["Colour", "Finding", "LeakError", "audit", "refuse", "table", "told", "unacknowledged"]
+__all__ = [
+    "Colour",
+    "Finding",
+    "LeakError",
+    "audit",
+    "refuse",
+    "table",
+    "to_text",
+    "unacknowledged",
+]

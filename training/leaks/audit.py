@@ -12,6 +12,7 @@ from training.leaks.events import event_tables, of_events
 from training.leaks.fields import Suspicion, percent, suspicions
 from training.leaks.findings import ORDER, Finding
 from training.leaks.history import Looks, looks, of_history, replayed
+from training.leaks.lost import of_reading
 from training.leaks.rest import counts_time, filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
 from training.task.questions import Question, outcome_codes
@@ -63,6 +64,7 @@ def audit(tables: Tables, question: Question) -> list[Finding]:
         found = [_too_few(c, int(few)) for c in candidates(tables, question.entity)]
     else:
         found = _columns(case) + _tables(case)
+    found += of_reading(tables, question)
     return sorted(found, key=lambda f: (ORDER.index(f.colour), f.column))
 
 

@@ -62,7 +62,8 @@ class BaseRate:
     """Share of snapshots with the outcome by the horizon: in training and in the newest period.
 
     training   the incidence among all of them, those still open included: what the model learned
-    low, high  95 % interval of newest - training, by entities; ``training.evaluation.matured_predictions`` has the rule
+    low, high  95 % interval of newest - training, by entities; the rule is in
+               ``training.evaluation.matured_predictions``
     n_training, n_newest  snapshots on either side
     expected   mean score of the newest period: the rate that the model itself expects lately, and
                what a stated prior takes the place of

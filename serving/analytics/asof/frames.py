@@ -10,6 +10,7 @@ import pandas as pd
 from features.asof import past
 from features.catalog import definitions
 from features.definitions.money import convert
+from features.quotas import quotas
 from features.tables import NAT, Tables
 from features.timeline import Timeline
 from serving.analytics.asof.columns import looked_up, stamps, texts, words_of
@@ -169,10 +170,14 @@ class AsOfFrames(KnownRows):
 
     @cached_property
     def quotas(self) -> pd.DataFrame:
-        """owner, team, region (the owner's), amount, start, end of the periods that have begun."""
+        """owner, team, region (the owner's), amount, start, end of the periods that have begun.
+
+        What a quota says twice, a manager's over the team's, counts once (``features.quotas``).
+        """
         table, rows = self.tables["quotas"], self.rows("quotas")
-        start = table.instant("period_start_at")
-        money = convert(self.timeline, table.number("amount"), table.coded("currency"), start)
+        start, counted = table.instant("period_start_at"), quotas(self.tables).counted
+        rows = rows[counted[rows] != 0]
+        money = convert(self.timeline, counted, table.coded("currency"), start)
         frame = words_of(table, rows, {"owner": "owner_id"})
         return frame.assign(
             team=self.of_owner(frame["owner"], "team"),

@@ -1,7 +1,7 @@
 """Why scores moved since an earlier date, told of the facts that did it.
 
-``training.models.explain_change`` splits the change; here its two views of the past are made and its parts
-are put in words.
+``training.models.explain_change`` splits the change; here its two views of the past are made and
+its parts are put in words.
 """
 
 from __future__ import annotations

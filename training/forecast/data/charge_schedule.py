@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.calendar_time import later
 from features.tables import DAY, NAT, Bools, Floats, Ints
+from training.forecast.data.billing import MONTH, NEWEST, billing
 from training.forecast.data.charges import Charges
 
 SLACK = 0.2
@@ -16,10 +18,6 @@ DAYS = 4.0
 REGULAR = 0.6
 """Share of the chains with enough charges that must be regular for a data set to be scheduled."""
 YEARLY = 365.25
-LATEST = 4
-"""How many of the newest gaps are looked at."""
-CALENDAR = ((28.0, 31.0, 365.25 / 12), (89.0, 92.0, 365.25 / 4), (365.0, 366.0, 365.25))
-"""Gaps of calendar months, quarters and years, and how long these are on average."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class ChargeChains:
 
     chain    numbers in ``Charges``; last and first are rows of their newest and oldest charge
     step     days between charges, NaN where nothing tells; charges how many there were
+    months   the step in months, 0 where it is in days; anchor the day of the month aimed at
     regular  whether the gaps seen are regular (False with fewer than two)
     """
 
@@ -36,6 +35,8 @@ class ChargeChains:
     last: Ints
     charges: Ints
     step: Floats
+    months: Ints
+    anchor: Ints
     regular: Bools
 
 
@@ -44,26 +45,30 @@ def charge_chains(charges: Charges, origin: int) -> ChargeChains:
     rows = np.flatnonzero(charges.seen(origin))
     found, first, count = np.unique(charges.chain[rows], return_index=True, return_counts=True)
     last = first + count - 1
-    step, regular = np.full(len(found), np.nan), np.zeros(len(found), np.bool_)
-    at = charges.at[rows]
-    for i in np.flatnonzero(count >= 2).tolist():
-        gaps = np.diff(at[max(first[i], last[i] - LATEST) : last[i] + 1]) / DAY
-        step[i] = _step(gaps)
-        loose = max(DAYS, SLACK * step[i])
-        regular[i] = len(gaps) >= 2 and bool(np.all(np.abs(gaps - step[i]) <= loose))
-    step = _borrowed(charges, found, rows[last], step, regular | (count == 2), origin)
-    return ChargeChains(found, rows[first], rows[last], count, step, regular)
+    told = billing(*_newest(charges, rows, last, count), count, _day_of(charges, origin))
+    loose = np.maximum(DAYS, SLACK * told.days)
+    regular = (told.gaps >= 2) & (told.spread <= loose)
+    step = _borrowed(charges, found, rows[last], told.days, regular | (count == 2), origin)
+    months = np.where(np.isnan(told.days), _whole_months(step), told.months)
+    return ChargeChains(found, rows[first], rows[last], count, step, months, told.anchor, regular)
 
 
-def _step(gaps: Floats) -> float:
-    """The usual gap; calendar months are not all alike, others are exact."""
-    usual = float(np.median(gaps))
-    if np.ptp(gaps) < 0.5 / 24 and len(gaps) > 1:
-        return usual
-    for low, high, mean in CALENDAR:
-        if np.all((gaps >= low - 0.6) & (gaps <= high + 0.6)):
-            return usual if np.ptp(gaps) < 0.5 else mean
-    return usual
+def _newest(charges: Charges, rows: Ints, last: Ints, count: Ints) -> tuple[Ints, Floats]:
+    """(n, NEWEST) days and amounts of the newest charges, the oldest repeated in front."""
+    place = np.arange(NEWEST)[None, :] - (NEWEST - 1) + last[:, None]
+    place = rows[np.maximum(place, (last - count + 1)[:, None])]
+    return charges.zone.day(charges.at[place]), charges.stated[place]
+
+
+def _day_of(charges: Charges, origin: int) -> int:
+    return int(charges.zone.day(np.array([origin]))[0])
+
+
+def _whole_months(days: Floats) -> Ints:
+    """The months that a borrowed step stands for, 0 where it is none."""
+    months = np.rint(np.nan_to_num(days) / MONTH).astype(np.int64)
+    near = np.abs(np.nan_to_num(days) - months * MONTH) <= 0.02 * np.nan_to_num(days)
+    return np.where(near, months, 0)
 
 
 ALIKE = 7
@@ -123,6 +128,20 @@ def running(charges: Charges, found: ChargeChains, origin: int) -> Bools:
 
 def next_due(charges: Charges, found: ChargeChains, origin: int) -> Floats:
     """(n,) days from the origin to the next charge; one that is late is due now."""
-    since = (origin - charges.at[found.last]) / DAY
-    due: Floats = np.maximum(found.step - since, 0.0)
+    rows = np.arange(len(found.chain))
+    due: Floats = np.maximum(due_days(charges, found, rows, np.ones_like(rows), origin), 0.0)
     return due
+
+
+def due_days(charges: Charges, found: ChargeChains, rows: Ints, turn: Ints, origin: int) -> Floats:
+    """Days from the origin to the ``turn``-th charge (from 1) after the newest of chains ``rows``.
+
+    By the calendar of the company's zone and at the newest charge's time of day: a charge of the
+    31st falls on the last day of a shorter month, one of 29 February on the 28th. NaN without step.
+    """
+    wall = charges.zone.wall(charges.at[found.last[rows]])
+    monthly, step = found.months[rows] > 0, np.nan_to_num(found.step[rows])
+    n = np.where(monthly, found.months[rows] * turn, np.rint(step * turn).astype(np.int64))
+    day = later(wall // DAY, n, monthly, found.anchor[rows])
+    at = charges.zone.instant(day * DAY + wall % DAY)
+    return np.where(np.isnan(found.step[rows]), np.nan, (at - origin) / DAY)

@@ -8,14 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from features.asof import past
+from features.calendar_time import Zone, day_in_month, later, zone
 from features.tables import DAY, NAT, Bools, Coded, Floats, Instants, Ints, Table, Tables, micros
 from features.timeline import Timeline
 from training.forecast.data.deal_table import first_of, reporting
 from training.forecast.data.random import Keys, keys_of
 from training.forecast.data.rounding import exact
-
-MONTH = 365.25 / 12
-"""Days from one charge of a monthly amount to the next."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,11 @@ class Charges:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    @cached_property
+    def zone(self) -> Zone:
+        """Whose calendar charges follow."""
+        return zone(self.timeline.tables.meta.zone)
 
     @cached_property
     def starts(self) -> Ints:
@@ -159,14 +162,19 @@ def _subscribed(tables: Tables) -> tuple[_Rows, Table]:
     contracts = tables["subscriptions"]
     start, stop = contracts.instant("started_at"), contracts.instant("ended_at")
     until = np.where(stop == NAT, micros(tables.meta.as_of), stop)
-    step = round(MONTH * DAY)
-    times = np.where(start == NAT, 0, np.maximum(-(-(until - start) // step), 0))
+    company = zone(tables.meta.zone)
+    runs = (start != NAT) & (until > start)
+    times = np.where(runs, company.month(until) - company.month(start) + 1, 0)
     rows = np.repeat(np.arange(contracts.n), times)
     turn = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    wall = company.wall(start[rows])
+    day = later(wall // DAY, turn, True, day_in_month(wall // DAY))
+    at = company.instant(day * DAY + wall % DAY)
+    rows, at = rows[at < until[rows]], at[at < until[rows]]
     charges = _Rows(
         contracts.coded("account_id").take(rows),
         rows,
-        start[rows] + turn * step,
+        at,
         contracts.instant("available_at")[rows],
         contracts.number("mrr")[rows],
         contracts.coded("currency").take(rows),

@@ -67,7 +67,8 @@ class OpenDealPanel:
 def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
     """Look at the open deals at every origin; ``origins`` need not be sorted, doubles count once.
 
-    A column whose past is not known (``features.definitions.fields.rewindable``) is missing in every row.
+    A column whose past is not known (``rewindable`` in ``features.definitions.fields``) is
+    missing in every row.
     """
     at = np.unique(np.asarray(origins, np.int64))
     deals = tables["deals"]

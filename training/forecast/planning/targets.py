@@ -1,7 +1,8 @@
 """Targets beside the forecast: the chance to reach them, what is left, and what people say.
 
 Quotas are plans of owners for spans of time: a period's target is each quota's share by days, and a
-team's target is the sum of its owners'. People's own numbers stand beside the model's and never
+team's target is the sum of its owners', a manager's over their people's counted once
+(``features.quotas``). People's own numbers stand beside the model's and never
 enter it: ``commit`` is what is closed and what they commit to, ``best_case`` adds what they call
 best case, both of deals they date into the period.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from features.quotas import quotas as quotas_of
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, code
 from features.timeline import Timeline
 from training.forecast.data.categories import CALLS, calls
@@ -34,10 +36,9 @@ def targets(tables: Tables, made: Forecast) -> pd.DataFrame:
     there are targets for the whole, by owner, by team, and by region where a deal's region is its
     owner's. ``covered`` is the share of the period's days that some quota speaks of.
     """
-    quotas = tables["quotas"]
-    start, end = quotas.instant("period_start_at"), quotas.instant("period_end_at")
-    amount = quotas.number("amount")
-    rows = np.flatnonzero((start != NAT) & (end > start) & ~np.isnan(amount))
+    quotas, asked = tables["quotas"], quotas_of(tables)
+    start, end, amount = asked.start, asked.end, asked.counted
+    rows = np.flatnonzero((start != NAT) & (end > start) & ~np.isnan(amount) & (amount != 0))
     money = reporting(
         Timeline(tables),
         amount[rows],

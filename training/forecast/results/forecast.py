@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.tables import Floats, Ints, Tables, instant_text
+from features.tables import Floats, Ints, Meta, Tables, instant_text
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.deal_table import rates_at
 from training.forecast.data.groups import Groups
@@ -20,6 +20,10 @@ from training.forecast.simulate.bookings import BookingsDraws, ByDeal, bookings,
 from training.forecast.simulate.recurring_stream import recurring
 from training.forecast.simulate.shared_effects import Assumed
 from training.forecast.simulate.streams import StreamDraws, StreamPart, total
+
+BOOKED = ("deals.outcome", "deals.closed_at", "deals.created_at", "deals.amount")
+CHARGED = ("invoices.amount", "invoices.issued_at", "subscriptions.mrr", "subscriptions.started_at")
+"""The columns that each stream rests on."""
 
 
 def forecast(
@@ -89,8 +93,10 @@ def draft(
     streams: list[StreamDraws] = []
     notes: list[str] = []
     made, spread, last = None, 0.0, None
+    meta = beliefs.tables.meta
     if beliefs.has_bookings:
         try:
+            refuse_wrong(meta, BOOKED)
             made = bookings(
                 *(beliefs, origin, periods_asked, months, settings),
                 factors.get("bookings"),
@@ -101,6 +107,8 @@ def draft(
             last = why
             notes.append(f"no bookings: {why}")
     try:
+        if beliefs.charges is not None:
+            refuse_wrong(meta, CHARGED)
         charged = recurring(
             *(beliefs, origin, periods_asked, months, settings),
             factors.get("recurring"),
@@ -114,6 +122,7 @@ def draft(
         notes.append(f"no recurring revenue: {why}")
     if not streams:
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
+    notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
     return Draft(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
 
 
@@ -124,6 +133,13 @@ def months_from(origin: int, asked: Sequence[Period]) -> tuple[Period, ...]:
     """
     running = month(month_of(origin, asked[0].zone), asked[0].zone)
     return cells([running, *asked] if min(p.start for p in asked) > origin else asked)
+
+
+def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
+    """TooLittleError where reading lost what makes every number of these columns wrong."""
+    for lost in meta.consequences_of(columns):
+        if lost.wrong:
+            raise TooLittleError(lost.to_text())
 
 
 def finished(

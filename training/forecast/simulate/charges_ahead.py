@@ -16,6 +16,7 @@ from training.forecast.belief.hazards import cumulative
 from training.forecast.belief.purchases import OWN, chances, rates
 from training.forecast.belief.recurring import PurchaseModel
 from training.forecast.belief.renewals import PRIOR_LEFT, RenewalModel, hazards_at
+from training.forecast.data.charge_schedule import due_days
 from training.forecast.data.charges import Charges
 from training.forecast.data.deal_table import NONE
 from training.forecast.data.groups import Groups, Words
@@ -157,13 +158,17 @@ def _present(
     charges: Charges, believed: RenewalModel, running: Ints, future: FutureCells, groups: Groups
 ) -> RenewalInputs:
     found, end = believed.history, future.bounds[-1]
-    times = np.maximum(np.ceil((end - believed.due[running]) / found.step[running]), 0).astype(
-        np.int64
-    )
-    rows = np.repeat(running, times)
-    starts = np.concatenate([[0], np.cumsum(times)]).astype(np.int64)
-    turn = np.arange(len(rows)) - np.repeat(starts[:-1], times)
-    day = believed.due[rows] + turn * found.step[rows]
+    # a month is three days shorter at most than a mean one
+    times = np.maximum(np.ceil((end - believed.due[running] + 3.0) / found.step[running]) + 1, 1)
+    times = times.astype(np.int64)
+    place = np.repeat(np.arange(len(running)), times)
+    turn = 1 + np.arange(len(place)) - np.repeat(np.cumsum(times) - times, times)
+    day = due_days(charges, found, running[place], turn, future.origin)
+    day = np.where(turn == 1, np.maximum(day, 0.0), day)
+    ahead = (day >= 0.0) & (day < end)
+    place, day = place[ahead], day[ahead]
+    starts = np.searchsorted(place, np.arange(len(running) + 1)).astype(np.int64)
+    rows = running[place]
     cell = np.clip(np.searchsorted(future.bounds, day, side="right") - 1, 0, len(future.names) - 1)
     hazard = hazards_at(charges, believed, rows, future.origin, day)
     amount = np.nan_to_num(charges.amounts(found.last[running]))
