@@ -12,7 +12,7 @@ from features.tables import Floats, Ints, Meta, Tables, instant_text
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.deal_table import rates_at
 from training.forecast.data.groups import Groups
-from training.forecast.data.periods import Period, cells, periods
+from training.forecast.data.periods import Period, cells, month, month_of, periods
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.results.deal_listing import deal_frame
 from training.forecast.results.result import Forecast
@@ -74,15 +74,22 @@ def draft(
     origin: int,
     settings: ForecastSettings,
     asked: Sequence[Period] | None = None,
-    assumed: Assumed | None = None,
+    assumed: Mapping[str, Assumed] | None = None,
+    counting: bool = False,
 ) -> Draft:
-    """Draw each stream that enough is known about; TooLittleError where that is none."""
+    """Draw each stream that enough is known about; TooLittleError where that is none.
+
+    assumed   stream -> the factors of a scenario
+    counting  draws are numbers of deals won and of charges, not money
+    """
+    factors = assumed or {}
     if asked is None:
         asked = periods(
             *(origin, settings.months, settings.quarters, settings.fiscal_start),
             beliefs.tables.meta.zone,
         )
-    periods_asked, months = tuple(asked), cells(asked)
+    periods_asked = tuple(asked)
+    months = months_from(origin, periods_asked)
     streams: list[StreamDraws] = []
     notes: list[str] = []
     made, spread, last = None, 0.0, None
@@ -90,7 +97,11 @@ def draft(
     if beliefs.has_bookings:
         try:
             refuse_wrong(meta, BOOKED)
-            made = bookings(beliefs, origin, periods_asked, months, settings, assumed)
+            made = bookings(
+                *(beliefs, origin, periods_asked, months, settings),
+                factors.get("bookings"),
+                counting,
+            )
             streams.append(made.stream)
         except TooLittleError as why:
             last = why
@@ -98,7 +109,11 @@ def draft(
     try:
         if beliefs.charges is not None:
             refuse_wrong(meta, CHARGED)
-        charged = recurring(beliefs, origin, periods_asked, months, settings, assumed)
+        charged = recurring(
+            *(beliefs, origin, periods_asked, months, settings),
+            factors.get("recurring"),
+            counting,
+        )
         if charged is not None:
             streams.append(charged.stream)
             spread = charged.spread
@@ -109,6 +124,15 @@ def draft(
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
     notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
     return Draft(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
+
+
+def months_from(origin: int, asked: Sequence[Period]) -> tuple[Period, ...]:
+    """The months that the periods are made of, and those from the origin to the first of them.
+
+    What is due before the first period must fall somewhere, or it would fall into that one.
+    """
+    running = month(month_of(origin, asked[0].zone), asked[0].zone)
+    return cells([running, *asked] if min(p.start for p in asked) > origin else asked)
 
 
 def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
