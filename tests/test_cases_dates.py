@@ -17,6 +17,7 @@ from features.spine import Spine
 from features.tables import NAT, Tables, instant_text, micros
 from features.timeline import Timeline, View
 from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.asof.windows import Period
 from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.compute import one
 from tests.exports import ingested
@@ -59,7 +60,7 @@ FIRSTS = HEAD + (
 )
 
 
-def bookings(tables: Tables, period: str) -> dict[str, float]:
+def bookings(tables: Tables, period: Period) -> dict[str, float]:
     found = one(AsOfFrames(tables, micros(tables.meta.as_of)), FIGURES["bookings"], period=period)
     return {p: v for p, v in zip(found["period"], found["value"], strict=True) if v > 0}
 
