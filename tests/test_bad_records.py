@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from features.schema import LARGEST_NUMBER, TABLES
 from features.tables import micros
-from serving.http.routes.scores import _require_past
 from serving.scoring.contract import CHILDREN, SINGULAR, read_envelope
 from serving.scoring.faults import ContractError
 from serving.scoring.predictor import Predictor, ScoreRequest
@@ -27,7 +26,8 @@ AT = "2024-01-01T00:00:00Z"
 ENTITIES = ("leads", "deals", "accounts")
 KEYS = {"leads": "lead_id", "deals": "deal_id", "accounts": "account_id"}
 
-TEXTS = ["", "inf", "-inf", "nan", "1e999", "-1e999", "１２", "٣", "1_000", "1e15", "1e16", "0x10", " 5 ",
+TEXTS = ["", "inf", "-inf", "nan", "1e999", "-1e999", "\uff11\uff12", "\u0663", "1_000", "1e15", "1e16", "0x10",
+         " 5 ",
          "0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", AT, "2024-02-30",
          "1899-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "24:00", "\x00", "\ud800", "x" * 10_001,
          "=1+1", "won", "amount", "stage", "leads"]  # fmt: skip
@@ -53,8 +53,8 @@ def _row(table: str, entity: str) -> dict[str, Any]:
         c.name: plain[c.kind] for c in TABLES[table].columns if c.kind in plain and c.required
     }
     if table == entity:
-        born = {"created_at": "2023-12-01T00:00:00Z"}
-        row |= {KEYS[entity]: "bad"} | {k: v for k, v in born.items() if k in _names(table)}
+        born = predictor(entity).scorer.born_column
+        row |= {KEYS[entity]: "bad", born: "2023-12-01T00:00:00Z"}
     if table == "changes":
         row |= {"field": "amount", "changed_at": AT, "value": "5", "entity": entity}
     return row
@@ -102,7 +102,7 @@ def _good(entity: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_bad_record_harms_itself_only(entity: str, data: st.DataObject) -> None:
     """No failure, alone or beside; and the good one's score is the same to the bit."""
@@ -120,12 +120,11 @@ def test_a_bad_record_harms_itself_only(entity: str, data: st.DataObject) -> Non
 def test_instants_that_no_crm_means_are_refused_everywhere(word: str) -> None:
     with pytest.raises(ContractError):
         read_envelope({"as_of": word, "records": [{}]})
-    _require_past(predictor("leads"), {"as_of": word}, NOW) if "0001" in word else None
     (result,) = _answer("leads", [{"lead": {"lead_id": "x", "created_at": word}}])
     assert result["error"]["code"] in ("bad_instant", "instant_without_zone")
 
 
-@pytest.mark.parametrize("word", ["inf", "1e999", "-inf", "１２", "nan", "1_000"])
+@pytest.mark.parametrize("word", ["inf", "1e999", "-inf", "\uff11\uff12", "nan", "1_000"])
 def test_a_change_to_no_number_states_none(word: str) -> None:
     """Such a text is as one that states no number at all."""
     found = []
