@@ -139,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--place", type=int, required=True, help="its place among the workers")
     chosen = parser.parse_args(arguments)
     # seconds of imports, while the supervisor answers the probes
+    from serving.http.probes import is_ready  # noqa: PLC0415
     from serving.service import app, settings, to_asgi  # noqa: PLC0415
 
     ended = EndedConnections(mmap.mmap(chosen.memory, 0), chosen.place)
@@ -146,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = config_of(to_asgi(), ended, settings.drain, settings.body_seconds)
     server = Worker(config, channel, ended)
     app.state.reload.listeners.append(
-        lambda outcome: server.send_status(READY) if outcome.outcome == "loaded" else None
+        lambda _: server.send_status(READY) if is_ready(app.state) else None
     )
     server.run()
 
