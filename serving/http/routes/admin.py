@@ -42,7 +42,7 @@ def erase_handler(endpoints: Endpoints, entity: str) -> Handler:
             # the path of POST; an entity with this very id is reached as %73core
             raise Problem("method_not_allowed", "this path answers OPTIONS, POST", allow=_SCORES)
         key, store = key_of(call), endpoints.store
-        entity_id = entity_id_of(call.request.scope)
+        entity_id = entity_id_of(call.request.scope, control=True)
         call.log.entity = entity
 
         def work(_: Connection | None) -> WorkResult:
