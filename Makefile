@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ bento: $(READY) ## build a Bento with the champions (OUT: also copy it there); i
 
 ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+sync: $(READY) ## bring a connected CRM's data set up to date: NAME (connections/NAME.toml), docs/live.md
+	@test -n "$(NAME)" || { echo "usage: make sync NAME=crm" >&2; exit 2; }
+	@$(RUN) -m features sync "$(NAME)"
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest -n 2 --dist loadfile
