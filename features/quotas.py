@@ -13,10 +13,13 @@ import numpy as np
 from features.tables import NAT, Bools, Consequence, Floats, Instants, Tables
 
 OWN = 0.5
-"""A manager's quota below this share of the people's is the manager's own, and counts too."""
-OVER = 1.4
-"""Up to so many times the people's it is the team's number, spread with a margin; above it what is
-more counts as the manager's own."""
+"""Managers with quotas below this share of the people's sell beside them: both count."""
+TEAM = (0.75, 1.4)
+"""Between these it is the team's number, spread among the people with a margin."""
+ALWAYS = 0.8
+"""Share of a manager's quotas that must be the team's number for all of them to be taken so."""
+ALONE = 0.02
+"""With one person below, a team's number is that person's, but for this share."""
 SHOWN = 5
 """So many owners are named."""
 SAME = 0.1
@@ -27,8 +30,8 @@ SAME = 0.1
 class Quotas:
     """Quotas (n,): owner, half-open span (microseconds), stated amount, and what of it counts.
 
-    counted is the amount less what others count already; doubtful marks managers' quotas that are
-    too small to be their team's and count as their own.
+    counted is the amount less what others count already; doubtful marks managers' quotas that may
+    be the team's or the manager's own.
     """
 
     owner: list[str | None]
@@ -56,9 +59,9 @@ def quotas(tables: Tables) -> Quotas:
         _periods(own, spans)
     below = _people(tables)
     for name in _upward(below):
-        under = [i for person in _all_below(name, below) for i in rows.get(person, [])]
-        for i in rows.get(name, []):
-            counted[i], doubtful[i] = _beside(i, under, spans)
+        people = [p for p in _all_below(name, below) if p in rows]
+        under = [i for person in people for i in rows[person]]
+        _beside(rows.get(name, []), under, len(people), spans, doubtful)
     return Quotas(owner, start, end, amount, counted, doubtful)
 
 
@@ -93,16 +96,25 @@ def _periods(own: list[int], spans: _Spans) -> None:
             spans.counted[i] = 0.0
 
 
-def _beside(i: int, under: list[int], spans: _Spans) -> tuple[float, bool]:
-    """What a manager's quota counts beside those of the people, and whether that is doubtful."""
-    total, covered = spans.inside(i, under)
-    stated = float(spans.counted[i])
-    if total <= 0 or stated <= 0:
-        return stated, False
-    ratio = stated * covered / total
-    if ratio < OWN:
-        return stated, True
-    return (0.0 if ratio <= OVER else stated - total), False
+def _beside(own: list[int], under: list[int], n: int, spans: _Spans, doubtful: Bools) -> None:
+    """What a manager's quotas count beside those of the ``n`` people below.
+
+    Decided for all of them together: a seller's quota may be like the people's by accident once.
+    """
+    sums = {i: spans.inside(i, under) for i in own if spans.counted[i] > 0}
+    sums = {i: found for i, found in sums.items() if found[0] > 0}
+    if not sums:
+        return
+    ratio = np.array([spans.counted[i] * covered / total for i, (total, covered) in sums.items()])
+    low, high = TEAM if n > 1 else (1 - ALONE, 1 + ALONE)
+    usual = float(np.median(ratio))
+    teams = ((ratio >= low) & (ratio <= high)).mean() >= ALWAYS
+    for i, (total, _) in sums.items():
+        if teams:
+            spans.counted[i] = 0.0
+        elif n > 1 and usual > high:  # more than the people's: the rest is the manager's own
+            spans.counted[i] = max(float(spans.counted[i]) - total, 0.0)
+        doubtful[i] = not teams and n > 1 and usual >= OWN
 
 
 def _people(tables: Tables) -> dict[str, list[str]]:
@@ -138,7 +150,7 @@ def consequences(tables: Tables) -> list[Consequence]:
     found = quotas(tables)
     twice = ~np.isnan(found.amount) & (found.counted != found.amount)
     once = "they count once: the whole is the sum of the people's own"
-    own = "they count beside the people's; if they are the team's, leave them out"
+    own = "what is more than the people's counts as the manager's own; if it is not, leave it out"
     kinds = (("quota_twice", twice, once), ("quota_own", found.doubtful, own))
     return [_said(found, code, rows, effect) for code, rows, effect in kinds if rows.any()]
 

@@ -174,6 +174,8 @@ def sql(figure: str, by: str, s: str, e: str, a: str, order: list[str]) -> str:
             count(*) AS n {at_start} GROUP BY g""",
         "logo_retention": f"""SELECT {g}, avg(coalesce(gone >= {e}, true)::INT) AS value,
             count(*) AS n {at_start} GROUP BY g""",
+        "win_back_rate": f"""SELECT {g}, 0.0 AS value, count(*) AS n
+            FROM accounts_at({a}) WHERE gone < {s} GROUP BY g""",
         "net_revenue_retention": f"""SELECT {g}, sum(coalesce(l.mrr, 0)) / sum(f.mrr) AS value,
             count(*) AS n {revenue} GROUP BY g""",
         "gross_revenue_retention": f"""SELECT {g}, sum(least(coalesce(l.mrr, 0), f.mrr)) /

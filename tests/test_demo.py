@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -450,7 +451,7 @@ def test_the_export_read_with_its_mapping_is_the_demo(
     """Cell by cell, whatever the export did to formats, words, order and doubled rows."""
     frames, meta, _ = read_back
     found = crm()
-    assert meta == found.meta
+    assert replace(meta, consequences=[]) == found.meta  # those are of the reading
     assert set(frames) == set(found.frames)
     for name, frame in found.frames.items():
         key = TABLES[name].key

@@ -86,7 +86,9 @@ BY_HAND = {  # value, n; the window is 2024-01-02 to 2025-01-01
     "product_penetration": (3 / 4, 4),
     "return_on_plan": (0.5 * (6 * 2 / 3 + 0.1 * 3) * 130 / 100 - 1, 3),
 }
-ELSEWHERE = ("win_by_180d", "lead_conversion_90d", "growth", "growth_over_year")
+ELSEWHERE = (
+    *("win_by_180d", "lead_conversion_90d", "growth", "growth_over_year", "win_back_rate"),
+)
 
 
 def value(name: str, since: str = "", **by: str) -> tuple[float, int]:

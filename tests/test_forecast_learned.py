@@ -125,7 +125,7 @@ def test_the_drift_of_counts_is_gaussian_process_regression() -> None:
     sizes, _ = found._sizes
     h = int(np.argmax(evidence))
     times = np.concatenate([(BOUNDS[:-1] + BOUNDS[1:]) / 2 / YEAR, found._times])
-    K = found._kernel(times, times)[h] + sizes[h, 3] ** 2 * np.eye(len(times))
+    K = found._kernel(times, times)[h] + sizes[h, 4] ** 2 * np.eye(len(times))
     y, noise = np.log(counts / expected), np.diag(1 / counts)
     c = len(BOUNDS) - 1
     gain = K[:, c:] @ np.linalg.inv(K[c:, c:] + noise)

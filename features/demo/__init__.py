@@ -56,6 +56,8 @@ SIZES: dict[str, tuple[int, int, int]] = {
 """Leads, deals and customers; tiny is for tests."""
 HISTORY = 1096
 """Days of history: three years."""
+DATES = {"deals": ["expected_close_at"], "owners": ["started_at"]}
+"""Columns that hold days and no time, as the export's reader finds them."""
 DRIFT = 365
 """Day of the drift: early enough that the newest period can be learnt from the days since."""
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,7 +113,9 @@ def generate(seed: int = 7, size: str = "small", as_of: datetime = AS_OF) -> Dem
     crm = draw_crm(np.random.default_rng(seed), calendar, SIZES[size])
     worlds = {world.question: world for world in crm.worlds.values()}
     mapping = load(MAPPING)
-    meta = Meta(instant_text(end), mapping.currency, mapping.custom(), mapping=mapping.name)
+    meta = Meta(
+        instant_text(end), mapping.currency, mapping.custom(), mapping=mapping.name, dates=DATES
+    )
     return Demo(crm.frames, meta, truth_frame(worlds), _planted(crm, calendar), worlds)
 
 

@@ -15,18 +15,20 @@ import pandas as pd
 
 from features.calendar_time import zone as zone_of
 from features.tables import DAY, Tables, instant_text, micros, read
-from training.cli.backtest import made_backtest
-from training.forecast.backtest.forecast_record import (
-    ForecastRecord,
-    forecast_record,
-    kept_backtest,
-)
-from training.forecast.backtest.rolling import data_end
+from training.cli.backtest import record_so_far
+from training.forecast.backtest.cell_store import CellStore
+from training.forecast.backtest.forecast_record import ForecastRecord, forecast_record
+from training.forecast.backtest.listening import baselines_for, listened
+from training.forecast.backtest.rolling import data_end, scored_backtest, wanted_origins
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.periods import Period, named, periods
+from training.forecast.data.revenue import flows
 from training.forecast.data.settings import ForecastSettings, load_settings
 from training.forecast.planning.capacity import load_capacity
+from training.forecast.planning.growth import growth
+from training.forecast.planning.scenarios import parse_scenario, scenarios
 from training.forecast.publish.outputs import (
+    Beside,
     EarlierForecast,
     ForecastOutputs,
     earlier_kept,
@@ -35,7 +37,7 @@ from training.forecast.publish.outputs import (
 )
 from training.forecast.publish.text import to_text
 from training.forecast.results.deal_expectations import in_forecast
-from training.forecast.results.forecast import forecast
+from training.forecast.results.forecast import draft, finished
 from training.forecast.results.kept import STANDINGS, AlreadyKeptError, keep, last_before
 from training.models.kept_forecasts import every
 from training.reports.forecast.forecast_report import forecast_report
@@ -56,13 +58,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--since", help="compare with a forecast as of this day, not the last kept")
     parser.add_argument("--config", type=Path, help="TOML file with [forecast] and [capacity]")
     parser.add_argument("--draws", type=int, help="simulated futures (10,000)")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="the same seed gives the same result")
     parser.add_argument("--keep", type=Path, help="folder of kept forecasts (mlruns/forecasts)")
     parser.add_argument(
         "--replace", action="store_true", help="replace what is kept of this origin"
     )
+    parser.add_argument("--no-backtest", action="store_true", help="ask no past origin now; faster")
     parser.add_argument(
-        "--no-backtest", action="store_true", help="make none where none is kept; faster"
+        "--what-if",
+        action="append",
+        help='a scenario beside the forecast, as "win rate +2 points" or "sellers -2 from 2026-03"',
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.set_defaults(run=_forecast)
@@ -71,19 +76,31 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _forecast(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
     settings = load_settings(
-        chosen.config, tables.meta.fiscal_start, draws=chosen.draws, seed=chosen.seed
+        chosen.config,
+        tables.meta.fiscal_start,
+        draws=chosen.draws,
+        seed=chosen.seed,
+        what_if=chosen.what_if,
     )
     company = tables.meta.zone
     origin = instant(chosen.as_of, "--as-of", company) if chosen.as_of else data_end(tables)
     asked = _asked(chosen, origin, settings, company)
-    root = chosen.keep or chosen.root / "mlruns" / "forecasts"
-    found = _made(tables, origin, asked, settings, chosen, root)
+    for text in settings.what_if:
+        parse_scenario(text)  # a scenario that cannot be read is said before anything is computed
+    root = _root(chosen)
+    store = CellStore.at(root, tables.meta.mapping, settings)
+    found, easy = _made(tables, origin, asked, settings, chosen, store)
     print(to_text(found))
-    history = _history(tables, origin, settings, chosen, root)
+    history = _history(tables, origin, root, store, easy)
     page = forecast_report(found, history, _names(tables))
     _write(chosen.out, found, page)
     _keep(root, found, page, chosen)
     return 0
+
+
+def _budget(store: CellStore, settings: ForecastSettings) -> float:
+    """Processor seconds for the record: all of them the first time, a third of them later."""
+    return settings.record_seconds if not store.origins() else settings.record_seconds / 3
 
 
 def instant(given: str, option: str, zone: str = "UTC") -> int:
@@ -123,58 +140,96 @@ def _made(
     asked: tuple[Period, ...],
     settings: ForecastSettings,
     chosen: argparse.Namespace,
-    root: Path,
-) -> ForecastOutputs:
-    """The forecast, beside the last kept one, or one as of ``--since`` or four weeks before."""
-    before = last_before(root, tables.meta.mapping, origin)
-    if before is not None and not chosen.since:
-        beliefs = FittedModels.of(tables, [origin], settings)
+    store: CellStore,
+) -> tuple[ForecastOutputs, pd.DataFrame]:
+    """The forecast beside an earlier one, and the baselines' cells at its origins.
+
+    The earlier one is the last kept, or made now as of ``--since`` or of four weeks before.
+    """
+    before = last_before(_root(chosen), tables.meta.mapping, origin)
+    then = None if before is not None and not chosen.since else _since(tables, origin, chosen)
+    past = _past_origins(tables, settings)
+    beliefs = FittedModels.of(tables, [origin, *past, *([] if then is None else [then])], settings)
+    seconds = 0.0 if chosen.no_backtest else _budget(store, settings)
+    record_so_far(beliefs, past, store, seconds, chosen.quiet)
+    easy = baselines_for(tables, store, [origin, *([] if then is None else [then])], asked)
+    if before is not None and then is None:
         since: EarlierForecast | None = earlier_kept(before)
     else:
-        then = (
-            instant(chosen.since, "--since", tables.meta.zone)
-            if chosen.since
-            else origin - SINCE * DAY
-        )
-        if then >= origin:
-            raise ValueError(f"--since {chosen.since} is not before the forecast's own day")
-        beliefs = FittedModels.of(tables, [then, origin], settings)
-        since = _earlier(tables, then, asked, beliefs, settings, bool(chosen.since))
-    made = forecast(tables, origin, beliefs, settings, asked)
-    return outputs(tables, made, since, load_capacity(chosen.config))
+        assert then is not None  # there is no kept forecast, or another day was asked for
+        since = _earlier(then, asked, beliefs, store, easy, bool(chosen.since))
+    drafted = draft(beliefs, origin, settings, asked)
+    heard = listened(tables, drafted, store, easy)
+    made = finished(tables, beliefs, drafted, heard.chosen, notes=heard.notes)
+    beside = Beside(
+        heard.ways,
+        heard.corrections,
+        growth(beliefs, drafted, heard.chosen),
+        scenarios(tables, beliefs, drafted, heard.chosen, settings.what_if),
+    )
+    return outputs(tables, made, since, load_capacity(chosen.config), beside), easy
+
+
+def _past_origins(tables: Tables, settings: ForecastSettings) -> list[int]:
+    """The origins of the record; none where the history is too short, which is said."""
+    try:
+        return wanted_origins(tables, data_end(tables), settings)
+    except ValueError as short:
+        print(f"no record: {short}", file=sys.stderr)
+        return []
+
+
+def _since(tables: Tables, origin: int, chosen: argparse.Namespace) -> int:
+    """The day of the earlier forecast that is made now: ``--since``, or four weeks before."""
+    if not chosen.since:
+        return origin - SINCE * DAY
+    then = instant(chosen.since, "--since", tables.meta.zone)
+    if then >= origin:
+        raise ValueError(f"--since {chosen.since} is not before the forecast's own day")
+    return then
 
 
 def _earlier(
-    tables: Tables,
     then: int,
     asked: tuple[Period, ...],
     beliefs: FittedModels,
-    settings: ForecastSettings,
+    store: CellStore,
+    easy: pd.DataFrame,
     wanted: bool,
 ) -> EarlierForecast | None:
     """A forecast as of then; None where too little was known, unless it was ``wanted``."""
     try:
-        return earlier_made(tables, forecast(tables, then, beliefs, settings, asked))
+        drafted = draft(beliefs, then, beliefs.settings, asked)
     except TooLittleError:
         if wanted:
             raise
         return None
+    tables = beliefs.tables
+    heard = listened(tables, drafted, store, easy)
+    return earlier_made(tables, finished(tables, beliefs, drafted, heard.chosen))
+
+
+def _root(chosen: argparse.Namespace) -> Path:
+    """The folder of kept forecasts."""
+    root: Path = chosen.keep or chosen.root / "mlruns" / "forecasts"
+    return root
 
 
 def _history(
     tables: Tables,
     origin: int,
-    settings: ForecastSettings,
-    chosen: argparse.Namespace,
     root: Path,
+    store: CellStore,
+    easy: pd.DataFrame,
 ) -> ForecastRecord:
-    """How past forecasts turned out; a backtest is made where none is kept yet."""
-    data = tables.meta.mapping
-    cells = kept_backtest(root, data)
-    if cells is None and not chosen.no_backtest:
-        print("no backtest of these data is kept: making one (once; --no-backtest leaves it out)")
-        cells = made_backtest(tables, settings, root, chosen.quiet)
-    return forecast_record(tables, origin, every(root, data), cells, settings)
+    """How past forecasts turned out, as far as past origins have been asked."""
+    kept = every(root, tables.meta.mapping)
+    end = min(origin, data_end(tables))
+    origins = sorted(o for o in store.origins() if o < end)
+    cells = None
+    if not store.cells(flows(tables, end), origins, end).empty:
+        cells = scored_backtest(tables, store, origins, end, easy).cells
+    return forecast_record(tables, origin, kept, cells, store.settings)
 
 
 def _names(tables: Tables) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from features.tables import NAT, Tables
 from features.timeline import Timeline
 from serving.analytics.asof.columns import looked_up, stamps, texts, words_of
 from serving.analytics.asof.known import KnownRows
+from serving.analytics.asof.memberships import memberships
 from serving.analytics.asof.stage_spells import StageSpells, stage_spells
 
 DIMENSIONS = ("owner", "team", "region", "segment", "product", "source")
@@ -160,7 +161,7 @@ class AsOfFrames(KnownRows):
         """account_id, product, mrr (at the rates of ``as_of``), started_at, ended_at (if known)."""
         table, rows = self.tables["subscriptions"], self.rows("subscriptions")
         at = np.full(table.n, self.as_of)
-        ended = np.where(past(table.instant("ended_at"), at), table.instant("ended_at"), NAT)
+        ended = np.where(past(table.known("ended_at"), at), table.instant("ended_at"), NAT)
         mrr = convert(self.timeline, table.number("mrr"), table.coded("currency"), at)
         return words_of(table, rows, {"account_id": "account_id", "product": "product"}).assign(
             mrr=mrr[rows],
@@ -186,6 +187,11 @@ class AsOfFrames(KnownRows):
             start=stamps(start[rows]),
             end=stamps(table.instant("period_end_at")[rows]),
         )
+
+    @cached_property
+    def memberships(self) -> pd.DataFrame:
+        """account_id, since, until: the stretches in which each account was a customer."""
+        return memberships(self)
 
     @cached_property
     def stays(self) -> StageSpells:

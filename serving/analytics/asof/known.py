@@ -15,6 +15,7 @@ from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
 from features.timeline import Timeline, View
 from serving.analytics.asof.columns import stamps, texts
+from serving.analytics.asof.windows import Calendar
 
 
 class KnownRows:
@@ -44,9 +45,14 @@ class KnownRows:
     def rows(self, name: str) -> Ints:
         """Rows of a table that were known: born, and available, before ``as_of``."""
         table = self.tables[name]
-        born, available = table.instant(TABLES[name].born), table.instant("available_at")
+        born, available = table.known(TABLES[name].born), table.instant("available_at")
         known = np.where(available == NAT, born, np.maximum(born, available))
         return np.flatnonzero((known == NAT) | past(known, np.full(table.n, self.as_of)))
+
+    @property
+    def calendar(self) -> Calendar:
+        """The company's months, quarters and years."""
+        return Calendar(self.tables.meta.zone, self.tables.meta.fiscal_start)
 
     def replays(self, table: str, column: str) -> bool:
         """Whether the past of a column is known: fixed, with history, or asked for at the end."""
@@ -104,9 +110,11 @@ class KnownRows:
 
     def _known(self, view: View, column: str) -> pd.Series:
         """An instant column of the entity, NaT where it is not before ``as_of``."""
-        stored = view.tables[view.entity].instant(column)
-        at = stored[view.rows] if len(stored) else np.empty(0, np.int64)
-        return stamps(np.where(past(at, view.cutoffs), at, NAT))
+        table = view.tables[view.entity]
+        if not table.n:
+            return stamps(np.empty(0, np.int64))
+        at, known = table.instant(column)[view.rows], table.known(column)[view.rows]
+        return stamps(np.where(past(known, view.cutoffs), at, NAT))
 
     def _number(self, view: View, column: str) -> Floats:
         if not self.replays(view.entity, column):

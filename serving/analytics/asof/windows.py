@@ -1,4 +1,5 @@
-"""Stretches of time that figures are about: half-open, in UTC, never beyond what is known."""
+"""Stretches of time that figures are about: half-open, of the company's calendar, never beyond
+what is known."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from features.calendar_time import zone
 from features.tables import Floats
 from serving.analytics.asof.columns import days
 
@@ -18,6 +20,27 @@ LATEST = 365
 """Days before the instant that a figure is about when no period is asked for."""
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The company's months, quarters and years: its time zone and the month its year begins in."""
+
+    zone: str = "UTC"
+    fiscal_start: int = 1
+
+    def month(self, at: pd.Timestamp) -> int:
+        """The number of the month an instant lies in."""
+        return int(zone(self.zone).month(np.array([at.value // 1000]))[0])
+
+    def start(self, month: int) -> pd.Timestamp:
+        """The first instant of a numbered month."""
+        at = zone(self.zone).month_start(np.array([month]))[0]
+        return pd.Timestamp(int(at), unit="us", tz="UTC")
+
+    def year_before(self, at: pd.Timestamp) -> pd.Timestamp:
+        """The same date and time of day there, one year earlier."""
+        return (at.tz_convert(self.zone) - pd.DateOffset(years=1)).tz_convert("UTC")
 
 
 @dataclass(frozen=True)
@@ -31,6 +54,7 @@ class Window:
     end: pd.Timestamp
     name: str = ""
     over: bool = True
+    company: Calendar = Calendar()
 
     def holds(self, instants: pd.Series) -> pd.Series:
         """Which instants lie inside; a missing one does not."""
@@ -51,14 +75,14 @@ class Window:
         """
         if not self.name:
             return Window(self.start - (self.end - self.start), self.start)
-        start = self.start - pd.DateOffset(months=_MONTHS[self._kind()])
+        start = self.company.start(self.company.month(self.start) - _MONTHS[self._kind()])
         end = self.start if self.over else min(self.start, start + (self.end - self.start))
-        return Window(start, end, self.name)
+        return Window(start, end, self.name, company=self.company)
 
     def last_year(self) -> Window:
         """The same dates one year earlier."""
-        year = pd.DateOffset(years=1)
-        return Window(self.start - year, self.end - year, self.name)
+        start, end = (self.company.year_before(at) for at in (self.start, self.end))
+        return Window(start, end, self.name, company=self.company)
 
     def _kind(self) -> str:
         return "quarter" if "Q" in self.name else "month" if "-" in self.name else "year"
@@ -76,18 +100,24 @@ def since(start: pd.Timestamp, as_of: pd.Timestamp) -> Window:
     return Window(start, as_of)
 
 
-def calendar(kind: Period, first: pd.Timestamp, as_of: pd.Timestamp) -> Iterator[Window]:
-    """Every calendar month, quarter or year (UTC) from the one holding ``first``."""
-    months = _MONTHS[kind]
-    start = pd.Timestamp(first.year, (first.month - 1) // months * months + 1, 1, tz="UTC")
-    while start < as_of:
-        end = start + pd.DateOffset(months=months)
-        yield Window(start, min(end, as_of), name_of(kind, start), end <= as_of)
-        start = end
+def calendar(
+    kind: Period, first: pd.Timestamp, as_of: pd.Timestamp, company: Calendar | None = None
+) -> Iterator[Window]:
+    """Every month, or quarter or year of the fiscal year, from the one holding ``first``."""
+    company = company or Calendar()
+    months, lead = _MONTHS[kind], company.fiscal_start - 1
+    number = (company.month(first) - lead) // months * months + lead
+    while (start := company.start(number)) < as_of:
+        end = company.start(number + months)
+        name = name_of(kind, number, company.fiscal_start)
+        yield Window(start, min(end, as_of), name, end <= as_of, company)
+        number += months
 
 
-def name_of(kind: str, start: pd.Timestamp) -> str:
-    """2025-07, 2025-Q3 or 2025."""
-    if kind == "quarter":
-        return f"{start.year}-Q{(start.month + 2) // 3}"
-    return f"{start.year}-{start.month:02d}" if kind == "month" else str(start.year)
+def name_of(kind: str, month: int, fiscal_start: int = 1) -> str:
+    """2025-07, 2025-Q3 or 2025; a fiscal year that is not the calendar's is named by its end."""
+    if kind == "month":
+        return f"{month // 12}-{month % 12 + 1:02d}"
+    since = month - (fiscal_start - 1)
+    year = f"{since // 12}" if fiscal_start == 1 else f"FY{since // 12 + 1}"
+    return f"{year}-Q{since % 12 // 3 + 1}" if kind == "quarter" else year

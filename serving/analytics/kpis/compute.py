@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from features.tables import Consequence
 from serving.analytics.asof import windows
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Period, Window
 from serving.analytics.kpis.definition import (
     ABSENT,
     FEW,
+    LOST,
     MODEST,
     NO_CASES,
     RUNNING,
@@ -53,7 +56,9 @@ def spans(book: AsOfFrames, period: Period = "", since: pd.Timestamp | None = No
     if not period:
         return [windows.since(since, book.instant) if since else windows.latest(book.instant)]
     first = since or book.first
-    return [] if first is None else list(windows.calendar(period, first, book.instant))
+    return (
+        [] if first is None else list(windows.calendar(period, first, book.instant, book.calendar))
+    )
 
 
 def table(
@@ -115,11 +120,28 @@ def _figure(
         nothing = KpiEstimate(float("nan"), *NONE, 0, (said,))
         return pd.DataFrame([_row(figure, window, dict.fromkeys(by), nothing)])
     cases = figure.cases(book, window, given)
+    lost = touched(book, figure)
     rows = [
-        _row(figure, window, group, figure.estimate(some, given))
+        _row(figure, window, group, _carried(figure.estimate(some, given), lost))
         for group, some in _groups(cases, by)
     ]
     return pd.DataFrame(rows)
+
+
+def touched(book: AsOfFrames, figure: Kpi) -> list[Consequence]:
+    """What reading lost of the columns that a figure rests on."""
+    columns = [one.partition("=")[0] for need in figure.needs for one in need.split("|")]
+    return book.tables.meta.consequences_of(columns)
+
+
+def _carried(found: KpiEstimate, lost: Sequence[Consequence]) -> KpiEstimate:
+    """The estimate with what is to be said of its data; none where it would be wrong."""
+    if not lost:
+        return found
+    said = tuple(f"{LOST}{one.to_text() if one.wrong else one.text}" for one in lost)
+    if any(one.wrong for one in lost):
+        return KpiEstimate(float("nan"), *NONE, found.n, said)
+    return replace(found, notes=(*found.notes, *said))
 
 
 def _groups(

@@ -22,13 +22,20 @@ CUSTOMERS = ("accounts.customer_at|subscriptions.started_at|deals.closed_at",)
 def customers(book: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
     """Accounts that were customers just before an instant, by what is known now."""
     known = book.accounts
-    stays = known["left_at"].isna() | (known["left_at"] >= at)
-    return known[(known["customer_at"] < at) & stays]
+    return known[known["account_id"].isin(members(book, at)["account_id"])]
+
+
+def members(book: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
+    """The memberships that ran just before an instant: account_id, since, until."""
+    found = book.memberships
+    runs = found["until"].isna() | (found["until"] >= at)
+    return found[(found["since"] < at) & runs]
 
 
 def _staying(book: AsOfFrames, window: Window) -> pd.DataFrame:
-    found = customers(book, window.start)
-    left = window.holds(found["left_at"])
+    found, running = customers(book, window.start), members(book, window.start)
+    gone = running[window.holds(running["until"])]["account_id"]
+    left = found["account_id"].isin(gone)
     return found.assign(left=left, stayed=~left)
 
 
@@ -41,7 +48,7 @@ def _staying(book: AsOfFrames, window: Window) -> pd.DataFrame:
     by=OF_ACCOUNTS,
     needs=(*CUSTOMERS, *LEAVES),
     caveats="Of the window's length: a month's is not a year's. Customers who came and left inside "
-    "the window are not in it.",
+    "the window are not in it. One who comes back later had left all the same.",
 )
 def logo_churn(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Customers at the start of the window who left inside it / customers at its start."""
@@ -60,6 +67,27 @@ def logo_churn(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
 def logo_retention(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """1 - logo churn."""
     return _staying(book, window)
+
+
+@figure(
+    "Win-back rate",
+    estimates.share("back"),
+    unit="share",
+    grain="customer who had left before the window",
+    interval="Wilson",
+    by=OF_ACCOUNTS,
+    needs=(*CUSTOMERS, *LEAVES),
+    caveats="A return is no undone leaving: it counts here, and the churn of then stays. Contracts "
+    "that meet to the day are one membership, not a return.",
+)
+def win_back_rate(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+    """Customers who had left before the window and came back in it / all who had left before it."""
+    found = book.memberships
+    now = members(book, window.start)["account_id"]
+    left = found[(found["until"] < window.start) & ~found["account_id"].isin(now)]["account_id"]
+    back = found[window.holds(found["since"])]["account_id"]
+    cases = book.accounts[book.accounts["account_id"].isin(left)]
+    return cases.assign(back=cases["account_id"].isin(back))
 
 
 def mrr_at(book: AsOfFrames, at: pd.Timestamp) -> pd.Series:

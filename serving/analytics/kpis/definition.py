@@ -26,9 +26,10 @@ NOTHING_BELOW = "nothing to divide by"
 NO_COST = "no cost was given for it"
 SHORT = "the data do not reach back to the beginning of what it is compared with"
 ABSENT = "the data hold no "
+LOST = "at reading: "
 WARNINGS = (
     *(NO_CASES, FEW, SOME, WIDE, ZERO, MISSING, UNREACHED, UNWATCHED, HORIZON, RUNNING),
-    *(NOTHING_BELOW, NO_COST, SHORT, ABSENT),
+    *(NOTHING_BELOW, NO_COST, SHORT, ABSENT, LOST),
 )
 
 SMALL, MODEST = 10, 30

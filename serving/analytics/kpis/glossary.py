@@ -21,7 +21,8 @@ $ python -m serving figures --data data/demo/canonical --as-of 2025-07-01T00:00:
 Every figure is computed from what was known before its instant: edited fields are replayed from
 their history, what is open then is open, and a later row changes nothing. A field without history
 is known only at the end of the data. Without a period a figure is of the {LATEST} days before the
-instant; figures of a state are of its end. Months, quarters and years are UTC and half-open.
+instant; figures of a state are of its end. Months, quarters and years are half-open, of the
+company's time zone and fiscal year (`zone`, `fiscal_start` in the mapping).
 Amounts are in the reporting currency: what is open at the rate last known at the instant, what was
 booked at the rate last known when it was booked. Missing stays missing, and is a group of its own.
 

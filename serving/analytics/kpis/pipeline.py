@@ -225,7 +225,7 @@ def pipeline_velocity(book: AsOfFrames, window: Window, _: Given) -> pd.DataFram
 
 def months(window: Window) -> list[Window]:
     """The calendar months that start in a window, cut at its end."""
-    found = calendar("month", window.start, window.end)
+    found = calendar("month", window.start, window.end, window.company)
     return [m for m in found if m.start >= window.start]
 
 
@@ -236,7 +236,7 @@ def months(window: Window) -> list[Window]:
     grain="promise: an open deal and a month it was to close in",
     interval="Wilson",
     needs=("deals.expected_close_at", "changes.field=expected_close_at"),
-    caveats="A deal promised for three months in turn is three promises. Months are UTC; of a "
+    caveats="A deal promised for three months in turn is three promises. Of a "
     "running month only the promises that are already due.",
 )
 def slippage(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:

@@ -32,10 +32,12 @@ def _tenures(book: AsOfFrames, window: Window) -> pd.DataFrame:
     """Everybody who was ever a customer by the window's end: months, left, mrr (now, if any)."""
     then = book.at(window.end)
     found = then.accounts[then.accounts["customer_at"].notna()]
-    until = found["left_at"].fillna(then.instant)
-    months = days(found["customer_at"], until) / MONTH
+    # a customer's first membership: coming back does not undo that it ended
+    first = then.memberships.sort_values("since", kind="stable").drop_duplicates("account_id")
+    left = looked_up(found["account_id"], first.set_index("account_id")["until"])
+    months = days(found["customer_at"], left.fillna(then.instant)) / MONTH
     mrr = looked_up(found["account_id"], mrr_at(then, then.instant))
-    return found.assign(months=months, left=found["left_at"].notna(), mrr=mrr)
+    return found.assign(months=months, left=left.notna(), mrr=mrr)
 
 
 def _curve(cases: pd.DataFrame) -> Curve:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from features.tables import Instants, Tables
 from training.forecast.backtest.baselines import BASELINES, KnownRevenue
+from training.forecast.backtest.cell_store import CellStore
 from training.forecast.backtest.residuals import add_ranges
 from training.forecast.backtest.scoring import LEVELS, QUANTILES
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
@@ -111,43 +112,47 @@ def cell_of(flow: RevenueFlow, origin: int, period: Period, ahead: int, end: int
     }
 
 
-def model_cells(
-    tables: Tables,
+def simulate_origins(
+    beliefs: FittedModels,
     every: dict[str, RevenueFlow],
     origins: Sequence[int],
-    settings: ForecastSettings,
-    end: int,
+    store: CellStore,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """What the simulation says at ``origins``, and origins it cannot serve.
+) -> None:
+    """Ask the simulation at the ``origins`` that the store has not, in their order.
 
-    Columns as ``baseline_cells`` and ``mean``; the point is the median.
+    ``progress`` may end early: what was asked by then is kept.
     """
-    settings = replace(settings, draws=min(settings.draws, DRAWS), dimensions=())
-    beliefs = FittedModels.of(tables, origins, settings)
-    rows: list[dict[str, Any]] = []
-    skipped, company = [], tables.meta.zone
-    for origin in progress(origins):
-        asked = targets(origin, settings, zone=company)
-        try:
-            found = draft(beliefs, origin, settings, [p for p, _ in asked])
-        except TooLittleError as why:
-            skipped.append((origin, str(why)))
-            continue
-        for stream in found.streams:
-            if stream.name in every:
-                rows += simulated_cells(found, every[stream.name], asked, end)
-    return pd.DataFrame(rows), skipped
+    draws = min(beliefs.settings.draws, DRAWS)
+    settings = replace(beliefs.settings, draws=draws, dimensions=())
+    known = store.origins()
+    try:
+        for origin in progress([o for o in origins if o not in known]):
+            asked = targets(origin, settings, zone=beliefs.tables.meta.zone)
+            try:
+                found = draft(beliefs, origin, settings, [p for p, _ in asked])
+            except TooLittleError as why:
+                store.add(origin, every, [{"origin": origin, "why": str(why)}])
+                continue
+            rows = [
+                row
+                for stream in found.streams
+                if stream.name in every
+                for row in simulated_cells(found, every[stream.name], asked)
+            ]
+            store.add(origin, every, rows)
+    finally:
+        store.write()
 
 
 def simulated_cells(
-    of: Draft, flow: RevenueFlow, asked: Sequence[tuple[Period, int]], end: int
+    of: Draft, flow: RevenueFlow, asked: Sequence[tuple[Period, int]]
 ) -> list[dict[str, Any]]:
-    """The cells of a draft of one stream."""
+    """The cells of a draft of one stream; what came is not in them."""
     rows = []
     for draws, (period, ahead) in zip(of.whole(flow.stream), asked, strict=True):
         quantiles = np.quantile(draws, LEVELS).tolist()
-        cell = cell_of(flow, of.origin, period, ahead, end)
+        cell = cell_of(flow, of.origin, period, ahead, of.origin)
         found = {"method": SIMULATION, "point": quantiles[1], "mean": float(draws.mean())}
         rows.append({**cell, **found, **dict(zip(QUANTILES, quantiles, strict=True))})
     return rows

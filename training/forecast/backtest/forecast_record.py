@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -102,30 +101,6 @@ def _said(cells: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns).rename(columns=named)
     every = pd.concat(found).drop_duplicates(["stream", "period"])[columns].rename(columns=named)
     return every.sort_values(["stream", "period"], ignore_index=True)
-
-
-def backtest_path(root: Path, data: str) -> Path:
-    """Where the cells of the last backtest of a data set are kept."""
-    return root / "backtests" / f"{data or 'data'}.parquet"
-
-
-def keep_backtest(root: Path, data: str, cells: pd.DataFrame) -> Path:
-    """Keep the cells of a backtest in one step."""
-    path = backtest_path(root, data)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_suffix(".new")
-    cells.to_parquet(made, index=False)
-    made.replace(path)
-    return path
-
-
-def kept_backtest(root: Path, data: str) -> pd.DataFrame | None:
-    """The cells of the last backtest of a data set, None where none was made."""
-    path = backtest_path(root, data)
-    if not path.is_file():
-        return None
-    cells: pd.DataFrame = pd.read_parquet(path)
-    return cells
 
 
 def until(cells: pd.DataFrame) -> str:

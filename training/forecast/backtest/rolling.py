@@ -14,10 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from features.tables import DAY, Tables, instant_text, micros
-from training.forecast.backtest.cells import MODEL, baseline_cells, model_cells, targets
+from training.forecast.backtest.cell_store import CellStore, coarse_to_fine
+from training.forecast.backtest.cells import MODEL, baseline_cells, simulate_origins, targets
+from training.forecast.backtest.combination import combined
 from training.forecast.backtest.scoring import by_weeks, compared, scored, summary
+from training.forecast.belief.fitted_models import FittedModels
 from training.forecast.data.open_panel import mondays
-from training.forecast.data.revenue import flows
+from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
 
 
@@ -96,40 +99,91 @@ def default_origins(begin: int, end: int, zone: str = "UTC") -> list[int]:
     return found
 
 
+def wanted_origins(
+    tables: Tables, end: int, settings: ForecastSettings, asked: Sequence[int] | None = None
+) -> list[int]:
+    """The origins from which some period asked about is over by the end.
+
+    Of those ``asked`` for; None: of the Mondays of the newer half of the history. ValueError where
+    the data have no stream to forecast, or no period is over.
+    """
+    every = flows(tables, end)
+    if not every:
+        raise ValueError("nothing to forecast: no won deal and no invoice has a date and an amount")
+    begin = min(flow.begin for flow in every.values())
+    zone = tables.meta.zone
+    among = default_origins(begin, end, zone) if asked is None else sorted(asked)
+    found = [o for o in among if any(p.over(end) for p, _ in targets(o, settings, zone=zone))]
+    if not found:
+        raise ValueError(
+            f"too little history: {(end - begin) / DAY:.0f} days, and no period asked about in the "
+            f"newer half of them is over; at least four months are needed"
+        )
+    return found
+
+
 def backtest(
     tables: Tables,
     settings: ForecastSettings,
     origins: Sequence[int] | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     until: int | None = None,
+    store: CellStore | None = None,
 ) -> Backtest:
-    """Score the model and the easy ways at ``origins`` (default: ``default_origins``).
+    """Score the model and the baselines at ``origins`` (default: ``wanted_origins``).
 
-    Targets that are not over at the data's end, or at ``until``, are not asked about. ValueError
-    where none is over, or where the data have no stream to forecast.
+    Targets that are not over at the data's end, or at ``until``, are not scored. With a ``store``
+    only origins that it does not hold are computed; where ``progress`` ends early, those that were
+    asked by then are scored. ValueError where none can be.
     """
     end = data_end(tables) if until is None else min(until, data_end(tables))
+    chosen = wanted_origins(tables, end, settings, origins)
     every = flows(tables, end)
-    if not every:
-        raise ValueError("nothing to forecast: no won deal and no invoice has a date and an amount")
-    begin = min(flow.begin for flow in every.values())
-    company = tables.meta.zone
-    chosen = default_origins(begin, end, company) if origins is None else sorted(origins)
-    chosen = [o for o in chosen if any(p.over(end) for p, _ in targets(o, settings, zone=company))]
-    if not chosen:
-        raise ValueError(
-            f"too little history: {(end - begin) / DAY:.0f} days, and no period asked about in the "
-            f"newer half of them is over; at least four months are needed"
-        )
-    ours, skipped = model_cells(tables, every, chosen, settings, end, progress)
+    store = CellStore(None, settings) if store is None else store
+    store.keep_fresh(every)
+    waiting = [o for o in coarse_to_fine(chosen) if o not in store.origins()]
+    if waiting:
+        beliefs = FittedModels.of(tables, waiting, settings)
+        simulate_origins(beliefs, every, waiting, store, progress)
+    return scored_backtest(tables, store, chosen, end)
+
+
+def scored_backtest(
+    tables: Tables,
+    store: CellStore,
+    origins: Sequence[int],
+    end: int,
+    easy: pd.DataFrame | None = None,
+) -> Backtest:
+    """The backtest of the origins that the store holds answers of.
+
+    easy  the baselines' cells at these origins, where there are some already
+    """
+    every = flows(tables, end)
+    ours = store.cells(every, origins, end)
+    skipped = tuple(sorted(store.skipped(origins)))
     if ours.empty:
         first, why = skipped[0]
         raise ValueError(f"no origin could be served, from {instant_text(first)[:10]} on: {why}")
-    easy = baseline_cells(tables, every, chosen, settings, end)
-    ours = ours.assign(method=MODEL)
-    cells = pd.concat([easy[easy["origin"].isin(chosen)], ours], ignore_index=True)
+    cells = combined_cells(tables, every, ours, store.settings, end, easy)
     cells = cells[cells["actual"].notna() & cells["q0"].notna()]
-    return Backtest(scored(cells.reset_index(drop=True)), tables.meta.currency, tuple(skipped))
+    return Backtest(scored(cells.reset_index(drop=True)), tables.meta.currency, skipped)
+
+
+def combined_cells(
+    tables: Tables,
+    every: dict[str, RevenueFlow],
+    ours: pd.DataFrame,
+    settings: ForecastSettings,
+    end: int,
+    easy: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """The simulation's cells, those of the baselines at its origins, and the combination of all."""
+    origins = sorted(set(ours["origin"]))
+    if easy is None:
+        easy = baseline_cells(tables, every, origins, settings, end)
+    cells = pd.concat([easy[easy["origin"].isin(origins)], ours], ignore_index=True)
+    return pd.concat([cells, *(one.cells() for one in combined(cells))], ignore_index=True)
 
 
 def data_end(tables: Tables) -> int:

@@ -38,6 +38,8 @@ EVERY = {"deal_close": 21, "churn": 30}
 """Days between snapshots."""
 MOST = 150_000
 """Snapshots that a model is fitted on at most."""
+TREE_ROWS = 12_000
+"""Snapshots that small trees are fitted on at most: more cost time and change little."""
 RIDGE = 30.0
 HALF_LIFE = 730.0
 OLDER = 0.65
@@ -77,6 +79,7 @@ class PanelSnapshots:
     spine: Spine
     features: Features
     end: int
+    every: int
 
     @staticmethod
     def of(timeline: Timeline, question: Question, end: int, every: int) -> PanelSnapshots:
@@ -84,9 +87,8 @@ class PanelSnapshots:
         spine = on_calendar(timeline.tables, question, end, every)
         there = supported(question.entity, known_before(timeline.tables, end))
         specs = [s for s in there if s.group != "season"]  # ``season`` learns it, once
-        return PanelSnapshots(
-            timeline, question, spine, build_features(timeline, spine, specs), end
-        )
+        found = build_features(timeline, spine, specs)
+        return PanelSnapshots(timeline, question, spine, found, end, every)
 
     def specs(self, at: int) -> list[FeatureSpec]:
         """The features that data known before ``at`` could give."""
@@ -102,6 +104,16 @@ class PanelSnapshots:
             return rows
         shares = self.keys[rows] / np.float64(2.0**64)
         return rows[shares < MOST / len(rows)]
+
+    def spread(self, rows: Ints) -> Ints:
+        """Which of the ``rows`` trees learn from: every k-th snapshot of each entity, of very many.
+
+        Snapshots of one entity are much alike; the ridge and the level still see them all.
+        """
+        step = -(-len(rows) // TREE_ROWS)
+        turn = self.spine.cutoffs[rows] // DAY // self.every
+        mine = (self.keys[rows] % np.uint64(step)).astype(np.int64)
+        return np.flatnonzero((turn + mine) % step == 0)
 
     @cached_property
     def keys(self) -> Keys:
@@ -156,7 +168,7 @@ class CurveModel:
 
 
 @one_blas_thread
-def fit_curve(looks: PanelSnapshots, at: int, threads: int = 1) -> CurveModel:
+def fit_curve(looks: PanelSnapshots, at: int) -> CurveModel:
     """Fit on what was known before ``at`` (microseconds).
 
     ValueError where that holds no outcome, or nothing else.
@@ -169,19 +181,19 @@ def fit_curve(looks: PanelSnapshots, at: int, threads: int = 1) -> CurveModel:
     X, labels = encoding.matrix(features), looks.labels(rows, at)
     cutoffs = looks.spine.cutoffs[rows]
     weights = decay(cutoffs, HALF_LIFE)
-    blend = _blend(X, encoding, looks, rows, at, threads)
+    blend = _blend(X, encoding, looks, rows, at)
     linear = LinearModel.fit(X, labels, encoding, weights, RIDGE)
     booster = ""
     if blend.b:
-        booster = fit_trees(X, labels, encoding, weights, TREES, threads=threads).text
+        few = looks.spread(rows)
+        seen = looks.labels(rows[few], at)
+        booster = fit_trees(X[few], seen, encoding, weights[few], TREES).text
     curve = CurveModel(at, looks.question, specs, encoding, linear, booster, blend)
     level = _level(curve.margins(X), labels, decay(cutoffs, LEVEL_DAYS))
     return replace(curve, blend=replace(blend, c=blend.c + level))
 
 
-def _blend(
-    X: Floats, encoding: Encoding, looks: PanelSnapshots, rows: Ints, at: int, threads: int
-) -> Blend:
+def _blend(X: Floats, encoding: Encoding, looks: PanelSnapshots, rows: Ints, at: int) -> Blend:
     """How far each part is believed, on rows it had not seen; without such rows the ridge alone."""
     cutoffs = looks.spine.cutoffs[rows]
     middle = int(np.sort(cutoffs)[int(len(cutoffs) * OLDER)]) if len(cutoffs) else at
@@ -195,7 +207,9 @@ def _blend(
         return alone
     weights = decay(cutoffs[old], HALF_LIFE)
     linear = LinearModel.fit(X[old], taught, encoding, weights, RIDGE)
-    boosted = fit_trees(X[old], taught, encoding, weights, TREES, threads=threads)
+    few = looks.spread(rows[old])
+    chosen = looks.labels(rows[old[few]], middle)
+    boosted = fit_trees(X[old[few]], chosen, encoding, weights[few], TREES)
     unseen = margins_of(boosted.text, X[new], *shape)
     return Blend.fit(linear.margins(X[new]), unseen, tested)
 

@@ -3,12 +3,12 @@
 The log of an intensity (arrivals, wins by what ages lead to expect, purchases, a price) is a
 Gaussian process over time,
 
-    f(t) = level + growth · t + random walk + season(t) + noise of each four weeks,
+    f(t) = level + growth · t + random walk + season(t) + quarter(t) + noise of each four weeks,
 
 observed through counts (Poisson) or mean logs (normal) of four-week bins back from the origin, by
 Laplace's approximation (Rasmussen and Williams, 2006, algorithms 3.1 and 5.1). The sizes of growth,
-walk, season and noise are averaged over ``SIZES`` by their evidence: with half a year of history a
-season is drawn from its prior, with four years from what was seen.
+walk, season, quarter and noise are averaged over ``SIZES`` by their evidence: with half a year of
+history a season is drawn from its prior, with four years from what was seen.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ LEVEL = 1.0
 SMOOTH = 0.6
 """Length of the season's kernel: months next to each other go together (correlation 0.7)."""
 SIZES = {
-    "growth": ((0.1, 0.5), (0.4, 0.5)),
-    "walk": ((0.05, 0.35), (0.2, 0.4), (0.6, 0.2), (1.5, 0.05)),
-    "season": ((0.05, 0.45), (0.2, 0.35), (0.45, 0.2)),
-    "noise": ((0.03, 0.6), (0.2, 0.4)),
+    "growth": ((0.1, 0.65), (0.4, 0.35)),
+    "walk": ((0.05, 0.4), (0.2, 0.4), (0.7, 0.2)),
+    "season": ((0.07, 0.6), (0.3, 0.4)),
+    "quarter": ((0.02, 0.7), (0.2, 0.3)),
+    "noise": ((0.06, 0.6), (0.2, 0.4)),
 }
 """Prior deviations of the parts of f, in log a year (noise: of a bin), and how likely each is."""
 STEPS = 12
@@ -82,7 +83,7 @@ class Drift:
 
     @cached_property
     def _sizes(self) -> tuple[Floats, Floats]:
-        """(H, 4) deviations of growth, walk, season and noise, and their prior (H,)."""
+        """(H, 5) deviations of the parts of f and their prior (H,)."""
         combined = list(product(*SIZES.values()))
         sizes = np.array([[size for size, _ in one] for one in combined]) * self.scale
         prior = np.array([np.prod([p for _, p in one]) for one in combined])
@@ -93,17 +94,35 @@ class Drift:
         """(n,) years from the origin to the middles of the bins: negative."""
         return (-(np.arange(len(self.seen.counts)) + 0.5) * BIN / YEAR).astype(np.float64)
 
-    def _kernel(self, a: Floats, b: Floats) -> Floats:
-        """(H, a, b) covariance of f at two sets of times, in years from the origin; no noise."""
+    def season(self, bounds: Floats) -> Floats:
+        """(C,) mean of the log of the season and the quarter's waves alone, by cells."""
+        evidence, slope, _ = self._posterior
+        cross = self._season((bounds[:-1] + bounds[1:]) / 2 / YEAR, self._times)
+        found: Floats = evidence @ (cross @ slope[..., None])[..., 0]
+        return found
+
+    def _season(self, a: Floats, b: Floats) -> Floats:
+        """(H, a, b) covariance of the waves of the year and the quarter."""
         sizes, _ = self._sizes
-        growth, walk, season = (sizes[:, i, None, None] ** 2 for i in range(3))
+        season, quarter = (sizes[:, i, None, None] ** 2 for i in (2, 3))
+        apart = np.pi * (a[:, None] - b)
+        year, fast = np.sin(apart) ** 2, np.sin(4 * apart) ** 2
+        found: Floats = season * np.exp(-2 * year / SMOOTH**2) + quarter * np.exp(-2 * fast)
+        return found
+
+    def _kernel(self, a: Floats, b: Floats) -> Floats:
+        """(H, a, b) covariance of f at two sets of times, in years from the origin; no noise.
+
+        The walk starts with the oldest bin; the quarter's waves are as smooth as a cosine's.
+        """
+        sizes, _ = self._sizes
+        growth, walk = (sizes[:, i, None, None] ** 2 for i in (0, 1))
         oldest = len(self.seen.counts) * BIN / YEAR
-        turn = np.sin(np.pi * (a[:, None] - b)) ** 2
         found: Floats = (
             LEVEL**2
             + growth * (a[:, None] * b)
             + walk * (np.minimum(a[:, None], b) + oldest)
-            + season * np.exp(-2 * turn / SMOOTH**2)
+            + self._season(a, b)
         )
         return found
 
@@ -112,7 +131,7 @@ class Drift:
         """Evidence weights (H,), the slope (H, n) and (K + 1/W)^-1 (H, n, n) at the mode."""
         sizes, prior = self._sizes
         n = len(self.seen.counts)
-        K = self._kernel(self._times, self._times) + sizes[:, 3, None, None] ** 2 * np.eye(n)
+        K = self._kernel(self._times, self._times) + sizes[:, 4, None, None] ** 2 * np.eye(n)
         f = np.zeros((len(sizes), n))
         for _ in range(STEPS):
             _, slope, curve = self.seen.slope(f)
@@ -139,8 +158,11 @@ class Drift:
         times = np.concatenate([middle, self._times])
         evidence, slope, precision = self._posterior
         sizes, _ = self._sizes
-        noise = sizes[:, 3, None, None] ** 2
-        prior = self._kernel(times, times) + noise * np.eye(len(times))
+        noise = sizes[:, 4, None, None] ** 2
+        # noise is of each four weeks: a week's is twice as large, and no cell's more than that
+        length = np.clip(BIN / np.diff(bounds), 1.0, 4.0)
+        apart = np.diag(np.concatenate([length, np.ones(len(self._times))]))
+        prior = self._kernel(times, times) + noise * apart
         cross = prior[:, :, len(middle) :]
         mean = (cross @ slope[..., None])[..., 0]
         covariance = prior - cross @ precision @ cross.transpose(0, 2, 1)

@@ -1,10 +1,4 @@
-"""What is believed at each origin: the chain of curve models, and what is learned anew each time.
-
-Final: ``Beliefs.of``, ``Beliefs.at`` and ``TooLittleError``. Curve models are fitted at fixed
-instants, every ``refit_days`` from the first deal on, whatever origins are asked for; an origin
-uses the newest one fitted at or before it. So the forecast at an origin is the same alone and in a
-backtest. Amounts, arrivals, hazards by age and their drift are learned at every origin.
-"""
+"""What is learned at each origin: curve models, amounts, arrivals, ages at the win, their drift."""
 
 from __future__ import annotations
 
@@ -15,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from features.asof import past
-from features.tables import DAY, NAT, Floats, Instants, Ints, Tables, instant_text, micros
+from features.tables import DAY, NAT, Floats, Ints, Tables, instant_text, micros
 from features.timeline import Timeline
 from training.forecast.belief.amounts import AmountChanges
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
-from training.forecast.belief.curve_model import EVERY, CurveModel, PanelSnapshots, fit_curve
+from training.forecast.belief.curve_chain import CurveChain, fit_times
+from training.forecast.belief.curve_model import EVERY, CurveModel, PanelSnapshots
 from training.forecast.belief.drift import Drift, price_drift
 from training.forecast.belief.hazard_season import HazardSeason, hazard_season, pace_drift
 from training.forecast.belief.lifetimes import EventAges, event_ages
@@ -34,8 +29,6 @@ from training.task.dataset import question_of
 
 FEWEST_WINS = 20
 """Won deals that must be known before anything can be said."""
-YOUNG = 365
-"""Days from the first birth on in which models are fitted anew more often."""
 FEWEST_DAYS = 84
 """Days of deals that must be known before anything can be said."""
 
@@ -69,9 +62,9 @@ class DealModels:
 
 @dataclass(frozen=True)
 class FittedModels:
-    """The chain of fits: each origin is served by the newest model fitted at or before it.
+    """What origins are served by: the chains of curve models, and what is learned at each.
 
-    curves  by instant, oldest first; the same for ``churn`` where customers are known to leave
+    curves  of deals; churn of customers, where they are known to leave
     """
 
     tables: Tables
@@ -79,15 +72,15 @@ class FittedModels:
     deals: DealTable
     history: FieldHistory
     panel: PanelSnapshots
-    curves: tuple[CurveModel, ...]
+    curves: CurveChain
     charges: Charges | None
-    churn: tuple[CurveModel, ...] = ()
+    churn: CurveChain | None = None
     deal_models: dict[int, DealModels] = field(default_factory=dict)
     charge_models: dict[int, RenewalModel | PurchaseModel] = field(default_factory=dict)
 
     @staticmethod
     def of(tables: Tables, origins: Sequence[int], settings: ForecastSettings) -> FittedModels:
-        """Fit what the origins (microseconds) need: a curve model every ``refit_days``.
+        """Look at what the origins (microseconds) need; curve models are fitted when first used.
 
         ValueError for a table without dates, no deals, or an origin outside the data.
         """
@@ -98,7 +91,8 @@ class FittedModels:
         looks = PanelSnapshots.of(
             timeline, question_of("deal_close", tables), max(origins), EVERY["deal_close"]
         )
-        curves = _chain(looks, book.born[book.born != NAT], origins, settings)
+        times = fit_times(book.born[book.born != NAT], max(origins), settings)
+        curves = CurveChain(looks, times)
         churn = _churn(timeline, charges, origins, settings)
         return FittedModels(
             tables, settings, book, FieldHistory.of(tables), looks, curves, charges, churn
@@ -111,7 +105,7 @@ class FittedModels:
 
     def curve(self, origin: int) -> CurveModel | None:
         """The newest curve model fitted at or before ``origin``."""
-        return next((c for c in reversed(self.curves) if c.at <= origin), None)
+        return self.curves.at(origin)
 
     def at(self, origin: int) -> DealModels:
         """What is believed about deals at ``origin``; TooLittleError where that is nothing."""
@@ -122,7 +116,7 @@ class FittedModels:
     def recurring(self, origin: int) -> RenewalModel | PurchaseModel:
         """What is believed about charges at ``origin``; TooLittleError where that is nothing."""
         if origin not in self.charge_models:
-            curve = next((c for c in reversed(self.churn) if c.at <= origin), None)
+            curve = None if self.churn is None else self.churn.at(origin)
             assert self.charges is not None
             try:
                 found = fit_recurring(self.charges, curve, origin, self.settings.recent_days)
@@ -226,52 +220,18 @@ def _require_streams(book: DealTable, charges: Charges | None) -> None:
         )
 
 
-def _chain(
-    looks: PanelSnapshots, born: Instants, origins: Sequence[int], settings: ForecastSettings
-) -> tuple[CurveModel, ...]:
-    """The curve models the origins need, oldest first."""
-    fits = [fit_at(looks, at, settings) for at in fit_times(born, origins, settings)]
-    return tuple(fit for fit in fits if fit is not None)
-
-
 def _churn(
     timeline: Timeline, charges: Charges | None, origins: Sequence[int], settings: ForecastSettings
-) -> tuple[CurveModel, ...]:
+) -> CurveChain | None:
     """Churn models, where charges are scheduled and customers are known to leave."""
     accounts = timeline.tables["accounts"]
     if charges is None or not accounts.has("outcome"):
-        return ()
+        return None
     if not scheduled(charge_chains(charges, max(origins)), any(charges.kind)):
-        return ()
+        return None
     looks = PanelSnapshots.of(
         timeline, question_of("churn", timeline.tables), max(origins), EVERY["churn"]
     )
     born = accounts.instant("customer_at")
-    return _chain(looks, born[born != NAT], origins, settings)
-
-
-def fit_times(born: Instants, origins: Sequence[int], settings: ForecastSettings) -> list[int]:
-    """When curve models are fitted: every ``refit_days`` from the first birth on, as needed.
-
-    In the first year three times as often: what is known then doubles within weeks, and an old
-    model costs more than a fit (measured on Maven: docs/benchmarks.md).
-    """
-    if len(born) == 0:
-        return []
-    step, first = round(settings.refit_days * DAY), int(born.min()) // DAY * DAY
-    grown, last = first + YOUNG * DAY, max(origins)
-    often = max(round(settings.refit_days / 3), 1) * DAY
-    early = range(first + often, min(grown, last + 1), often)
-    late = range(first + -(-(grown - first) // step) * step, last + 1, step)
-    oldest = min(origins)
-    every = [*early, *late]
-    before = sum(at <= oldest for at in every)
-    return every[max(before - 1, 0) :]
-
-
-def fit_at(looks: PanelSnapshots, at: int, settings: ForecastSettings) -> CurveModel | None:
-    """The curve model of an instant; None where too few outcomes were known by then."""
-    rows = looks.rows(at)
-    if len(rows) == 0 or int(looks.labels(rows, at).hit.sum()) < FEWEST_WINS:
-        return None
-    return fit_curve(looks, at, settings.threads)
+    times = fit_times(born[born != NAT], max(origins), settings)
+    return CurveChain(looks, times)

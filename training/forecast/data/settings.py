@@ -26,9 +26,11 @@ class ForecastSettings:
     max_values    values of a dimension beyond so many (the smallest) are "other"
     refit_days    a curve model is used for so many days before a new one is fitted
     recent_days   how far back amounts, hazards and marks of new deals are learned from
-    threads       threads LightGBM and the simulation may use
+    threads       threads the simulation may use
     shock         spread of the pace that all deals share, on log hazards; None: learned
     total         whether bookings and recurring are added up into a third stream
+    what_if       scenarios shown beside the forecast, such as "win rate +2 points"
+    record_seconds  processor time a forecast may spend on the record of past origins
     """
 
     draws: int = 10_000
@@ -44,6 +46,8 @@ class ForecastSettings:
     threads: int = 2
     shock: float | None = None
     total: bool = False
+    what_if: tuple[str, ...] = ()
+    record_seconds: float = 15.0
 
     def __post_init__(self) -> None:
         if self.draws < 1 or self.threads < 1 or self.max_values < 1:

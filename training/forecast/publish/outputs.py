@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from features.tables import Tables, instant_text
+from training.forecast.backtest.listening import CORRECTIONS, WAYS
 from training.forecast.data.deal_status import deal_status
 from training.forecast.planning.capacity import CapacitySettings, capacity
 from training.forecast.planning.cover import cover
+from training.forecast.planning.growth import COLUMNS as GROWTH
+from training.forecast.planning.scenarios import COLUMNS as SCENARIOS
 from training.forecast.planning.targets import outlook, targets
 from training.forecast.results.bridge import expected_bridge, parts_bridge, pipeline_bridge
 from training.forecast.results.bridge_steps import Bridge, BridgeSpan
@@ -42,6 +45,7 @@ class ForecastOutputs:
     """A forecast and what follows from it; frames as their rooms describe them.
 
     standings  every deal as it stood, with what it is expected to bring; None without deals
+    ways, corrections, growth, scenarios  as ``Beside``
     bridges    from the earlier forecast to this one; since is its origin, None without one
     """
 
@@ -53,6 +57,10 @@ class ForecastOutputs:
     deal_status: pd.DataFrame | None
     bridges: tuple[Bridge, ...]
     since: EarlierForecast | None
+    ways: pd.DataFrame
+    corrections: pd.DataFrame
+    growth: pd.DataFrame
+    scenarios: pd.DataFrame
 
     @property
     def expires(self) -> int:
@@ -69,13 +77,38 @@ class ForecastOutputs:
             "cover": records(self.cover),
             "capacity": records(self.capacity),
             "bridges": [_bridge_json(b, self.since) for b in self.bridges],
+            "combination": records(self.ways),
+            "corrections": records(self.corrections),
+            "growth": records(self.growth),
+            "scenarios": records(self.scenarios),
         }
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside a forecast's own numbers; each frame may be empty.
+
+    ways, corrections  as ``backtest.listening.Listened``
+    growth, scenarios  as ``planning.growth`` and ``planning.scenarios``
+    """
+
+    ways: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(WAYS)))
+    corrections: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(CORRECTIONS))
+    )
+    growth: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(GROWTH)))
+    scenarios: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SCENARIOS)))
+
+
 def outputs(
-    tables: Tables, made: Forecast, since: EarlierForecast | None, chosen: CapacitySettings
+    tables: Tables,
+    made: Forecast,
+    since: EarlierForecast | None,
+    chosen: CapacitySettings,
+    beside: Beside | None = None,
 ) -> ForecastOutputs:
     """Put it together; ``since`` is the forecast to compare with, None for none."""
+    beside = beside or Beside()
     look = outlook(made, targets(tables, made))
     needed = cover(made, look, chosen.confidences)
     there = None
@@ -90,6 +123,10 @@ def outputs(
         deal_status=there,
         bridges=() if since is None else tuple(bridges(made, there, since)),
         since=since,
+        ways=beside.ways,
+        corrections=beside.corrections,
+        growth=beside.growth,
+        scenarios=beside.scenarios,
     )
 
 

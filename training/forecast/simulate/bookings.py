@@ -16,6 +16,7 @@ from training.forecast.data.periods import Period
 from training.forecast.data.random import Keys, key_of
 from training.forecast.data.rounding import exact
 from training.forecast.data.settings import ForecastSettings
+from training.forecast.simulate.counting import counted
 from training.forecast.simulate.deal_kernels import (
     NewDealInputs,
     OpenDealInputs,
@@ -68,15 +69,19 @@ def bookings(
     months: Sequence[Period],
     settings: ForecastSettings,
     assumed: Assumed | None = None,
+    counting: bool = False,
 ) -> BookingsDraws:
-    """Draw the bookings of the months, and sum them up to the periods asked about."""
+    """Draw the bookings of the months, and sum them up to the periods asked about.
+
+    assumed   factors of a scenario; counting: every deal won counts 1 in place of its amount
+    """
     book = beliefs.deals
     closed = _closed(book, months, origin)
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     if len(future) == 0:
         groups = _groups(book, settings, [(closed, book.amounts(closed))])
-        part = _closed_part(book, closed, months, groups, holds, settings.draws)
+        part = _closed_part(book, closed, months, groups, holds, settings.draws, counting)
         stream = StreamDraws("bookings", (part,), groups, asked, holds)
         return BookingsDraws(stream, closed, None, None, future, None)
     days = cell_days([months[i] for i in future.tolist()], origin)
@@ -91,11 +96,13 @@ def bookings(
     names = [months[i].name for i in future.tolist()]
     arrivals = arrivals_ahead(believed, origin, days)
     unborn = _unborn(book, arrivals, believed, groups, effects, names, settings)
+    if counting:
+        deals, unborn, effects = counted(deals), counted(unborn), effects.without_prices()
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     counts = running_counts(_open_counts(deals, groups), holds, future)
     opened = open_deal_draws(deals, effects.pace, effects.stated)
     parts = (
-        _closed_part(book, closed, months, groups, holds, settings.draws),
+        _closed_part(book, closed, months, groups, holds, settings.draws, counting),
         among_months("open", opened, future, len(months), counts),
         among_months("new", new_deal_draws(unborn, effects.price), future, len(months), nobody),
     )
@@ -110,7 +117,8 @@ def _closed(book: DealTable, months: Sequence[Period], origin: int) -> Ints:
     return rows[(at >= months[0].start) & (at < months[-1].end)]
 
 
-def _words(book: DealTable, rows: Ints) -> Words:
+def deal_words(book: DealTable, rows: Ints) -> Words:
+    """The words of deals by dimension."""
     return {
         name: [NONE if w is None else w for w in column.take(rows).words()]
         for name, column in book.dimensions.items()
@@ -124,7 +132,7 @@ def _groups(
     odds: OpenDealOdds | None = None,
 ) -> Groups:
     """The values of the dimensions in which at least one deal has a word."""
-    parts = [(_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
+    parts = [(deal_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
     if odds is not None:
         parts.append((open_words(odds), odds.expected.sum(axis=1)))
     told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
@@ -144,12 +152,14 @@ def _closed_part(
     groups: Groups,
     holds: Floats,
     draws: int,
+    counting: bool,
 ) -> StreamPart:
     """What was booked already. A win without an amount counts in n only."""
     starts = np.array([m.start for m in months], np.int64)
     cell = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
-    numbers = groups.numbers(_words(book, rows), len(rows))
-    return booked_so_far("closed", cell, book.amounts(rows), numbers, groups, holds, draws)
+    numbers = groups.numbers(deal_words(book, rows), len(rows))
+    amounts = np.ones(len(rows)) if counting else book.amounts(rows)
+    return booked_so_far("closed", cell, amounts, numbers, groups, holds, draws)
 
 
 def among_months(
@@ -204,7 +214,7 @@ def _unborn(
     settings: ForecastSettings,
 ) -> NewDealInputs:
     keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
-    numbers = groups.numbers(_words(book, believed.recent_wins), len(believed.recent_wins))
+    numbers = groups.numbers(deal_words(book, believed.recent_wins), len(believed.recent_wins))
     chosen = np.cumsum(arrivals.share, axis=1)
     return NewDealInputs(
         keys, arrivals.means(effects), chosen, exact(believed.booked), numbers, groups.size

@@ -21,6 +21,7 @@ from training.forecast.data.charges import Charges
 from training.forecast.data.deal_table import NONE
 from training.forecast.data.groups import Groups, Words
 from training.forecast.data.random import Keys, key_of, normals, uniforms
+from training.forecast.simulate.counting import counted
 from training.forecast.simulate.purchase_kernels import (
     NewBuyerInputs,
     RepeatBuyerInputs,
@@ -59,11 +60,14 @@ def draw_charges(
     future: FutureCells,
     groups: Groups,
     effects: SharedEffects,
+    counting: bool = False,
 ) -> tuple[Drawn, Drawn]:
-    """Charges of present customers, and of customers to come."""
+    """Charges of present customers, and of customers to come; ``counting`` numbers, not money."""
+    if counting:
+        effects = effects.without_prices()
     if isinstance(believed, RenewalModel):
-        return _renewals(charges, believed, future, groups, effects)
-    return _shopping(charges, believed, future, groups, effects)
+        return _renewals(charges, believed, future, groups, effects, counting)
+    return _purchases(charges, believed, future, groups, effects, counting)
 
 
 def chain_words(charges: Charges, chain: Ints) -> Words:
@@ -88,6 +92,7 @@ def charge_effects(
     arrivals = np.zeros(shape) if rate is None else rate.draws(bounds, draws, *named, "arrivals")
     if isinstance(believed, PurchaseModel):
         pace = pace_draws(believed.pace, bounds, draws, shock, *named)
+        pace *= strengths(HABITS, normals(key_of(*named, "habits"), draws))
         price = believed.price.factors(bounds, draws, *named, "price")
         return SharedEffects(pace, arrivals, price, price)
     z = normals(key_of(*named, "price"), draws)
@@ -112,6 +117,8 @@ def _staying(
     return found
 
 
+HABITS = 0.08
+"""Deviation of the log of how often customers buy that the purchase process itself misses."""
 LEAVING = 0.25
 """Deviation of the log of the rate of leaving from one half-year to the next."""
 
@@ -122,12 +129,13 @@ def _renewals(
     future: FutureCells,
     groups: Groups,
     effects: SharedEffects,
+    counting: bool,
 ) -> tuple[Drawn, Drawn]:
     found = believed.history
     running = np.flatnonzero(believed.running)
     risk = 1.0 / effects.pace[0]
     inputs = _present(charges, believed, running, future, groups)
-    present = renewal_draws(inputs, risk, effects.stated)
+    present = renewal_draws(counted(inputs, counting), risk, effects.stated)
     templates = believed.templates
     ages = np.arange(0.0, future.bounds[-1] + 1.0)
     new = NewCustomerInputs(
@@ -143,7 +151,7 @@ def _renewals(
         + believed.floor * ages,
         groups.size,
     )
-    return present, new_customer_draws(new, risk, effects.price)
+    return present, new_customer_draws(counted(new, counting), risk, effects.price)
 
 
 def _present(
@@ -178,12 +186,13 @@ def _present(
     )
 
 
-def _shopping(
+def _purchases(
     charges: Charges,
     believed: PurchaseModel,
     future: FutureCells,
     groups: Groups,
     effects: SharedEffects,
+    counting: bool,
 ) -> tuple[Drawn, Drawn]:
     found, process = believed.history, believed.process
     n, seen = len(found.account), np.diff(found.starts)
@@ -212,6 +221,7 @@ def _shopping(
         groups.numbers(account_words(charges, found.account[recent]), len(recent)),
         groups.size,
     )
+    shoppers, new = counted(shoppers, counting), counted(new, counting)
     repeat = repeat_buyer_draws(shoppers, effects.pace, effects.stated, future.bounds)
     return repeat, new_buyer_draws(new, effects.pace, effects.price)
 

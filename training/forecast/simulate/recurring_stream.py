@@ -43,17 +43,17 @@ def recurring(
     months: Sequence[Period],
     settings: ForecastSettings,
     assumed: Assumed | None = None,
-) -> RecurringDraws | None:
-    """Draw the charges of the months; None where the data hold none."""
+    counting: bool = False,
+) -> RecurringDraws:
+    """Draw the charges of the months; the data hold some."""
     charges = beliefs.charges
-    if charges is None:
-        return None
+    assert charges is not None  # a stream is asked for only where it has rows
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     rows = charges.made(months[0].start, min(origin, months[-1].end), origin)
     known = charges.chain[np.flatnonzero(charges.seen(origin))]
     groups = groups_of(charges, known, settings)
-    done = _invoiced(charges, rows, months, groups, holds, settings.draws)
+    done = _invoiced(charges, rows, months, groups, holds, settings.draws, counting)
     if len(future) == 0:
         return RecurringDraws(StreamDraws("recurring", (done,), groups, asked, holds), 0.0)
     believed = beliefs.recurring(origin)
@@ -63,7 +63,7 @@ def recurring(
     effects = charge_effects(believed, ahead, settings.draws, settings.shock)
     if assumed is not None:
         effects = effects.under(assumed, future)
-    present, new = draw_charges(charges, believed, ahead, groups, effects)
+    present, new = draw_charges(charges, believed, ahead, groups, effects, counting)
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     there = running_counts(_customers(charges, believed, groups), holds, future)
     parts = (
@@ -89,12 +89,14 @@ def _invoiced(
     groups: Groups,
     holds: Floats,
     draws: int,
+    counting: bool,
 ) -> StreamPart:
     """What was charged already."""
     starts = np.array([m.start for m in months], np.int64)
     cell = np.searchsorted(starts, charges.at[rows], side="right") - 1
     numbers = groups.numbers(chain_words(charges, charges.chain[rows]), len(rows))
-    return booked_so_far("invoiced", cell, charges.amounts(rows), numbers, groups, holds, draws)
+    amounts = np.ones(len(rows)) if counting else charges.amounts(rows)
+    return booked_so_far("invoiced", cell, amounts, numbers, groups, holds, draws)
 
 
 def _customers(charges: Charges, believed: RenewalModel | PurchaseModel, groups: Groups) -> Floats:

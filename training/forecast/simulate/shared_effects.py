@@ -51,6 +51,11 @@ class SharedEffects:
             self.stated * assumed.price[future, None],
         )
 
+    def without_prices(self) -> SharedEffects:
+        """The same pace and arrivals with every price 1."""
+        one = np.ones_like(self.price)
+        return SharedEffects(self.pace, self.arrivals, one, one)
+
 
 def pace_draws(
     drift: Drift, bounds: Floats, draws: int, shock: float | None, *purpose: str | int
