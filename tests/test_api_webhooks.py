@@ -50,7 +50,9 @@ def _send(
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     headers = {
         "content-type": b"application/json",
-        "x-hubspot-signature-v3": (signature or _sign(f"http://localhost{path}", raw, stamp)).encode(),
+        "x-hubspot-signature-v3": (
+            signature or _sign(f"http://localhost{path}", raw, stamp)
+        ).encode(),
         "x-hubspot-request-timestamp": str(stamp).encode(),
     }
     return call(app, "POST", path, content=raw, headers=headers)
@@ -145,7 +147,10 @@ def test_a_timestamp_that_is_none_is_refused(app: FastAPI, stamp: str) -> None:
 def test_the_raw_body_is_signed_not_its_meaning(app: FastAPI) -> None:
     raw = b"[ " + orjson.dumps(_event()) + b"\n]"
     assert _send(app, raw).status_code == 200
-    assert refused(_send(app, raw.replace(b"\n", b""), _sign(f"http://localhost{PATH}", raw)))[0] == 401
+    assert (
+        refused(_send(app, raw.replace(b"\n", b""), _sign(f"http://localhost{PATH}", raw)))[0]
+        == 401
+    )
 
 
 def test_behind_a_proxy_the_public_address_is_signed(tmp_path: Path) -> None:
