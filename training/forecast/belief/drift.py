@@ -159,8 +159,8 @@ class Drift:
         evidence, slope, precision = self._posterior
         sizes, _ = self._sizes
         noise = sizes[:, 4, None, None] ** 2
-        # noise is of each four weeks: a week's is twice as large, and no cell's over three times
-        length = np.clip(BIN / np.diff(bounds), 1.0, 10.0)
+        # noise is of each four weeks: a week's is twice as large, and no cell's more than that
+        length = np.clip(BIN / np.diff(bounds), 1.0, 4.0)
         apart = np.diag(np.concatenate([length, np.ones(len(self._times))]))
         prior = self._kernel(times, times) + noise * apart
         cross = prior[:, :, len(middle) :]
