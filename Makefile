@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,9 +71,9 @@ figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERI
 
 forecast: $(READY) ## foresee revenue of DATA (a canonical folder; default the demo's): table, JSON, CSV, HTML in OUT
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports) \
-	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE))
+	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE)) $(if $(WHAT_IF),--what-if "$(WHAT_IF)")
 
-backtest: $(READY) ## score that forecast at past Mondays beside the easier ways; tables as CSV in OUT
+backtest: $(READY) ## score that forecast at past Mondays beside the baselines; tables as CSV in OUT
 	@$(RUN) -m training backtest --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/backtest)
 
 bento: $(READY) ## build a Bento with the champions (OUT: also copy it there); it serves by itself
@@ -81,6 +81,10 @@ bento: $(READY) ## build a Bento with the champions (OUT: also copy it there); i
 
 ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+sync: $(READY) ## bring a connected CRM's data set up to date: NAME (connections/NAME.toml), docs/live.md
+	@test -n "$(NAME)" || { echo "usage: make sync NAME=crm" >&2; exit 2; }
+	@$(RUN) -m features sync "$(NAME)"
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest -n 2 --dist loadfile
@@ -102,6 +106,9 @@ notebooks: $(READY) ## run the notebooks from top to bottom
 
 glossary: $(READY) ## write docs/features.md from the definitions
 	@$(RUN) -m features glossary > docs/features.md
+
+commands: $(READY) ## write docs/commands.md from the Makefile and the command-line parsers
+	@$(RUN) docs/commands.py > docs/commands.md
 
 messages: $(READY) ## bring serving/i18n/locale in step with the definitions; fails where words are missing
 	@$(RUN) -m serving messages

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tqdm import tqdm
+
 from features.catalog import build_features, supported
+from features.connectors.contract import ConnectorError
 from features.demo import SIZES, generate, write_export, write_truth
 from features.frames import feature_frame
 from features.glossary import glossary
@@ -19,6 +23,8 @@ from features.ingest.strict import MappingError
 from features.schema import OUTCOMES
 from features.sources.words import SourceError
 from features.spine import everyone
+from features.sync.connection import load as load_connection
+from features.sync.run import SyncError, canonical_of, sync
 from features.tables import NAT, micros, read
 from features.timeline import Timeline
 
@@ -26,18 +32,26 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 done, 2 the input or the mapping was wrong."""
+    """Run one subcommand; 0 done, 1 a CRM failed, 2 the input or the mapping was wrong."""
+    chosen = command_line().parse_args(arguments)
+    run: Command = chosen.run
+    try:
+        return run(chosen)
+    except (ConnectorError, SyncError, LookupError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except (MappingError, SourceError, FileNotFoundError, ValueError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of every subcommand."""
     parser = argparse.ArgumentParser(prog="python -m features", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for add in COMMANDS:
         add(commands)
-    chosen = parser.parse_args(arguments)
-    run: Command = chosen.run
-    try:
-        return run(chosen)
-    except (MappingError, SourceError, FileNotFoundError, ValueError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
+    return parser
 
 
 def _add_ingest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,8 +69,8 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("demo", help="write a made-up export whose truth is known")
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--size", choices=SIZES, default="small", help="small, medium or large")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same CRM")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.set_defaults(run=_demo)
 
@@ -74,7 +88,18 @@ def _add_glossary(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.set_defaults(run=_glossary)
 
 
-COMMANDS = (_add_ingest, _add_check, _add_demo, _add_build, _add_glossary)
+def _add_sync(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("sync", help="bring a connected CRM's data set up to date")
+    parser.add_argument("name", help="the connection: connections/NAME.toml (docs/live.md)")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of connections and data")
+    parser.add_argument(
+        "--accept-deletes", action="store_true", help="even if most records are gone at once"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.set_defaults(run=_sync)
+
+
+COMMANDS = (_add_ingest, _add_check, _add_demo, _add_build, _add_glossary, _add_sync)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 
@@ -100,6 +125,28 @@ def _check(chosen: argparse.Namespace) -> int:
         chosen.data, load(chosen.mapping), not chosen.quiet, now=datetime.now(UTC)
     )
     print(report.markdown(), end="")
+    return 0
+
+
+def _sync(chosen: argparse.Namespace) -> int:
+    connection = load_connection(chosen.root / "connections", chosen.name)
+    with tqdm(unit="record", disable=chosen.quiet, desc=f"sync {chosen.name}") as bar:
+
+        def each(stream: str, n: int) -> None:
+            bar.set_postfix_str(stream)
+            bar.update(n)
+
+        summary = sync(
+            connection,
+            chosen.root,
+            datetime.now(UTC),
+            os.environ,
+            accept_deletes=chosen.accept_deletes,
+            each=each,
+        )
+    if not chosen.quiet:
+        print(summary.to_text(), end="")
+        print(f"data set: {canonical_of(chosen.root, chosen.name)}")
     return 0
 
 

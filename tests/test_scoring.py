@@ -191,7 +191,7 @@ def test_the_feature_named_pushes_the_way_of_its_group() -> None:
                "the company's share.", "share"),
          0.314, "Share of the seller's closed cases that succeeded so far: 31.4 % "
          "(raises the chance by 6 points)"),
-        (_spec("month", "Calendar month of the cutoff (UTC)."),
+        (_spec("month", "Calendar month of the cutoff (company's time zone)."),
          "03", "Calendar month: March (raises the chance by 6 points)"),
         (_spec("custom_vip", "VIP", "yes = 1"),
          1.0, "VIP: yes (raises the chance by 6 points)"),

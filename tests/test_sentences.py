@@ -103,7 +103,7 @@ SAID = [
      "No call yet (raises the chance by 6 points)",
      "Todavía no hay llamadas (aumenta la probabilidad en 6 puntos)",
      "Ancora nessuna chiamata (aumenta la probabilità di 6 punti)"),
-    (spec("month", "Calendar month of the cutoff (UTC)."), "03",
+    (spec("month", "Calendar month of the cutoff (company's time zone)."), "03",
      "Calendar month: March (raises the chance by 6 points)",
      "Mes del año: marzo (aumenta la probabilidad en 6 puntos)",
      "Mese dell'anno: marzo (aumenta la probabilità di 6 punti)"),

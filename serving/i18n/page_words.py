@@ -50,6 +50,8 @@ LABELS: dict[str, str] = {
     "lost": mark("lost"),
     "churned": mark("left"),
     "impossible": mark("impossible"),
+    "wrong": mark("wrong"),
+    "warning": mark("warning"),
     "duplicate": mark("duplicate"),
     "stale": mark("stale"),
     "missing": mark("missing"),

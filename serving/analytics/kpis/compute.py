@@ -138,7 +138,7 @@ def _carried(found: KpiEstimate, lost: Sequence[Consequence]) -> KpiEstimate:
     """The estimate with what is to be said of its data; none where it would be wrong."""
     if not lost:
         return found
-    said = tuple(f"{LOST}{one.to_text()}" for one in lost)
+    said = tuple(f"{LOST}{one.to_text() if one.wrong else one.text}" for one in lost)
     if any(one.wrong for one in lost):
         return KpiEstimate(float("nan"), *NONE, found.n, said)
     return replace(found, notes=(*found.notes, *said))

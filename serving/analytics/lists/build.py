@@ -224,6 +224,9 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: DeskOpti
             )
         )
     head: dict[str, Any] = {
+        "lost": [
+            {"grade": c.grade, "text": c.text, "effect": c.effect} for c in tables.meta.consequences
+        ],
         "gaps": [row for one in gaps for row in records(one.fields)],
         "capacity": wishes.capacity,
         "counts": {str(k): int(n) for k, n in listed["kind"].value_counts().items()},

@@ -1,0 +1,1 @@
+"""A company's own Tryton module: fields of its own on parties and opportunities."""

@@ -1,0 +1,70 @@
+"""Which connector a connection's ``kind`` means, made from the connection's settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from features.connectors.contract import Budget, Connector
+from features.connectors.http import Http
+from features.connectors.tryton import Tryton
+
+Wait = Callable[[float], None]
+
+
+class Settings(Protocol):
+    """What a connector needs to know of its connection."""
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text."""
+        ...
+
+    def number(self, key: str, default: float) -> float:
+        """A number."""
+        ...
+
+    def secret(self, key: str, environment: Mapping[str, str]) -> str:
+        """A secret, from where the connection says it is."""
+        ...
+
+
+def connect(
+    kind: str,
+    settings: Settings,
+    environment: Mapping[str, str],
+    budget: Budget | None = None,
+    wait: Wait = time.sleep,
+) -> Connector:
+    """A connector of a kind; LookupError where there is none."""
+    try:
+        make = KINDS[kind]
+    except KeyError:
+        raise LookupError(f"no kind {kind!r} of connection; there are {', '.join(KINDS)}") from None
+    return make(settings, environment, budget or Budget(), wait)
+
+
+def tryton(
+    settings: Settings, environment: Mapping[str, str], budget: Budget, wait: Wait
+) -> Tryton:
+    """Tryton, by the address of its database."""
+    http = Http(
+        settings.text("url").rstrip("/") + "/",
+        budget=budget,
+        timeout=settings.number("timeout_seconds", 60),
+        wait=wait,
+    )
+    return Tryton(
+        http,
+        settings.text("user"),
+        settings.secret("password", environment),
+        page=round(settings.number("page", 500)),
+        overlap=timedelta(minutes=settings.number("overlap_minutes", 10)),
+    )
+
+
+KINDS: dict[str, Callable[[Settings, Mapping[str, str], Budget, Wait], Connector]] = {
+    "tryton": tryton,
+}
+"""Kind -> what makes its connector."""

@@ -1,0 +1,1 @@
+"""A connected CRM kept as a canonical data set: read, staged, projected, ingested."""
