@@ -11,6 +11,7 @@ from features.frames import write
 from serving import __main__ as serving
 from serving.cli import CommandError
 from serving.cli.desk import read_rules
+from serving.store.sheets import Wanted
 from serving.store.store import open_store
 from serving.web.lists import LISTINGS
 from tests import trained
@@ -77,3 +78,32 @@ def test_a_flat_table_has_no_desk(tmp_path: Path, capsys: pytest.CaptureFixture[
     write(tmp_path / "data", {"accounts": demo.frames["accounts"]}, flat)
     assert serving.main(["--root", str(tmp_path), "desk", "--data", str(tmp_path / "data")]) == 2
     assert "needs dates" in capsys.readouterr().err
+
+
+def test_without_a_model_every_list_that_needs_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is a deal without a name, an account or an amount shown as "–" or as money of 0."""
+    demo = generate(size="tiny")
+    deals = demo.frames["deals"].assign(name=None, amount=None)
+    write(tmp_path / "data", {**demo.frames, "deals": deals}, demo.meta)
+
+    def none(root: Path) -> dict[str, Path]:
+        raise LookupError(f"no model has been promoted in {root}")
+
+    monkeypatch.setattr(serving, "champions", none)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    root = ["--root", str(tmp_path)]
+    assert serving.main([*root, "desk", "--data", str(tmp_path / "data")]) == 0
+    assert "no model has been promoted" in capsys.readouterr().out
+    store = open_store(url)
+    rows = {kind: store.sheets.newest(kind) for kind in LISTINGS}
+    assert all(rows[kind] and rows[kind].total for kind in ("pipeline", "figures", "accounts"))  # type: ignore[union-attr]
+    assert "There are no scores" in rows["calls"].head["empty"]  # type: ignore[union-attr]
+    pipeline = rows["pipeline"]
+    assert pipeline is not None
+    assert pipeline.head["value"] is None, "what is not known is not 0"
+    named = store.sheets.rows(pipeline.id, Wanted())
+    assert all(row["name"] for row in named)
+    store.close()

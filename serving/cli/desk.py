@@ -61,8 +61,14 @@ def _desk(chosen: argparse.Namespace) -> int:
 
 
 def _scorers(chosen: argparse.Namespace) -> dict[str, Scorer]:
+    """The champions; none where no model is in use: figures, pipeline and quality need none."""
     champions: Champions = chosen.champions
-    found = {name: Scorer(bundles.read(place)) for name, place in champions(chosen.root).items()}
+    try:
+        places = champions(chosen.root)
+    except LookupError as none:
+        print(f"no scores: {none}; every list that needs no score is made")
+        return {}
+    found = {name: Scorer(bundles.read(place)) for name, place in places.items()}
     return {name: scorer for name, scorer in found.items() if not scorer.flat}
 
 
@@ -89,7 +95,8 @@ def _wishes(chosen: argparse.Namespace) -> DeskOptions:
     terms = Terms(chosen.margin or 1.0, chosen.years, chosen.discount)
     goals = tuple(read_goals(chosen.goals)) if chosen.goals else ()
     rules = read_rules(chosen.rules) if chosen.rules else Rules()
-    return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules)
+    stated = chosen.margin is not None
+    return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules, stated)
 
 
 def read_rules(path: Path) -> Rules:

@@ -57,6 +57,8 @@ def environment(lang: str) -> Environment:
     made.globals |= {"css": _address("desk.css"), "js": _address("desk.js"), "lang": lang}
     # for what the data say: a word that has a translation, else itself; never formatted
     made.globals["say"] = lambda v: _said(v, lang)
+    # an owner's name, else its id
+    made.globals["who"] = lambda one, names: names.get(one, one) if one else NONE
     return made
 
 

@@ -1,9 +1,12 @@
 /* The pages work without this. It saves a click on filters, finds the search with "/", and says
    when a page is on its way. */
 "use strict";
+var byKey = false;  // a list moved through by keys is shown by its button, not at every step
+document.addEventListener("keydown", function () { byKey = true; }, true);
+document.addEventListener("pointerdown", function () { byKey = false; }, true);
 document.addEventListener("change", function (event) {
   var field = event.target;
-  if (field.matches(".filters select")) { field.form.requestSubmit(); }
+  if (field.matches(".filters select") && !byKey) { field.form.requestSubmit(); }
 });
 document.addEventListener("keydown", function (event) {
   var search = document.getElementById("q");
@@ -23,5 +26,7 @@ document.addEventListener("click", function (event) {
       && link.origin === location.origin && !link.hash) { waiting(); }
 });
 window.addEventListener("pageshow", function () {
+  // after the browser's Back the fields say what the list below them was asked for
+  document.querySelectorAll("form.filters").forEach(function (form) { form.reset(); });
   document.getElementById("main").removeAttribute("aria-busy");
 });
