@@ -302,3 +302,17 @@ def test_a_record_compares_with_the_share_of_past_outcomes(client: TestClient) -
     href = re.search(r'href="(/records/deal_close/[^"]+)"', client.get("/pipeline").text)
     assert href
     assert f">{100 * share:.1f} %<" in client.get(href[1]).text
+
+
+def test_pages_hold_the_drawings_of_the_reports(client: TestClient, folder: Path) -> None:
+    """The funnel's stages lead to their rows; a model's quality is said in one sentence."""
+    pipeline = next(s for s in made(folder) if s.kind == "pipeline")
+    page = client.get("/pipeline").text
+    assert "Open deals by stage" in page and "<svg" in page
+    for stage in pipeline.head["funnel"]:
+        rows = client.get("/pipeline.csv", params={"word": stage["stage"]}).text
+        assert len(list(csv.DictReader(io.StringIO(rows[1:])))) == stage["deals"]
+    models = client.get("/models").text
+    base = trained.once().bundle.metrics["pr_auc"]["baseline"]
+    assert f"of all cases, {100 * base:.0f} %" in models
+    assert models.count("<svg") == 1

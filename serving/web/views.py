@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
@@ -221,9 +221,9 @@ class Views:
             index, note = await self._models.drift_of(desk)
             bands = [band.to_answer() for band in desk.scorer.bundle.receipts.bands]
             metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
-            told.append(
-                {**card(desk), "drift": index, "note": note, "bands": bands, "metrics": metrics}
-            )
+            usual, best = _best_tenth(desk.scorer.bundle.metrics)
+            more = {"drift": index, "note": note, "bands": bands, "metrics": metrics}
+            told.append({**card(desk), **more, "usual": usual, "best": best})
         return self._page(visit, "models.html", models=told)
 
     # how
@@ -245,6 +245,18 @@ class Views:
 
     def _page(self, visit: Visit, template: str, **values: Any) -> Response:
         return self.reception.page(template, visit.lang, visit.request, **values)
+
+
+def _best_tenth(metrics: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """(share with the outcome, the same of the best tenth by score) in the newest period.
+
+    The first is the base rate's area under the precision-recall curve, which is the share itself.
+    """
+    curve, lift = metrics.get("pr_auc"), metrics.get("lift_10")
+    if curve is None or lift is None:
+        return None, None
+    usual = float(curve["baseline"])
+    return usual, min(1.0, usual * float(lift["value"]))
 
 
 def _usual_share(predictor: Predictor | None) -> float | None:

@@ -133,6 +133,7 @@ def _pipeline(book: AsOfFrames, scores: Mapping[str, pd.DataFrame]) -> Sheet:
         for row in records(deals)
     ]
     head: dict[str, Any] = {
+        "funnel": _funnel(book, deals),
         "bottlenecks": records(bottlenecks(book)),
         "stages": records(stage_table(book)),
         "moves": records(move_table(book)),
@@ -143,6 +144,17 @@ def _pipeline(book: AsOfFrames, scores: Mapping[str, pd.DataFrame]) -> Sheet:
     if not items:
         head["empty"] = mark("no deal is open")
     return Sheet("pipeline", items, head)
+
+
+def _funnel(book: AsOfFrames, deals: pd.DataFrame) -> list[dict[str, Any]]:
+    """Open deals and their money by stage, in the order of the stages; value None: no amount."""
+    found = []
+    for stage in book.stays.order:
+        here = deals[deals["stage"] == stage]
+        if len(here):
+            value = number(here["amount"].sum(min_count=1))
+            found.append({"stage": stage, "deals": len(here), "value": value})
+    return found
 
 
 _FLAGS = ("stalled", "overdue", "slow", "nothing_planned")

@@ -25,8 +25,10 @@ document.addEventListener("click", function (event) {
   if (link && !link.hasAttribute("download") && !event.ctrlKey && !event.metaKey
       && link.origin === location.origin && !link.hash) { waiting(); }
 });
-window.addEventListener("pageshow", function () {
+window.addEventListener("pageshow", function (event) {
   // after the browser's Back the fields say what the list below them was asked for
-  document.querySelectorAll("form.filters").forEach(function (form) { form.reset(); });
+  if (event.persisted) {
+    document.querySelectorAll("form.filters").forEach(function (form) { form.reset(); });
+  }
   document.getElementById("main").removeAttribute("aria-busy");
 });
