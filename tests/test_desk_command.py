@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,28 @@ def test_rules_that_are_none_say_what_is_wrong(tmp_path: Path, text: str, said: 
         read_rules(path)
 
 
-def test_a_flat_table_has_no_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flat_table_lists_its_scored_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = generate(size="tiny")
     flat = type(demo.meta)(currency="EUR", custom=demo.meta.custom)
-    write(tmp_path / "data", {"accounts": demo.frames["accounts"]}, flat)
-    assert serving.main(["--root", str(tmp_path), "desk", "--data", str(tmp_path / "data")]) == 2
-    assert "needs dates" in capsys.readouterr().err
+    write(tmp_path / "data", {"deals": demo.frames["deals"]}, flat)
+    dated = trained.once().bundle
+    bundles.write(replace(dated, question={**dated.question, "flat": True}), tmp_path / "bundle")
+    monkeypatch.setattr(serving, "champions", lambda _: {dated.name: tmp_path / "bundle"})
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    root = ["--root", str(tmp_path)]
+    assert serving.main([*root, "desk", "--data", str(tmp_path / "data")]) == 0
+    store = open_store(url)
+    scores, pipeline = store.sheets.newest("scores"), store.sheets.newest("pipeline")
+    assert scores is not None and pipeline is not None
+    rows = store.sheets.rows(scores.id, Wanted())
+    assert len(rows) == scores.total == len(demo.frames["deals"])
+    found = [row["probability"] for row in rows]
+    assert found == sorted(found, reverse=True)
+    assert "needs dates" in pipeline.head["empty"]
+    store.close()
 
 
 def test_without_a_model_every_list_that_needs_none_is_made(

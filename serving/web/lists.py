@@ -62,6 +62,22 @@ LISTINGS: dict[str, Listing] = {
             "id",
         ),
         Listing(
+            "scores",
+            _("Scores"),
+            _("Every open record with its score, the highest first."),
+            "list.html",
+            (
+                ListColumn("name", _("Name"), "label"),
+                ListColumn("question", _("About"), "word", "word"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
+                ListColumn("probability", _("Chance"), "first", "percent"),
+                ListColumn("grade", _("Grade")),
+            ),
+            _("About"),
+            "/records/{question}/{id}",
+            "id",
+        ),
+        Listing(
             "pipeline",
             _("Pipeline"),
             _("Open deals beside the history of their stage: what is stuck, and what it costs."),
@@ -161,6 +177,7 @@ LISTINGS: dict[str, Listing] = {
 MENU: tuple[tuple[str, str], ...] = (
     ("/", _("Today")),
     ("/calls", _("Call list")),
+    ("/scores", _("Scores")),
     ("/pipeline", _("Pipeline")),
     ("/accounts", _("Accounts")),
     ("/forecast", _("Forecast")),

@@ -23,6 +23,7 @@ from serving.analytics.kpis import compute
 from serving.analytics.kpis.catalog import chosen
 from serving.analytics.kpis.customers import customers, mrr_at
 from serving.analytics.kpis.definition import Given, Kpi
+from serving.analytics.lists.scored import scored_list
 from serving.analytics.lists.sheets import Item, Sheet, number, plain, records, word
 from serving.analytics.quality.worklist import quality
 from serving.analytics.routing.problem import Rules
@@ -61,6 +62,7 @@ def sheets(
     common = {"currency": tables.meta.currency, "owners": _owner_names(book)}
     for sheet in (
         _calls(book, scores, wishes),
+        scored_list(tables, scorers, scores),
         _pipeline(book, scores),
         _accounts(book, scorers, wishes),
         _quality(book, list(scorers.values()), wishes),
