@@ -23,6 +23,7 @@ from serving.analytics.lists.sheets import Sheet
 from serving.analytics.routing.problem import Rules
 from serving.cli import Champions, CommandError, Subparsers
 from serving.cli.store import Clock, opened
+from serving.i18n.display_zone import show_in
 from serving.i18n.languages import mark
 from serving.scoring.batch import score_all
 from serving.scoring.scorer import Scorer
@@ -48,6 +49,7 @@ def add(commands: Subparsers) -> None:
 
 def _desk(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
+    show_in(tables.meta.zone)
     if not tables.meta.as_of:
         return _flat_desk(chosen, tables)
     as_of = micros(tables.meta.as_of)
