@@ -1,6 +1,6 @@
 """`make crm-demo`: a real Tryton with a demo company in it, connected, both ways.
 
-Installs Tryton once, fills it over its own API with a year of a demo company, syncs, trains,
+Installs Tryton once, fills it over its own API with the past of a demo company, syncs, trains,
 scores, writes back, shows an opportunity before and after, then plays a week. Everything is under
 data/crm-demo; nothing but this machine is asked, once the packages are there.
 """
@@ -23,7 +23,7 @@ from examples.crm.server import Server, started
 ROOT = Path("data") / "crm-demo"
 HERE = Path(__file__).parents[2]
 DAY = 86_400.0
-DAYS, A_DAY = 360, 2
+DAYS, A_DAY = 150, 4
 """Days of the demo's past, and opportunities that come each day."""
 
 SOURCES = {"referral": 0.75, "web": 0.5, "fair": 0.4, "cold": 0.2}
