@@ -26,6 +26,13 @@ DAY = 86_400.0
 DAYS, A_DAY = 150, 4
 """Days of the demo's past, and opportunities that come each day."""
 
+MAPPING = """
+extends = "tryton"
+[questions.deal_close]    # these deals live for weeks, not for half a year
+edges = [3, 7, 14, 30, 45]
+every_days = 7
+"""
+
 SOURCES = {"referral": 0.75, "web": 0.5, "fair": 0.4, "cold": 0.2}
 PRODUCTS = {"starter": 0.1, "team": 0.0, "enterprise": -0.15}
 
@@ -131,7 +138,9 @@ def main() -> int:
     with started(Path("data") / "tryton", ROOT / "tryton", -DAYS * DAY) as server:
         lines = ['kind = "tryton"', f'url = "{server.url}"', f'user = "{server.user}"']
         lines += ['password = { env = "EMBUDO_TRYTON_PASSWORD" }', 'currency = "EUR"']
+        lines.append('mapping = "demo.toml"')
         path = ROOT / "connections" / "crm.toml"
+        (path.parent / "demo.toml").write_text(MAPPING, encoding="utf-8")
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         (ROOT / "loop.toml").write_text(
             'connection = "crm"\n[steps]\nretrain = false\nforecast = false\ndesk = false\n'
