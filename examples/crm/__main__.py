@@ -23,18 +23,18 @@ from examples.crm.server import Server, started
 ROOT = Path("data") / "crm-demo"
 HERE = Path(__file__).parents[2]
 DAY = 86_400.0
-DAYS, A_DAY = 150, 4
+DAYS, A_DAY = 120, 9
 """Days of the demo's past, and opportunities that come each day."""
 
 MAPPING = """
 extends = "tryton"
 [questions.deal_close]    # these deals live for weeks, not for half a year
-edges = [3, 7, 14, 30, 45]
-every_days = 7
+edges = [2, 5, 10, 20]
+every_days = 5
 """
 
-SOURCES = {"referral": 0.75, "web": 0.5, "fair": 0.4, "cold": 0.2}
-PRODUCTS = {"starter": 0.1, "team": 0.0, "enterprise": -0.15}
+SOURCES = {"referral": 0.8, "web": 0.55, "fair": 0.35, "cold": 0.1}
+PRODUCTS = {"starter": 0.15, "team": 0.0, "enterprise": -0.25}
 
 
 class World:
@@ -63,13 +63,13 @@ class World:
         self._come(today)
         later = [i for i, deal in self.open.items() if deal["born"] > ago]
         stage = {s: [i for i in later if self.open[i]["stage"] == s] for s in ("lead", "sale")}
-        moved = [i for i in stage["lead"] if self.chance.random() < 0.12]
+        moved = [i for i in stage["lead"] if self.chance.random() < 0.3]
         if moved:
             self.company.qualify(moved)
             self.company.convert(moved)
             for i in moved:
                 self.open[i]["stage"] = "sale"
-        ended = [i for i in later if i not in moved and self.chance.random() < 0.06]
+        ended = [i for i in later if i not in moved and self.chance.random() < 0.15]
         ready = [i for i in ended if self.open[i]["stage"] == "sale"]
         won = [i for i in ready if self.chance.random() < self.open[i]["truth"]]
         lost = [i for i in ended if i not in won]

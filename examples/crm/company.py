@@ -100,10 +100,12 @@ class Company:
         origins = [f"sale.opportunity,{i}" for i in amounts]
         found = self.tryton.search_read("sale.sale", [["origin", "in", origins]], ["origin"])
         sales = [row["id"] for row in found]
+        pairs: list[Any] = []
         for row in found:
             amount = amounts[int(row["origin"].partition(",")[2])]
             line = {"quantity": 1, "unit_price": money(amount), "description": "as agreed"}
-            self.call(f"{SALE}.write", [row["id"]], {"lines": [["create", [line]]]})
+            pairs += [[row["id"]], {"lines": [["create", [line]]]}]
+        self.call(f"{SALE}.write", *pairs)
         self.call(f"{SALE}.quote", sales)
         self.call(f"{SALE}.confirm", sales)
 
