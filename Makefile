@@ -71,7 +71,7 @@ figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERI
 
 forecast: $(READY) ## foresee revenue of DATA (a canonical folder; default the demo's): table, JSON, CSV, HTML in OUT
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports) \
-	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE))
+	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE)) $(if $(WHAT_IF),--what-if "$(WHAT_IF)")
 
 backtest: $(READY) ## score that forecast at past Mondays beside the baselines; tables as CSV in OUT
 	@$(RUN) -m training backtest --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/backtest)
