@@ -21,6 +21,7 @@ from serving.analytics.lists.keep import keep
 from serving.analytics.routing.problem import Rules
 from serving.cli import Champions, CommandError, Subparsers
 from serving.cli.store import Clock, opened
+from serving.i18n.display_zone import show_in
 from serving.scoring.batch import score_all
 from serving.scoring.scorer import Scorer
 from training.models import bundle as bundles
@@ -44,6 +45,7 @@ def add(commands: Subparsers) -> None:
 
 def _desk(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
+    show_in(tables.meta.zone)
     if not tables.meta.as_of:
         raise CommandError("the desk needs dates, and this data set has none: it is a flat table")
     as_of = micros(tables.meta.as_of)
