@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
+.PHONY: help setup demo sync writeback loop crm-demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,16 @@ ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 sync: $(READY) ## bring a connected CRM's data set up to date: NAME (connections/NAME.toml), docs/live.md
 	@test -n "$(NAME)" || { echo "usage: make sync NAME=crm" >&2; exit 2; }
 	@$(RUN) -m features sync "$(NAME)"
+
+writeback: $(READY) ## write the newest scores into a connected CRM: NAME; DRY=1 only says so, UNDO=1 takes them back
+	@test -n "$(NAME)" || { echo "usage: make writeback NAME=crm" >&2; exit 2; }
+	@$(RUN) -m serving writeback "$(NAME)" $(if $(DRY),--dry-run) $(if $(UNDO),--undo)
+
+loop: $(READY) ## sync, score, write back, retrain on schedule (loop.toml); ONCE=1: what is due now
+	@$(RUN) -m serving loop $(if $(ONCE),--once)
+
+crm-demo: $(READY) ## a real Tryton with a demo company: synced, learned, scored, written back, a week played
+	@$(RUN) -m examples.crm
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest -n 2 --dist loadfile
