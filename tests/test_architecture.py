@@ -19,10 +19,10 @@ MAY_REACH = {
     "serving": ("features", "training.charts", "training.models", "serving"),
 }
 DOORS = {
-    "mlflow": ("training/registry/registry.py",),
+    "mlflow": ("training/registry/registry.py", "training/registry/pyfunc.py"),
     "optuna": ("training/fit/tune.py",),
     "bentoml": ("serving/service.py", "serving/cli/bento.py"),
-    "shap": ("training/registry/plots.py",),
+    "shap": ("training/models/outcome.py", "training/registry/plots.py"),
     "statsforecast": ("training/forecast/backtest/baselines.py",),
 }
 
