@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,8 +86,8 @@ def test_mlflow_loads_the_champion_and_answers_as_we_do(root: Path) -> None:
         FeatureScorer(made_bundle()).predict(pd.DataFrame({"x": [1.0]}))
 
 
-def test_mlflow_serves_the_champion(root: Path) -> None:
-    port = free_port()
+def test_mlflow_serves_the_champion(root: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "serve.log"
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "-h", "127.0.0.1"]
     env = {
         **os.environ,
@@ -94,18 +95,20 @@ def test_mlflow_serves_the_champion(root: Path) -> None:
         "PYTHONPATH": str(ROOT),
     }
     body = json.dumps({"dataframe_split": _frame().head(3).to_dict("split", index=False)}).encode()
-    server = subprocess.Popen(
-        [*command, "-p", str(port), "--env-manager", "local", "-w", "1"],
-        cwd=root,
-        env=env,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [*command, "-p", str(port), "--env-manager", "local", "-w", "1"],
+            cwd=root,
+            env=env,
+            start_new_session=True,
+            stdout=out,
+            stderr=out,
+        )
     try:
-        answer = _ask(f"http://127.0.0.1:{port}/invocations", body, server)
+        answer = _ask(f"http://127.0.0.1:{port}/invocations", body, server, log)
     finally:
-        os.killpg(server.pid, 15)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
     model = made_bundle().model
     want = model.score(model.encoding.matrix(leads(40)))[:3]
@@ -114,12 +117,12 @@ def test_mlflow_serves_the_champion(root: Path) -> None:
 
 
 def _ask(
-    url: str, body: bytes, server: subprocess.Popen[bytes]
+    url: str, body: bytes, server: subprocess.Popen[bytes], log: Path
 ) -> dict[str, list[dict[str, float]]]:
     """The answer to one request, tried for at most two minutes while the server starts."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     for _ in range(240):
-        assert server.poll() is None, "the server ended"
+        assert server.poll() is None, log.read_text(encoding="utf-8", errors="replace")
         try:
             with urllib.request.urlopen(request, timeout=30) as got:
                 return dict(json.load(got))
