@@ -1,8 +1,8 @@
 """A logged model as MLflow's own ``pyfunc``: features in, probabilities out, without a pickle.
 
-``mlflow.pyfunc.load_model("models:/churn@champion")`` and ``mlflow models serve`` read the file
-``MLmodel`` beside the bundle, import this module (so the project must be importable) and call
-``_load_pyfunc`` with the bundle's folder.
+``mlflow.pyfunc.load_model("models:/churn@champion")`` reads the file ``MLmodel`` beside the bundle,
+imports this module (so the project must be importable) and calls ``_load_pyfunc`` with the bundle's
+folder.
 """
 
 from __future__ import annotations
