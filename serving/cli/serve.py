@@ -24,7 +24,9 @@ log = logging.getLogger("embudo.serve")
 def add(commands: Subparsers) -> None:
     """Add the parser of `serve`."""
     parser = commands.add_parser("serve", help="answer requests with the champions")
-    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument(
+        "--port", type=int, default=3000, help="where to listen; 0 takes a free port"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--workers", type=int, choices=range(1, 65), default=2, metavar="N")
     parser.add_argument(
@@ -47,6 +49,8 @@ def _serve(chosen: argparse.Namespace) -> int:
     settings = read_settings(environment)
     if not _loopback(chosen.host):
         _require_key(chosen)
+    if not 0 <= chosen.port <= 65_535:
+        raise CommandError(f"--port {chosen.port} is no port: give 0 (any free one) to 65535")
     try:
         listener = listen(chosen.host, chosen.port)
     except OSError as wrong:
