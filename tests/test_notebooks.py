@@ -103,7 +103,7 @@ def test_a_model_is_reviewed(company: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert other in _text(board)
     assert f"{once().judgement.value('auc'):.6f}" in _text(board)
     assert _rows(gains) == len(once().judgement.comparisons)
-    assert _pictures(cells) == 3
+    assert _pictures(cells) == 4, "the last is shap's own waterfall of one score"
     assert " open, mean score 0." in _text(cells[-1]) and "× trees" in _text(cells[-1])
 
 

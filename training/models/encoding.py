@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from features.spine import Features
 from features.tables import Coded, Floats, Ints
@@ -86,6 +87,15 @@ class Encoding:
                 f"(a ratio to zero, say) is missing; let it give NaN"
             )
         return matrix
+
+    def decoded(self, X: Floats) -> npt.NDArray[np.object_]:
+        """(n, F) a matrix for people: codes as words (0 is "other"), missing as None."""
+        shown = X.astype(object)
+        for f in self.categorical:
+            words = ["other", *self.levels[self.names[f]]]
+            shown[:, f] = [None if np.isnan(c) else words[int(c)] for c in X[:, f]]
+        shown[np.isnan(X)] = None
+        return shown
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

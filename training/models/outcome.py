@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from training.models.curves import incidence, log_odds
 from training.models.encoding import Encoding
 from training.models.linear.model import LinearModel
 from training.models.trees.model import Trees
+
+if TYPE_CHECKING:
+    import shap
 
 BLOCK = 8_192
 """Rows handled at a time, so that a batch of any size needs little memory."""
@@ -70,6 +73,23 @@ class OutcomeModel:
         """
         margins, effects = self.explained(X)
         return incidence(margins)[:, -1, 0], self.baseline_score, effects
+
+    def explanation(self, X: Floats) -> shap.Explanation:
+        """The effects on logit(score) of rows X (n, F), as ``shap``'s own plots take them.
+
+        ``values`` (n, F) and ``base_values`` (n,) sum to logit(score); ``data`` is X, and
+        ``display_data`` has the words of the categories in place of their codes.
+        """
+        import shap  # noqa: PLC0415  # costs seconds, and scoring never needs it
+
+        _, effects = self.explained(X)
+        return shap.Explanation(
+            values=effects,
+            base_values=np.full(len(X), self.baseline_log_odds),
+            data=X,
+            display_data=self.encoding.decoded(X),
+            feature_names=list(self.encoding.names),
+        )
 
     @cached_property
     def baseline_score(self) -> float:

@@ -1,7 +1,8 @@
 """Where runs and bundles are kept, and which version answers: log, register, promote, load.
 
-The only importer of mlflow, which costs seconds. A model version's source is the run's artifact
-folder ``bundle``: text and JSON with sums, so nothing here is ever unpickled. Aliases: *champion*
+Importing mlflow costs seconds. A model version's source is the run's artifact folder, with
+``MLmodel`` (``training.registry.pyfunc``) and ``bundle``: text and JSON with sums, so nothing here
+is ever unpickled. Aliases: *champion*
 answers, *challenger* is the newest, *previous* is what ``rollback`` returns to.
 
 ``root`` is the folder that holds ``mlruns``; the working directory unless given.
@@ -26,6 +27,7 @@ from mlflow.telemetry import set_telemetry_client
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 from training.registry.local import local_bundle
+from training.registry.pyfunc import write_flavour
 from training.registry.runs import JUDGED, REPORT, TrainingRun, metrics, write_files
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -69,13 +71,14 @@ def log_run(run: TrainingRun, root: Path = Path()) -> Registered:
         _log_values(client, run_id, run, int(kept.info.start_time))
         with tempfile.TemporaryDirectory() as folder:
             write_files(run, Path(folder))
+            write_flavour(run.bundle, Path(folder))
             client.log_artifacts(run_id, folder)
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id)
     _ensure_model(client, name)
-    source = f"{kept.info.artifact_uri}/bundle"
+    source = str(kept.info.artifact_uri)
     made = client.create_model_version(name, source, run_id=run_id, tags=_tags(run.bundle))
     client.set_registered_model_alias(name, CHALLENGER, str(made.version))
     return Registered(name, int(made.version), run_id)
@@ -313,6 +316,7 @@ def _folder(found: Any, root: Path, part: str = "bundle") -> Path:
         uri = tracking_uri(root)
         return str(artifacts.download_artifacts(source, dst_path=into, tracking_uri=uri))
 
+    # versions registered before ``MLmodel`` name their bundle itself
     source = f"{str(found.source).removesuffix('/bundle')}/{part}"
     name = f"{found.name}-{found.version}" + ("" if part == "bundle" else f"-{part}")
     return local_bundle(source, name, root, download)
