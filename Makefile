@@ -73,7 +73,7 @@ forecast: $(READY) ## foresee revenue of DATA (a canonical folder; default the d
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports) \
 	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE))
 
-backtest: $(READY) ## score that forecast at past Mondays beside the easier ways; tables as CSV in OUT
+backtest: $(READY) ## score that forecast at past Mondays beside the baselines; tables as CSV in OUT
 	@$(RUN) -m training backtest --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/backtest)
 
 bento: $(READY) ## build a Bento with the champions (OUT: also copy it there); it serves by itself

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.companies import KINDS, company
-from training.forecast.backtest.cells import MODEL
+from training.forecast.backtest.cells import MODEL, SIMULATION
 from training.forecast.backtest.rolling import backtest, data_end, default_origins
 from training.forecast.backtest.scoring import scored
 from training.forecast.data.revenue import flows
@@ -39,7 +39,7 @@ def board(cells: pd.DataFrame) -> dict[str, float | str]:
     ours = cells[cells["method"] == MODEL]
     keys = ["data", "stream", "origin", "period"]
     best, ratio = "", float("nan")
-    for method, part in cells[cells["method"] != MODEL].groupby("method"):
+    for method, part in cells[~cells["method"].isin([MODEL, SIMULATION])].groupby("method"):
         both = part.merge(ours, on=keys, suffixes=("", "_ours"))
         both = both.dropna(subset=["pinball", "pinball_ours"])
         if len(both) < 0.8 * len(ours):

@@ -217,10 +217,20 @@ def test_amounts_that_nobody_states_are_drawn_from_wins() -> None:
     assert abs(each / 3_000 - 1) < 0.1
 
 
-def test_too_little_history_says_how_much_is_needed() -> None:
+def test_too_little_history_is_answered_with_a_base_rate_and_a_wide_range() -> None:
+    """A month of deals: the note says what is missing, and the range is anything but sure."""
     data = company(deals())
-    with pytest.raises(TooLittleError, match="needed are 20 won deals and 84 days"):
-        of(data, micros("2024-02-01T00:00:00+00:00"))
+    found = of(data, micros("2024-02-01T00:00:00+00:00"), draws=1_000)
+    (note,) = [n for n in found.notes if n.startswith("bookings: a base rate only")]
+    assert "needed are 20 won deals and 84 days" in note
+    low, middle, high = np.quantile(found.whole("bookings", "2024-03"), (0.1, 0.5, 0.9))
+    assert 0 < low < 0.7 * middle and high > 1.5 * middle
+    draws = found.group_draws("owner")[1]
+    np.testing.assert_array_equal(draws.sum(axis=0), found.draws["bookings", "whole"])
+
+
+def test_nothing_known_is_an_error_that_says_what_is_needed() -> None:
+    data = company(deals())
     with pytest.raises(TooLittleError, match="the first entered 2024-01-0"):
         of(data, micros("2023-02-01T00:00:00+00:00"))
 

@@ -101,7 +101,7 @@ def test_a_first_forecast_has_no_record_and_says_so() -> None:
     of = page(replace(outcome(), since=None, bridges=()), empty())
     record = next(s for s in of.sections if s.anchor == "record")
     assert "make backtest" in record.paragraphs[0] and not record.figures
-    assert figures(of)[0].reading.startswith("Months that are over")
+    assert figures(of)[0].reading.startswith("Dots: actual values")
 
 
 def test_no_open_deal_and_no_quota_are_said() -> None:

@@ -20,8 +20,11 @@ from training.models.kept_forecasts import (
     read,
 )
 
-PARAMETERS = ("stream", "dimension", "period", "kind")
+PARAMETERS = ("stream", "dimension", "period", "kind", "scenario")
 """What an asker may narrow the answer by."""
+
+ADDED = ("combination", "corrections", "growth", "scenarios")
+"""Lists that forecasts hold since they listen to their record."""
 
 
 class NoForecast(LookupError):  # noqa: N818  # a state of the folder
@@ -95,6 +98,8 @@ def as_answer(state: Mapping[str, Any]) -> dict[str, Any]:
         "bridges": state["bridges"],
         "cover": state["cover"],
         "capacity": state["capacity"],
+        # a forecast kept by an earlier version has none of these
+        **{name: state.get(name, []) for name in ADDED},
     }
 
 
@@ -114,8 +119,10 @@ def answer(forecast: Mapping[str, Any], query: Mapping[str, str], now: int) -> d
         "dimension": {query.get("dimension", "all")},
         "stream": {query["stream"]} if "stream" in query else set(known(forecast)["stream"]),
     }
+    if "scenario" in query:
+        asked["scenario"] = {query["scenario"]}
     found = dict(forecast)
-    for name in ("table", "targets", "quantiles", "drivers", "bridges", "cover"):
+    for name in ("table", "targets", "quantiles", "drivers", "bridges", "cover", *ADDED):
         found[name] = [
             row
             for row in forecast[name]
@@ -140,6 +147,7 @@ def known(forecast: Mapping[str, Any]) -> dict[str, list[str]]:
         "dimension": values(forecast["table"], "dimension"),
         "period": values(forecast["periods"], "name"),
         "kind": values(forecast["periods"], "kind"),
+        "scenario": values(forecast["scenarios"], "scenario"),
     }
 
 

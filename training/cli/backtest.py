@@ -1,4 +1,4 @@
-"""`python -m training backtest`: score what would have been said at past origins."""
+"""`python -m training backtest`: score the forecasts of past origins."""
 
 from __future__ import annotations
 

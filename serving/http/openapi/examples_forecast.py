@@ -89,6 +89,40 @@ _SHAPES: dict[str, dict[str, Any]] = {
         "basis": "measured",
         "why": "first wins of nine sellers",
     },
+    "WeightOut": {
+        "stream": "bookings",
+        "period": "2026-Q1",
+        "method": "AutoETS",
+        "weight": 0.12,
+    },
+    "CorrectionOut": {
+        "stream": "bookings",
+        "period": "2026-Q1",
+        "evidence": 9.4,
+        "low": -1.2,
+        "middle": 0.1,
+        "high": 0.9,
+        "effective": 7400.0,
+    },
+    "GrowthOut": {
+        "stream": "bookings",
+        "period": "2026-Q1",
+        "base": "2025-Q1",
+        "before": 360000.0,
+        "after": 412000.0,
+        "part": "price",
+        "amount": 18000.0,
+    },
+    "ScenarioOut": {
+        "scenario": "price +3%",
+        "stream": "bookings",
+        "period": "2026-Q1",
+        "mean": 421000.0,
+        "p10": 340000.0,
+        "p50": 418000.0,
+        "p90": 506000.0,
+        "change": 9000.0,
+    },
     "ForecastOut": {
         "as_of": "2026-03-02T00:00:00Z",
         "expires": _END,
@@ -113,6 +147,10 @@ _LISTS = {
     "drivers": "DriverOut",
     "cover": "CoverOut",
     "capacity": "CapacityOut",
+    "combination": "WeightOut",
+    "corrections": "CorrectionOut",
+    "growth": "GrowthOut",
+    "scenarios": "ScenarioOut",
 }
 
 BY_SHAPE: dict[tuple[str, str], Any] = {

@@ -150,6 +150,52 @@ class CapacityOut(AnswerPart):
     why: str
 
 
+class WeightOut(AnswerPart):
+    """How much a way counts in a period's quantiles, by its past losses."""
+
+    stream: str
+    period: str
+    method: str
+    weight: float = Field(description="the weights of a period sum to 1")
+
+
+class CorrectionOut(AnswerPart):
+    """Where the record has moved a period's range, in half-ranges; -1, 0 and 1: nowhere."""
+
+    stream: str
+    period: str
+    evidence: float = Field(description="past periods that it was learned from")
+    low: float
+    middle: float
+    high: float
+    effective: float = Field(description="different draws that the range rests on")
+
+
+class GrowthOut(AnswerPart):
+    """A part of the change of a period's mean against an earlier period."""
+
+    stream: str
+    period: str
+    base: str = Field(description="the earlier period")
+    before: float
+    after: float
+    part: Literal["season", "trend", "price", "mix"]
+    amount: float = Field(description="the four parts sum to after less before")
+
+
+class ScenarioOut(AnswerPart):
+    """A period under an assumption, through the same draws: an assumption, not a forecast."""
+
+    scenario: str
+    stream: str
+    period: str
+    mean: float
+    p10: float
+    p50: float
+    p90: float
+    change: float = Field(description="mean less the forecast's mean")
+
+
 class ForecastOut(AnswerBody):
     """The newest kept forecast."""
 
@@ -173,6 +219,10 @@ class ForecastOut(AnswerBody):
     bridges: list[BridgeOut]
     cover: list[CoverOut]
     capacity: list[CapacityOut]
+    combination: list[WeightOut]
+    corrections: list[CorrectionOut]
+    growth: list[GrowthOut]
+    scenarios: list[ScenarioOut]
 
 
 PARAMETER_WORDS = {
@@ -180,6 +230,7 @@ PARAMETER_WORDS = {
     "dimension": ("owner, team, region, segment or product; left out: the whole company", "team"),
     "period": ('one period by its name, as "2026-01" or "2026-Q1"; left out: every one', "2026-Q1"),
     "kind": ("month or quarter; left out: both", "quarter"),
+    "scenario": ("one what-if by its words; left out: every one there is", "price +3%"),
 }
 """What each parameter means, and an example of it."""
 

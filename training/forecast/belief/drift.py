@@ -32,9 +32,9 @@ LEVEL = 1.0
 SMOOTH = 0.6
 """Length of the season's kernel: months next to each other go together (correlation 0.7)."""
 SIZES = {
-    "growth": ((0.1, 0.5), (0.4, 0.5)),
+    "growth": ((0.1, 0.65), (0.4, 0.35)),
     "walk": ((0.05, 0.4), (0.2, 0.4), (0.7, 0.2)),
-    "season": ((0.07, 0.6), (0.35, 0.4)),
+    "season": ((0.07, 0.6), (0.3, 0.4)),
     "quarter": ((0.02, 0.7), (0.2, 0.3)),
     "noise": ((0.06, 0.6), (0.2, 0.4)),
 }

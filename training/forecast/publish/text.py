@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.tables import instant_text
+from training.forecast.backtest.cells import SIMULATION
 from training.forecast.publish.outputs import ForecastOutputs
 from training.forecast.results.result import Forecast
 
@@ -26,6 +27,9 @@ def to_text(found: ForecastOutputs) -> str:
     for stream in made.streams:
         lines += ["", f"{stream}:", *_table(found, stream)]
     lines += _changed(found)
+    lines += _listened(found)
+    lines += _growth(found)
+    lines += _scenarios(found)
     lines += [f"note: {note}" for note in made.notes]
     if "bookings" in made.streams and not (made.deals["status"] == "open").any():
         lines.append("note: no deal is open: what is foreseen rests on deals not created yet alone")
@@ -87,6 +91,49 @@ def _changed(found: ForecastOutputs) -> list[str]:
                 f"{': ' + way if way else ''}"
             )
     return lines
+
+
+def _listened(found: ForecastOutputs) -> list[str]:
+    """How much the simulation counts in each stream's first period, and the way beside it."""
+    lines = []
+    for stream, rows in found.ways.groupby("stream", sort=False):
+        first = rows[rows["period"] == rows["period"].iloc[0]]
+        weights = dict(zip(first["method"], first["weight"].tolist(), strict=True))
+        own = weights.pop(SIMULATION, 0.0)
+        best = max(weights, key=weights.__getitem__, default="")
+        beside = f", {best} {100 * weights[best]:.0f} %" if best and weights[best] > 0.005 else ""
+        lines.append(
+            f"{stream}: simulation {100 * own:.0f} %{beside} of {first['period'].iloc[0]}, by past "
+            f"losses"
+        )
+    return ["", *lines] if lines else []
+
+
+def _growth(found: ForecastOutputs) -> list[str]:
+    """The parts of the change of each stream's main period."""
+    if found.growth.empty:
+        return []
+    lines = ["", "growth of the mean, by parts:"]
+    names = [p.name for p in found.forecast.periods if p.kind == "quarter"]
+    shown = found.growth[found.growth["period"].isin(names[:1])]
+    for (stream, period, base), rows in shown.groupby(["stream", "period", "base"], sort=False):
+        change = rows["after"].iloc[0] - rows["before"].iloc[0]
+        pairs = zip(rows["part"], rows["amount"], strict=True)
+        parts = ", ".join(f"{part} {value:+,.0f}" for part, value in pairs)
+        lines.append(f"  {stream} {period} against {base}: {change:+,.0f} = {parts}")
+    return lines if len(lines) > 2 else []
+
+
+def _scenarios(found: ForecastOutputs) -> list[str]:
+    """Each scenario's mean and change, of every period."""
+    if found.scenarios.empty:
+        return []
+    cells = [["assumption", "stream", "period", "P10", "P50", "P90", "mean", "change"]]
+    for row in found.scenarios.to_dict("records"):
+        words = [str(row[c]) for c in ("scenario", "stream", "period")]
+        numbers = [money(float(row[c])) for c in ("p10", "p50", "p90", "mean")]
+        cells.append([*words, *numbers, f"{row['change']:+,.0f}"])
+    return ["", "what if (assumptions, not forecasts):", *aligned(cells)]
 
 
 def money(value: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.tables import Floats, Ints, Meta, Tables, instant_text
+from features.tables import DAY, NAT, Floats, Ints, Meta, Tables, instant_text
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.deal_table import rates_at
 from training.forecast.data.groups import Groups
@@ -16,6 +16,7 @@ from training.forecast.data.periods import Period, cells, month, month_of, perio
 from training.forecast.data.settings import ForecastSettings
 from training.forecast.results.deal_listing import deal_frame
 from training.forecast.results.result import Forecast
+from training.forecast.simulate.base_rate import base_rate
 from training.forecast.simulate.bookings import BookingsDraws, ByDeal, bookings, by_deal
 from training.forecast.simulate.recurring_stream import recurring
 from training.forecast.simulate.shared_effects import Assumed
@@ -92,38 +93,69 @@ def draft(
     months = months_from(origin, periods_asked)
     streams: list[StreamDraws] = []
     notes: list[str] = []
-    made, spread, last = None, 0.0, None
-    meta = beliefs.tables.meta
-    if beliefs.has_bookings:
+    made, spread = None, 0.0
+    last: TooLittleError | None = None
+    for name, there, columns in (
+        ("bookings", beliefs.has_bookings, BOOKED),
+        ("recurring", beliefs.charges is not None, CHARGED),
+    ):
+        if not there:
+            continue
         try:
-            refuse_wrong(meta, BOOKED)
-            made = bookings(
-                *(beliefs, origin, periods_asked, months, settings),
-                factors.get("bookings"),
+            refuse_wrong(beliefs.tables.meta, columns)
+            found = _drawn(
+                *(name, beliefs, origin, periods_asked, months, settings),
+                factors.get(name),
                 counting,
             )
-            streams.append(made.stream)
         except TooLittleError as why:
-            last = why
-            notes.append(f"no bookings: {why}")
-    try:
-        if beliefs.charges is not None:
-            refuse_wrong(meta, CHARGED)
-        charged = recurring(
-            *(beliefs, origin, periods_asked, months, settings),
-            factors.get("recurring"),
-            counting,
-        )
-        if charged is not None:
-            streams.append(charged.stream)
-            spread = charged.spread
-    except TooLittleError as why:
-        last = last or why
-        notes.append(f"no recurring revenue: {why}")
+            last = last or why
+            notes.append(f"no {STREAM_WORDS[name]}: {why}")
+            continue
+        streams.append(found.stream)
+        made, spread = made or found.made, max(spread, found.spread)
+        notes += found.notes
     if not streams:
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
+    meta = beliefs.tables.meta
     notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
     return Draft(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
+
+
+STREAM_WORDS = {"bookings": "bookings", "recurring": "recurring revenue"}
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A stream as drawn; made of bookings only, notes where it is a base rate only."""
+
+    stream: StreamDraws
+    made: BookingsDraws | None = None
+    spread: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def _drawn(
+    name: str,
+    beliefs: FittedModels,
+    origin: int,
+    asked: tuple[Period, ...],
+    months: Sequence[Period],
+    settings: ForecastSettings,
+    assumed: Assumed | None,
+    counting: bool,
+) -> _Drawn:
+    """A stream from its deals or customers; where too little is known of them, its base rate."""
+    given = (origin, asked, months, settings)
+    try:
+        if name == "bookings":
+            made = bookings(beliefs, *given, assumed, counting)
+            return _Drawn(made.stream, made)
+        charged = recurring(beliefs, *given, assumed, counting)
+        return _Drawn(charged.stream, None, charged.spread)
+    except TooLittleError as why:
+        stream, note = base_rate(beliefs, name, *given, why, assumed, counting)
+        return _Drawn(stream, notes=(note,))
 
 
 def months_from(origin: int, asked: Sequence[Period]) -> tuple[Period, ...]:
@@ -225,9 +257,20 @@ def _notes(made: BookingsDraws | None) -> list[str]:
     return notes
 
 
+def history_days(beliefs: FittedModels, origin: int) -> float:
+    """Days from the first deal or charge that is known to the origin."""
+    first = [
+        int(born.min()) for born in (beliefs.deals.born[beliefs.deals.born != NAT],) if len(born)
+    ]
+    if beliefs.charges is not None and len(beliefs.charges.began):
+        first.append(int(beliefs.charges.began.min()))
+    return (origin - min(first, default=origin)) / DAY
+
+
 def _learned(beliefs: FittedModels, origin: int, spread: float) -> dict[str, object]:
     curve = beliefs.curve(origin)
     return {
         "curve_fitted_at": None if curve is None else instant_text(curve.at),
         "recurring_shock": spread,
+        "history_days": history_days(beliefs, origin),
     }

@@ -117,7 +117,8 @@ def _closed(book: DealTable, months: Sequence[Period], origin: int) -> Ints:
     return rows[(at >= months[0].start) & (at < months[-1].end)]
 
 
-def _words(book: DealTable, rows: Ints) -> Words:
+def deal_words(book: DealTable, rows: Ints) -> Words:
+    """The words of deals by dimension."""
     return {
         name: [NONE if w is None else w for w in column.take(rows).words()]
         for name, column in book.dimensions.items()
@@ -131,7 +132,7 @@ def _groups(
     odds: OpenDealOdds | None = None,
 ) -> Groups:
     """The values of the dimensions in which at least one deal has a word."""
-    parts = [(_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
+    parts = [(deal_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
     if odds is not None:
         parts.append((open_words(odds), odds.expected.sum(axis=1)))
     told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
@@ -156,7 +157,7 @@ def _closed_part(
     """What was booked already. A win without an amount counts in n only."""
     starts = np.array([m.start for m in months], np.int64)
     cell = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
-    numbers = groups.numbers(_words(book, rows), len(rows))
+    numbers = groups.numbers(deal_words(book, rows), len(rows))
     amounts = np.ones(len(rows)) if counting else book.amounts(rows)
     return booked_so_far("closed", cell, amounts, numbers, groups, holds, draws)
 
@@ -213,7 +214,7 @@ def _unborn(
     settings: ForecastSettings,
 ) -> NewDealInputs:
     keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
-    numbers = groups.numbers(_words(book, believed.recent_wins), len(believed.recent_wins))
+    numbers = groups.numbers(deal_words(book, believed.recent_wins), len(believed.recent_wins))
     chosen = np.cumsum(arrivals.share, axis=1)
     return NewDealInputs(
         keys, arrivals.means(effects), chosen, exact(believed.booked), numbers, groups.size

@@ -44,11 +44,10 @@ def recurring(
     settings: ForecastSettings,
     assumed: Assumed | None = None,
     counting: bool = False,
-) -> RecurringDraws | None:
-    """Draw the charges of the months; None where the data hold none."""
+) -> RecurringDraws:
+    """Draw the charges of the months; the data hold some."""
     charges = beliefs.charges
-    if charges is None:
-        return None
+    assert charges is not None  # a stream is asked for only where it has rows
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     rows = charges.made(months[0].start, min(origin, months[-1].end), origin)

@@ -113,7 +113,8 @@ def _shock(shock: float) -> str:
 def _points(of: ForecastSubject) -> list[str]:
     made = of.found.forecast
     points = [
-        "A change that no past month shows (a new price, a new market, a lost team) is not in it."
+        "A change that the past does not show (a new market, a lost team) is not in it; a season "
+        "that was seen in earlier years is."
     ]
     if "recurring" in made.streams:
         points.append("Recurring revenue is what customers are invoiced, not what they have paid.")

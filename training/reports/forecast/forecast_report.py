@@ -20,6 +20,11 @@ from training.reports.forecast.forecast_subject import (
     times,
 )
 from training.reports.forecast.outlook_section import outlook_section, parts
+from training.reports.forecast.planning_section import (
+    combined_section,
+    growth_section,
+    scenario_section,
+)
 from training.reports.forecast.record_section import record_section
 from training.reports.forecast.targets_section import groups, targets_section
 
@@ -42,7 +47,13 @@ def page_of(of: ForecastSubject) -> Page:
     sections.append(changes_section(of))
     if "bookings" in made.streams:
         sections.append(deals(of))
+    if len(of.found.growth):
+        sections.append(growth_section(of))
+    if len(of.found.scenarios):
+        sections.append(scenario_section(of))
     sections.append(record_section(of))
+    if len(of.found.ways):
+        sections.append(combined_section(of))
     if len(of.found.capacity):
         sections.append(capacity_section(of))
     sections.append(basis(of))
@@ -94,8 +105,23 @@ def _standfirst(of: ForecastSubject) -> str:
     return (
         f"In {percent(high - low, 0)} of {many(made.settings.draws, 'simulated future')} "
         f"{period_name(of.main)} brings between {of.money(row['p10'])} and {of.money(row['p90'])}. "
-        f"{_split(of)}"
+        f"{_split(of)}{_short(of)}"
     )
+
+
+def _short(of: ForecastSubject) -> str:
+    """What a short history does to the range, in a sentence; "" for a longer one."""
+    days = float(of.found.forecast.learned.get("history_days", math.inf))
+    if days >= YEAR:
+        return ""
+    return (
+        f" The history is {many(round(days / 30.4), 'month')} long: season and growth are not "
+        f"known yet, and the range is wide for that."
+    )
+
+
+YEAR = 365.0
+"""Days of history from which on every month of the year has been seen."""
 
 
 def _split(of: ForecastSubject) -> str:

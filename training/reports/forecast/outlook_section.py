@@ -93,7 +93,9 @@ def _fan(of: ForecastSubject, stream: str) -> Figure | None:
     )
     places = past.set_index("period")
     spots = [middle(*places.loc[p, ["start", "end"]]) for p in said["period"]]
-    hints = [f"{p}: said {compact(m)}" for p, m in zip(said["period"], said["p50"], strict=True)]
+    hints = [
+        f"{p}: forecast {compact(m)}" for p, m in zip(said["period"], said["p50"], strict=True)
+    ]
     low_said, high_said, middle_said = (said[c].tolist() for c in ("p10", "p90", "p50"))
     ranges(plot, spots, low_said, high_said, middle_said, "plain", hints)
     fan(
@@ -110,7 +112,7 @@ def _fan(of: ForecastSubject, stream: str) -> Figure | None:
 
 
 def _opening(x: list[float], lines: list[Floats], past: pd.DataFrame) -> Fan:
-    """The fan from the last month that came in, where nothing is open, to those that will."""
+    """The fan from the last month that is over, where nothing is open, to those that will."""
     lines_of = [line.tolist() for line in lines]
     if len(past):
         last = past.iloc[-1]
@@ -121,9 +123,9 @@ def _opening(x: list[float], lines: list[Floats], past: pd.DataFrame) -> Fan:
 
 
 def _keys(said: bool) -> list[LegendEntry]:
-    keys = [LegendEntry("seen", "came in", "dot")]
+    keys = [LegendEntry("seen", "actual", "dot")]
     if said:
-        keys.append(LegendEntry("plain", "said before the month, P10 to P90", "range"))
+        keys.append(LegendEntry("plain", "forecast before the month, P10 to P90", "range"))
     return [
         *keys,
         LegendEntry("model", "foreseen: P50"),
@@ -133,10 +135,10 @@ def _keys(said: bool) -> list[LegendEntry]:
 
 def _reading(said: pd.DataFrame) -> str:
     if not len(said):
-        return "Months that are over came in as the dots; what is foreseen opens to the right."
+        return "Dots: actual values of months that are over. The forecast opens to the right."
     inside = int(((said["actual"] >= said["p10"]) & (said["actual"] <= said["p90"])).sum())
     return (
-        f"Grey: what would have been said the week before each month began. "
+        f"Grey: the forecast of the week before each month began. "
         f"{inside} of {len(said)} months came in within it."
     )
 

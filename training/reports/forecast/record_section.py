@@ -23,8 +23,8 @@ def record_section(of: ForecastSubject) -> Section:
     kept, tested = of.record.kept, of.record.backtest
     if kept.empty and tested.empty:
         said = (
-            "No forecast that was kept is over yet, and no backtest was made. `make backtest` asks "
-            "what would have been said at past Mondays, of what was known then."
+            "No forecast that was kept is over yet, and no past origin was asked. `make backtest` "
+            "makes the forecasts of past Mondays, of what was known then."
         )
         return Section("record", title, asks, paragraphs=[said])
     figures = [f for s in of.found.forecast.streams for f in _coverage(of, s)]
@@ -64,14 +64,14 @@ def _words(of: ForecastSubject) -> list[str]:
         row = {str(k): v for k, v in ours.iloc[0].items()}
         said = (
             f"{STREAMS[stream].capitalize()}: {percent(row['coverage'], 0)} of {count(row['n'])} "
-            f"answers about {count(row['periods'])} periods came in within P10 to P90"
+            f"forecasts of {count(row['periods'])} periods had an actual value within P10 to P90"
         )
         if len(rest):
             best = rest.sort_values("pinball").iloc[0].to_dict()
             change = 1 - row["pinball"] / best["pinball"]
             way = "less" if change >= 0 else "more"
             said += (
-                f"; its loss is {percent(abs(change), 0)} {way} than that of the best easier way, "
+                f"; its loss is {percent(abs(change), 0)} {way} than that of the best baseline, "
                 f"{best['method']}"
             )
         words.append(f"{said}.")
@@ -106,7 +106,7 @@ def _covered(of: ForecastSubject, stream: str, kind: str, rows: pd.DataFrame) ->
         )
     title = f"{STREAMS[stream].capitalize()} of a {kind}: how often within P10 to P90"
     words = f"Promised is {percent(level, 0)}; bars are 95 % intervals."
-    axis = Axis("share that came in within the range", 0.0, 1.0, lambda v: percent(v, 0))
+    axis = Axis("share of actual values within the range", 0.0, 1.0, lambda v: percent(v, 0))
     lines = [Line(level, percent(level, 0))]
     svg = intervals(drawn, axis, f"coverage {stream} {kind}", title, words, lines)
     head = ["Weeks to the end", "Within", "95 % interval", "Answers", "Periods"]
