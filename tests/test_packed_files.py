@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from features.ingest.run import canonical, load
+from features.ingest.mapping import load
+from features.ingest.run import canonical
 from features.sources.files import find, read, read_header
-from features.sources.packed import readable, text
+from features.sources.packed import Cell, readable, text
 from features.sources.words import SourceError
 
 ROWS = [["id", "name", "amount"], ["1", "Dü", "5"], ["2", "x;y", ""]]
@@ -109,5 +110,11 @@ def test_what_cannot_be_unpacked_names_the_file_and_a_way_out(tmp_path: Path, na
 
 
 def test_cells_of_a_spreadsheet_as_words() -> None:
-    cells = [71.0, 0.5, True, dt.datetime.fromisoformat("2025-01-15"), dt.timedelta(minutes=61)]
+    cells: list[Cell] = [
+        71.0,
+        0.5,
+        True,
+        dt.datetime.fromisoformat("2025-01-15"),
+        dt.timedelta(minutes=61),
+    ]
     assert [text(c) for c in cells] == ["71", "0.5", "true", "2025-01-15", "01:01:00"]

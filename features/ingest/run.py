@@ -19,6 +19,7 @@ from features.ingest.clean import instants
 from features.ingest.columns import Defaults
 from features.ingest.findings import as_of_of, finish, frames_of
 from features.ingest.joined_source import ReadPlan, plan
+from features.ingest.keys import relink
 from features.ingest.mapping import Mapping, load
 from features.ingest.report import IngestReport
 from features.ingest.rows import Draft, check
@@ -63,6 +64,7 @@ def canonical(
     report = IngestReport(mapping.name, data.resolve().name, currency=mapping.currency)
     with readable(data) as files:
         drafts = _drafts(_plans(files, mapping, report), mapping, progress)
+    relink(drafts)
     stated = _stated_as_of(mapping)
     end = stated if stated != NAT else _NEVER if now is None else micros(now) + 1
     for made in drafts.values():
