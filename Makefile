@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary messages lock clean
+.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,7 @@ figures: $(READY) ## figures (KPIs) and pipeline health of DATA as CSV; BY, PERI
 
 forecast: $(READY) ## foresee revenue of DATA (a canonical folder; default the demo's): table, JSON, CSV, HTML in OUT
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports) \
-	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE))
+	  $(if $(AS_OF),--as-of $(AS_OF)) $(if $(SINCE),--since $(SINCE)) $(if $(WHAT_IF),--what-if "$(WHAT_IF)")
 
 backtest: $(READY) ## score that forecast at past Mondays beside the baselines; tables as CSV in OUT
 	@$(RUN) -m training backtest --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),reports/backtest)
@@ -106,6 +106,9 @@ notebooks: $(READY) ## run the notebooks from top to bottom
 
 glossary: $(READY) ## write docs/features.md from the definitions
 	@$(RUN) -m features glossary > docs/features.md
+
+commands: $(READY) ## write docs/commands.md from the Makefile and the command-line parsers
+	@$(RUN) docs/commands.py > docs/commands.md
 
 messages: $(READY) ## bring serving/i18n/locale in step with the definitions; fails where words are missing
 	@$(RUN) -m serving messages

@@ -33,11 +33,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 done, 1 a CRM failed, 2 the input or the mapping was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m features", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for add in COMMANDS:
-        add(commands)
-    chosen = parser.parse_args(arguments)
+    chosen = command_line().parse_args(arguments)
     run: Command = chosen.run
     try:
         return run(chosen)
@@ -47,6 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MappingError, SourceError, FileNotFoundError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of every subcommand."""
+    parser = argparse.ArgumentParser(prog="python -m features", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for add in COMMANDS:
+        add(commands)
+    return parser
 
 
 def _add_ingest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,8 +69,8 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("demo", help="write a made-up export whose truth is known")
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--size", choices=SIZES, default="small", help="small, medium or large")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same CRM")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.set_defaults(run=_demo)
 

@@ -10,29 +10,33 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serving import cli as rooms
+from serving import cli
 from serving.cli import CommandError
 
-COMMANDS = tuple(sorted(found.name for found in pkgutil.iter_modules(rooms.__path__)))
+COMMANDS = tuple(sorted(found.name for found in pkgutil.iter_modules(cli.__path__)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 done, 2 what was asked for is not there."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds mlruns")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    # without a command's name all of them are shown
-    for name in [c for c in COMMANDS if c in given] or COMMANDS:
-        importlib.import_module(f"{rooms.__name__}.{name}").add(commands)
-    parser.set_defaults(champions=champions, registry_uri=registry_uri, clock=now)
-    chosen = parser.parse_args(given)
+    chosen = command_line(given).parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
         return run(chosen)
     except (CommandError, LookupError, FileNotFoundError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def command_line(given: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of every subcommand, or of those that the arguments ``given`` name."""
+    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds mlruns")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name in [c for c in COMMANDS if c in given] or COMMANDS:
+        importlib.import_module(f"{cli.__name__}.{name}").add(commands)
+    parser.set_defaults(champions=champions, registry_uri=registry_uri, clock=now)
+    return parser
 
 
 def now() -> int:

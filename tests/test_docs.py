@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,28 @@ def _targets() -> list[str]:
     return re.findall(r"^([a-z-]+):.*?## ", makefile, re.M)
 
 
-def _commands(package: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    main = importlib.import_module(f"{package}.__main__").main
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    listed = capsys.readouterr().out.split("command\n")[1]
-    return re.findall(r"^ {4}([a-z]+)\b", listed, re.M)
-
-
-def test_every_make_target_is_documented() -> None:
-    assert len(_targets()) >= 12
+def test_the_page_of_commands_is_as_the_command_writes_it() -> None:
+    """Every target, subcommand and option stands in docs/commands.md, with its meaning."""
+    made = subprocess.run(
+        [sys.executable, "docs/commands.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert made == (ROOT / "docs" / "commands.md").read_text(encoding="utf-8"), "make commands"
     for target in _targets():
-        assert f"| `make {target}` |" in README, target
+        assert f"| `make {target}` |" in made, target
+    without = [line for line in made.splitlines() if line.startswith("| `") and "|  |" in line]
+    assert without == [], "these options have no meaning"
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """And no package is explained that is not asked for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = {re.match(r"[A-Za-z0-9-]+", name).group() for name in asked}  # type: ignore[union-attr]
+    page = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    table = page.split("## Dependencies")[1]
+    rows = re.findall(r"^\| ([a-z0-9, -]+?)(?: \(dev\))? \| (\S.*) \|$", table, re.M)
+    explained = {name for names, _ in rows for name in names.split(", ")} - {"package"}
+    assert explained == wanted
 
 
 def test_make_help_lists_every_target() -> None:
@@ -43,14 +54,6 @@ def test_make_help_lists_every_target() -> None:
     ).stdout
     for target in _targets():
         assert re.search(rf"^  make {target}\s+\S", shown, re.M), target
-
-
-@pytest.mark.parametrize("package", ["features", "training", "serving"])
-def test_every_command_is_documented(package: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found = _commands(package, capsys)
-    assert found
-    for command in found:
-        assert f"| `python -m {package} {command}` |" in README, command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

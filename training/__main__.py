@@ -21,7 +21,7 @@ from training.task.dataset import askable, question_of
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "mlruns" / "studies"
-ROOMS = ("forecast", "backtest")
+MODULES = ("forecast", "backtest")
 """Commands in ``training.cli``."""
 LEAKS = 4
 """Exit code of an audit or a training that a red finding stopped."""
@@ -32,24 +32,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done, 2 the input was wrong, 3 a promotion was refused, 4 a leak is not acknowledged.
     """
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    _add_audit(commands)
-    _add_train(commands)
-    _add_promotion(commands)
     given = sys.argv[1:] if arguments is None else list(arguments)
-    # a room's packages are dear: it is opened when its command, or all of them, are asked for
-    asked = [room for room in ROOMS if room in given[:1]]
-    for room in asked or (() if given[:1] and not given[0].startswith("-") else ROOMS):
-        importlib.import_module(f"training.cli.{room}").add(commands)
-    parser.set_defaults(root=ROOT)
-    chosen = parser.parse_args(given)
+    chosen = command_line(given).parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
         return run(chosen)
     except (ValueError, LookupError, FileNotFoundError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def command_line(given: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of every subcommand, or of the one that the arguments ``given`` name.
+
+    A command of ``training.cli`` imports costly packages, so its module is imported only when that
+    command, or no command, is named.
+    """
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_audit(commands)
+    _add_train(commands)
+    _add_promotion(commands)
+    asked = [module for module in MODULES if module in given[:1]]
+    for module in asked or (() if given[:1] and not given[0].startswith("-") else MODULES):
+        importlib.import_module(f"training.cli.{module}").add(commands)
+    parser.set_defaults(root=ROOT)
+    return parser
 
 
 def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,7 +73,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--question", action="append", help="only this question; may be repeated")
     parser.add_argument("--config", type=Path, help="TOML file with a [training] table")
     parser.add_argument("--trials", type=int, help="Optuna trials a question")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="the same seed gives the same result")
     parser.add_argument("--promote", action="store_true", help="promote what beats the base rate")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.set_defaults(run=_train)
@@ -73,15 +81,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_promotion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     promote = commands.add_parser("promote", help="let a version answer")
-    promote.add_argument("name")
-    promote.add_argument("version", type=int)
+    promote.add_argument("name", help="the question, as `models` lists it")
+    promote.add_argument("version", type=int, help="its number, as `models` lists it")
     promote.add_argument("--reason", help="kept with the version")
     promote.add_argument(
         "--force", action="store_true", help="overrule its verdict; needs --reason"
     )
     promote.set_defaults(run=_promote)
     rollback = commands.add_parser("rollback", help="let the previous champion answer again")
-    rollback.add_argument("name")
+    rollback.add_argument("name", help="the question, as `models` lists it")
     rollback.add_argument("--reason", help="kept with the version")
     rollback.set_defaults(run=_rollback)
     models = commands.add_parser("models", help="list every version")

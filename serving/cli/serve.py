@@ -24,7 +24,9 @@ log = logging.getLogger("embudo.serve")
 def add(commands: Subparsers) -> None:
     """Add the parser of `serve`."""
     parser = commands.add_parser("serve", help="answer requests with the champions")
-    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument(
+        "--port", type=int, default=3000, help="where to listen; 0 takes a free port"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--workers", type=int, choices=range(1, 65), default=2, metavar="N")
     parser.add_argument(

@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--config", type=Path, help="TOML file with a [forecast] table")
     parser.add_argument("--keep", type=Path, help="folder of kept forecasts (mlruns/forecasts)")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="the same seed gives the same result")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.set_defaults(run=_backtest)
 

@@ -58,7 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--since", help="compare with a forecast as of this day, not the last kept")
     parser.add_argument("--config", type=Path, help="TOML file with [forecast] and [capacity]")
     parser.add_argument("--draws", type=int, help="simulated futures (10,000)")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="the same seed gives the same result")
     parser.add_argument("--keep", type=Path, help="folder of kept forecasts (mlruns/forecasts)")
     parser.add_argument(
         "--replace", action="store_true", help="replace what is kept of this origin"

@@ -161,6 +161,8 @@ def scenarios(
         factors = assumed(parse_scenario(text), company, cells(base.asked), base.origin)
         changed = draft(beliefs, base.origin, base.settings, base.asked, factors)
         for stream in changed.streams:
+            if not acts(factors[stream.name]):
+                continue
             new = _of(changed, stream.name, chosen)
             old = _of(base, stream.name, chosen)
             low, middle, high = np.quantile(new, base.settings.levels, axis=1)
@@ -178,6 +180,11 @@ def scenarios(
                     }
                 )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def acts(factors: Assumed) -> bool:
+    """Whether a scenario changes anything of a stream."""
+    return any((part != 1.0).any() for part in (factors.pace, factors.arrivals, factors.price))
 
 
 def _of(of: Draft, stream: str, chosen: Mapping[str, Ints]) -> Floats:

@@ -117,7 +117,7 @@ def _staying(
     return found
 
 
-HABITS = 0.08
+HABITS = 0.12
 """Deviation of the log of how often customers buy that the purchase process itself misses."""
 LEAVING = 0.25
 """Deviation of the log of the rate of leaving from one half-year to the next."""
