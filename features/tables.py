@@ -62,6 +62,11 @@ def micros(at: datetime | str) -> int:
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
+EARLIEST = micros("1900-01-01T00:00:00+00:00")
+LATEST = micros("2200-01-01T00:00:00+00:00")
+"""Instants that a CRM can mean lie from the first up to, not including, the second; others
+are typing errors, or placeholders such as 9999-12-31."""
+
 
 def instant_text(at: int) -> str:
     """The ISO 8601 text of an instant in microseconds, to the second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,9 +10,20 @@ from functools import cached_property
 import numpy as np
 
 from features.asof import EventIndex, EventWindow, WordCounts, later, past
-from features.schema import TABLES
+from features.schema import LARGEST_NUMBER, TABLES
 from features.spine import Spine
-from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, micros
+from features.tables import (
+    EARLIEST,
+    LATEST,
+    NAT,
+    Bools,
+    Coded,
+    Floats,
+    Instants,
+    Ints,
+    Tables,
+    micros,
+)
 
 Where = tuple[tuple[str, str], ...]
 """Conditions (column, word) that all must hold."""
@@ -103,11 +115,17 @@ def union(choice: Ints, columns: Sequence[Coded]) -> Coded:
 
 
 def read_number(word: str) -> float:
-    """The number a change's text states, NaN where it states none."""
+    """The number a change's text states, NaN where it states none that a CRM can mean.
+
+    Endless and enormous numbers are none, as where a column of numbers is read.
+    """
+    if not word.isascii() or "_" in word:  # Python reads "1_000" and full-width digits, too
+        return math.nan
     try:
-        return float(word)
+        number = float(word)
     except ValueError:
-        return float("nan")
+        return math.nan
+    return number if abs(number) <= LARGEST_NUMBER else math.nan
 
 
 def read_instant(word: str) -> int:
@@ -116,7 +134,8 @@ def read_instant(word: str) -> int:
         at = datetime.fromisoformat(word)
     except ValueError:
         return NAT
-    return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+    found = micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+    return found if EARLIEST <= found < LATEST else NAT
 
 
 class View:

@@ -22,7 +22,7 @@ from serving.bundles.load import load_predictor
 from serving.bundles.outcomes import ReloadState
 from serving.bundles.reload import Reloader
 from serving.http.app import make_app
-from serving.http.probes import ProbeMiddleware
+from serving.http.probes import ProbeMiddleware, is_ready
 from serving.process.timers import cure
 from serving.scoring.queue import RequestQueue
 from serving.settings import read_settings
@@ -100,7 +100,7 @@ class Embudo:
         watch.stop()
 
     def __is_ready__(self) -> bool:
-        return bool(app.state.predictors)
+        return is_ready(app.state)
 
 
 def to_asgi() -> Any:

@@ -87,7 +87,7 @@ def call(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
     async def sent() -> httpx.Response:
         client = more.pop("client", ("127.0.0.1", 4000))
         transport = httpx.ASGITransport(app, client=client)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as session:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as session:
             return await session.request(method, path, **more)
 
     return asyncio.run(sent())

@@ -222,3 +222,35 @@ def test_no_token_is_in_an_answer_or_a_log(app: FastAPI, caplog: pytest.LogCaptu
     with caplog.at_level(0):
         said = post(app, SCORE, BODY, **bearer(token)).text
     assert token not in said + caplog.text and token[-64:] not in said + caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["via", "x-real-ip", "x-forwarded-for", "forwarded", "cf-connecting-ip"]
+)
+def test_a_request_through_a_proxy_needs_a_key(app: FastAPI, name: str) -> None:
+    assert refused(post(app, SCORE, BODY, **{name: "1.2.3.4"}))[:2] == (401, "key_missing")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::2]", "0.0.0.0"])
+def test_a_name_made_to_point_here_needs_a_key(app: FastAPI, host: str) -> None:
+    """DNS rebinding: the browser sends the other site's name."""
+    assert refused(post(app, SCORE, BODY, host=host))[:2] == (401, "key_missing")
+
+
+@pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:3000", "127.8.8.8:1"])
+def test_this_machine_by_its_own_names_needs_none(app: FastAPI, host: str) -> None:
+    assert post(app, SCORE, BODY, host=host).status_code != 401
+
+
+def test_a_keyed_database_that_is_replaced_opens_nothing(tmp_path: Path) -> None:
+    """An empty one in its place is no reason to ask for no key any more, after a restart too."""
+    clock = Clock()
+    with served(tmp_path, clock) as app:
+        app.state.store.keys.create("crm", ("score",), NOW)
+        assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
+        assert (tmp_path / "store.db.keyed").exists()
+    with served(tmp_path, clock) as app:  # a new, empty store at the same place
+        assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
+        (tmp_path / "store.db.keyed").unlink()
+    with served(tmp_path, clock) as app:
+        assert post(app, SCORE, BODY).status_code != 401

@@ -50,7 +50,9 @@ def _send(
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     headers = {
         "content-type": b"application/json",
-        "x-hubspot-signature-v3": (signature or _sign(f"http://test{path}", raw, stamp)).encode(),
+        "x-hubspot-signature-v3": (
+            signature or _sign(f"http://localhost{path}", raw, stamp)
+        ).encode(),
         "x-hubspot-request-timestamp": str(stamp).encode(),
     }
     return call(app, "POST", path, content=raw, headers=headers)
@@ -111,7 +113,7 @@ def test_who_asked_hubspot_to_be_forgotten_is_forgotten(app: FastAPI) -> None:
 
 def test_signatures_that_are_not_its_own_are_refused(app: FastAPI) -> None:
     raw = orjson.dumps([_event()])
-    url = f"http://test{PATH}"
+    url = f"http://localhost{PATH}"
     for wrong in (
         _sign(url, raw, secret="another"),
         _sign(url, raw + b" "),
@@ -145,7 +147,10 @@ def test_a_timestamp_that_is_none_is_refused(app: FastAPI, stamp: str) -> None:
 def test_the_raw_body_is_signed_not_its_meaning(app: FastAPI) -> None:
     raw = b"[ " + orjson.dumps(_event()) + b"\n]"
     assert _send(app, raw).status_code == 200
-    assert refused(_send(app, raw.replace(b"\n", b""), _sign(f"http://test{PATH}", raw)))[0] == 401
+    assert (
+        refused(_send(app, raw.replace(b"\n", b""), _sign(f"http://localhost{PATH}", raw)))[0]
+        == 401
+    )
 
 
 def test_behind_a_proxy_the_public_address_is_signed(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_behind_a_proxy_the_public_address_is_signed(tmp_path: Path) -> None:
         raw = orjson.dumps([_event()])
         outside = _sign(f"https://crm.example.com/embudo{PATH}", raw)
         assert _send(app, raw, outside).status_code == 200
-        assert refused(_send(app, raw, _sign(f"http://test{PATH}", raw)))[0] == 401
+        assert refused(_send(app, raw, _sign(f"http://localhost{PATH}", raw)))[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ def test_behind_a_proxy_the_public_address_is_signed(tmp_path: Path) -> None:
 )
 def test_the_url_is_decoded_as_far_as_hubspot_says(app: FastAPI, sent: str, signed: str) -> None:
     raw = orjson.dumps([_event()])
-    signature = _sign(f"http://test{PATH}{signed}", raw)
+    signature = _sign(f"http://localhost{PATH}{signed}", raw)
     assert _send(app, raw, signature, path=PATH + sent).status_code == 200
 
 

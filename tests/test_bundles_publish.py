@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving.bundles.folder import POINTER, offered, read_pointer
-from serving.bundles.publish import Publisher, publish_once
+from serving.bundles.publish import FolderTakenError, Publisher, publish_once
 
 
 class Registry:
@@ -142,3 +142,22 @@ def test_a_mark_changes_with_any_file(registry: Registry, tmp_path: Path) -> Non
     assert mark() == first
     (place / "more").touch()
     assert mark() != first
+
+
+def test_one_process_at_a_time_publishes_to_a_folder(registry: Registry, tmp_path: Path) -> None:
+    """A second publisher touches nothing, and takes over when the first has ended."""
+    folder = tmp_path / "served"
+    first, second = Publisher(registry, folder), Publisher(registry, folder)
+    assert first.poll() and not second.poll()
+    registry.add("churn", "2")
+    for _ in range(3):
+        second.poll()
+        first.poll()
+    assert _served(folder) == {"churn": "2"}
+    with pytest.raises(FolderTakenError, match="another process publishes"):
+        publish_once(registry.found, folder)
+    first.close()
+    registry.add("churn", "3")
+    assert second.poll() and _served(folder) == {"churn": "3"}
+    second.close()
+    publish_once(registry.found, folder)

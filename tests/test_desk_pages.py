@@ -27,6 +27,9 @@ from tests.desked import NOW, app_of, filled, made
 
 PAGES = [path for path, _ in MENU]
 
+HERE: dict[str, Any] = {"base_url": "http://localhost", "client": ("127.0.0.1", 5000)}
+"""How a browser on this machine asks."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,7 +48,12 @@ def store(folder: Path) -> Any:
 @pytest.fixture
 def client(store: Store, folder: Path) -> TestClient:
     """A reader on this machine, before any key exists."""
-    return TestClient(app_of(store, folder), client=("127.0.0.1", 5000), follow_redirects=False)
+    return TestClient(
+        app_of(store, folder),
+        base_url="http://localhost",
+        client=("127.0.0.1", 5000),
+        follow_redirects=False,
+    )
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -166,12 +174,12 @@ def test_without_sheets_or_store_pages_say_what_to_do(tmp_path: Path) -> None:
     from serving.store.store import open_store  # noqa: PLC0415
 
     empty = open_store(f"sqlite:///{tmp_path / 'empty.db'}")
-    client = TestClient(app_of(empty, tmp_path), client=("127.0.0.1", 5000))
+    client = TestClient(app_of(empty, tmp_path), **HERE)
     for kind in LISTINGS:
         assert "Run make desk" in client.get(f"/{kind}").text
     assert "Run make forecast" in client.get("/forecast").text
     empty.close()
-    bare = TestClient(app_of(None, tmp_path), client=("127.0.0.1", 5000))
+    bare = TestClient(app_of(None, tmp_path), **HERE)
     assert bare.get("/").status_code == 200
     assert bare.get("/calls").status_code == 503
 
@@ -182,7 +190,12 @@ def test_keys_close_the_pages_and_a_session_opens_them(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'keys.db'}")
     key, token = store.keys.create("desk", ["read"], NOW)
     _, other = store.keys.create("crm", ["score"], NOW)
-    client = TestClient(app_of(store, tmp_path), client=("127.0.0.1", 5000), follow_redirects=False)
+    client = TestClient(
+        app_of(store, tmp_path),
+        base_url="http://localhost",
+        client=("127.0.0.1", 5000),
+        follow_redirects=False,
+    )
     refused = client.get("/calls?q=a")
     assert refused.status_code == 303
     assert refused.headers["location"] == "/sign-in?next=%2Fcalls%3Fq%3Da"
@@ -197,11 +210,16 @@ def test_keys_close_the_pages_and_a_session_opens_them(tmp_path: Path) -> None:
     assert "HttpOnly" in cookie and "SameSite=strict" in cookie and token not in cookie
     assert client.get("/calls").status_code == 200
     forged = client.cookies["embudo"][:-1] + ("0" if client.cookies["embudo"][-1] != "0" else "1")
-    stranger = TestClient(client.app, client=("127.0.0.1", 5000), follow_redirects=False)
+    stranger = TestClient(client.app, **HERE, follow_redirects=False)
     stranger.cookies.set("embudo", forged)
     assert stranger.get("/calls").status_code == 303
     store.keys.revoke(key.id, NOW)
-    again = TestClient(app_of(store, tmp_path), client=("127.0.0.1", 5000), follow_redirects=False)
+    again = TestClient(
+        app_of(store, tmp_path),
+        base_url="http://localhost",
+        client=("127.0.0.1", 5000),
+        follow_redirects=False,
+    )
     again.cookies.set("embudo", client.cookies["embudo"])
     assert again.get("/calls").status_code == 303
     store.close()

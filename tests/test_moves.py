@@ -266,7 +266,7 @@ def test_http_speaks_the_caller_s_language_and_keeps_to_its_document() -> None:
 
     async def call(lang: str) -> Json:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             headers = {"accept-language": lang}
             answer = await client.post("/v1/leads/score", json=body, headers=headers)
             assert answer.status_code == 200

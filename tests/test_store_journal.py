@@ -314,3 +314,31 @@ def test_many_threads_append_whole_lines(tmp_path: Path) -> None:
     journal.close()
     assert {r.uid for r in sink.rows} == {r.uid for some in rows for r in some}
     assert journal.counters == Counters(drained=400)
+
+
+def test_a_file_deleted_under_us_loses_nothing(store: Store, tmp_path: Path) -> None:
+    """Its rows come to the store all the same, and what comes after goes to a new file."""
+    folder = tmp_path / "j"
+    journal = Journal(folder, store.audit.append)
+    rows = _rows(4)
+    journal.append(rows[:1])
+    for row in rows[1:]:
+        for path in folder.iterdir():
+            path.unlink()
+        journal.append([row])
+    assert len(list(folder.iterdir())) == 1
+    for path in folder.iterdir():
+        path.unlink()
+    assert journal.drain() and store.audit.count() == 4
+    assert journal.counters == Counters(drained=4)
+    journal.close()
+
+
+def test_rows_cut_off_are_counted_as_lost(store: Store, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", store.audit.append)
+    journal.append(_rows(3))
+    for path in (tmp_path / "j").iterdir():
+        os.truncate(path, 0)
+    assert journal.drain()
+    assert journal.counters.dropped == 3 and store.audit.count() == 0
+    journal.close()

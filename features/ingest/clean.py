@@ -17,11 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schema import LARGEST_NUMBER
-from features.tables import NAT, Bools, Floats, Instants, micros
-
-EARLIEST = micros("1900-01-01T00:00:00+00:00")
-LATEST = micros("2200-01-01T00:00:00+00:00")
-"""Instants outside these are typing errors or placeholders such as 9999-12-31."""
+from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants
 
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Formats that are a number since 1970-01-01 UTC -> microseconds per unit."""

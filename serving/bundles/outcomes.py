@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any, Literal
@@ -39,6 +39,7 @@ class ReloadState:
         self.listeners: list[Callable[[ReloadOutcome], None]] = []
         self._outcomes: dict[str, ReloadOutcome] = {}
         self._note = ""
+        self._offered: frozenset[str] = frozenset()
         self._lock = Lock()
 
     @property
@@ -55,6 +56,15 @@ class ReloadState:
     def note(self) -> str:
         """Why there is nothing to load, or what keeps newer bundles from coming; "" if nothing."""
         return self._note
+
+    def offer(self, names: Iterable[str]) -> None:
+        """Say which questions have a bundle on offer."""
+        self._offered = frozenset(names)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The questions whose bundle is neither loaded nor refused yet."""
+        return sorted(self._offered - self._outcomes.keys())
 
     def set_note(self, note: str) -> None:
         """Replace the note."""

@@ -2,29 +2,53 @@
 
 The pointer changes last, so that a bundle is either whole in its place or not offered at all. What
 was published stays in service when the registry cannot be read or a champion's folder cannot.
+
+One process at a time publishes to a folder, and holds its lock: a second one would remove bundles
+of the first, and the first those of the second. It waits, and takes over when the first has ended.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from serving.bundles.folder import Pointer, read_pointer, write_pointer
 
 log = logging.getLogger("embudo.publish")
 
+LOCK = ".publishing"
+
+
+class FolderTakenError(ValueError):
+    """Another process publishes to this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"another process publishes to {folder}: stop that one, or name another folder"
+        )
+
+
 Champions = Callable[[], Mapping[str, Path]]
 
 
 def publish_once(found: Mapping[str, Path], folder: Path) -> None:
-    """Publish bundles to ``folder``, whatever it held before; OSError where one cannot be read."""
+    """Publish bundles to ``folder``, whatever it held before.
+
+    OSError where one cannot be read, FolderTakenError where another process publishes there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    places = {name: _copied(name, source, folder) for name, source in sorted(found.items())}
-    write_pointer(folder, Pointer(places))
-    _tidy(folder, set(places.values()))
+    held = _locked(folder)
+    if held is None:
+        raise FolderTakenError(folder)
+    with held:
+        places = {name: _copied(name, source, folder) for name, source in sorted(found.items())}
+        write_pointer(folder, Pointer(places))
+        _tidy(folder, set(places.values()))
 
 
 class Publisher:
@@ -34,11 +58,32 @@ class Publisher:
         self.champions, self.folder = champions, folder
         self._sources: dict[str, tuple[Path, bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._pointer = _kept(folder)
-        self._stated = False
+        self._pointer = Pointer()
+        self._stated = self._waits = False
+        self._lock: IO[bytes] | None = None
+
+    def acquire(self) -> bool:
+        """Become the one that publishes here, if nobody else is; whether this is the one."""
+        if self._lock is not None:
+            return True
+        self._lock = _locked(self.folder)
+        if self._lock is not None:
+            self._pointer = _kept(self.folder)
+        elif not self._waits:
+            log.warning("another process publishes to %s: waiting until it ends", self.folder)
+        self._waits = self._lock is None
+        return not self._waits
+
+    def close(self) -> None:
+        """Let another process publish here."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def poll(self) -> bool:
-        """Publish what has changed; whether anything had."""
+        """Publish what has changed; whether anything had. Nothing while another process does."""
+        if not self.acquire():
+            return False
         places, problems = dict(self._pointer.bundles), dict[str, str]()
         try:
             found = dict(self.champions())
@@ -67,6 +112,17 @@ class Publisher:
         self._pointer, self._stated = pointer, True
         _tidy(self.folder, before | set(pointer.bundles.values()))
         return True
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """The folder's lock, held until it is closed or this process ends; None where it is taken."""
+    held = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        return None
+    return held
 
 
 def _kept(folder: Path) -> Pointer:

@@ -89,6 +89,7 @@ class Reloader:
         except (OSError, ValueError) as wrong:
             self.state.set_note(f"the served folder cannot be read: {wrong}")
             return
+        self.state.offer(bundle.name for bundle in found)
         self.state.set_note(_note(self.folder, found, problems))
         self.checker.prepare()
         for bundle in found:

@@ -6,11 +6,13 @@ import argparse
 import sys
 
 from features.tables import DAY, instant_text, micros
-from serving.cli import Subparsers
+from serving.cli import CommandError, Subparsers
 from serving.cli.store import Clock, opened
 from serving.store.keys import SCOPES, ApiKey
 
 HOUR = DAY // 24
+LONGEST_OVERLAP = 24.0 * 366
+"""Hours for which a rotated key may still open."""
 
 
 def add(commands: Subparsers) -> None:
@@ -78,6 +80,9 @@ def _state(key: ApiKey, at: int) -> str:
 def _rotate(chosen: argparse.Namespace) -> int:
     clock: Clock = chosen.clock
     at = clock()
+    if not 0 <= chosen.hours <= LONGEST_OVERLAP:
+        message = f"--hours {chosen.hours:g} is out of range: give 0 to {LONGEST_OVERLAP:g}"
+        raise CommandError(f"{message} (a year)")
     with opened(chosen) as store:
         key, token = store.keys.rotate(chosen.id, at, round(chosen.hours * HOUR))
         old = store.keys.find(chosen.id)

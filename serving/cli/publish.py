@@ -9,7 +9,7 @@ import select
 import sys
 from pathlib import Path
 
-from serving.bundles.publish import Publisher
+from serving.bundles.publish import FolderTakenError, Publisher
 from serving.cli import Champions, Subparsers
 
 PAUSE = 1.0
@@ -28,6 +28,8 @@ def _publish(chosen: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     champions: Champions = chosen.champions
     publisher = Publisher(lambda: champions(chosen.root), chosen.to)
+    if chosen.once and not publisher.acquire():
+        raise FolderTakenError(chosen.to)
     publisher.poll()
     while not chosen.once and not _ended(PAUSE):
         publisher.poll()

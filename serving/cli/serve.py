@@ -49,6 +49,8 @@ def _serve(chosen: argparse.Namespace) -> int:
     settings = read_settings(environment)
     if not _loopback(chosen.host):
         _require_key(chosen)
+    if not 0 <= chosen.port <= 65_535:
+        raise CommandError(f"--port {chosen.port} is no port: give 0 (any free one) to 65535")
     try:
         listener = listen(chosen.host, chosen.port)
     except OSError as wrong:

@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 
 from serving.http.errors import Problem
 from serving.http.threads import ThreadPool
+from serving.store.engine import file_of
 from serving.store.errors import StoreError
 from serving.store.keys import ApiKey, id_of
 from serving.store.store import Store
@@ -46,16 +51,16 @@ class Guard:
         self._renewal: asyncio.Task[None] | None = None
         self._noting: asyncio.Task[None] | None = None
         self._used: set[str] = set()
+        self._keyed = False
 
     async def admit(self, request: Request, scope: str, at: int) -> ApiKey | None:
         """The key of the request; None where none is needed: on loopback, before any key exists."""
         keys = await self._known(at)
         given = request.headers.getlist("authorization")
         if not keys:
-            if is_local(request.scope, request.headers):
-                return None
-            message = "beyond loopback every request needs a key, and none exists yet"
-            raise _refused("key_missing", message, error="")
+            if why := self.needs_key(request):
+                raise _refused("key_missing", why, error="")
+            return None
         if not given:
             raise _refused("key_missing", "this request needs a key", error="")
         key_id = id_of(token := _token(given))
@@ -65,6 +70,16 @@ class Guard:
         if key is None:  # it may be as new as this second
             key = (await self._known(at, YOUNG // 5)).get(key_id)
         return self._checked(key, token, scope, at)
+
+    def needs_key(self, request: Request) -> str:
+        """While no key exists: why the request needs one all the same; "" where it does not."""
+        if self._keyed:
+            return "the store held keys before and holds none now: restore it, or make a key"
+        if not is_local(request.scope, request.headers):
+            return "beyond loopback every request needs a key, and none exists yet"
+        if _listens_everywhere(request.scope):
+            return "the service listens beyond this machine, and no key exists yet"
+        return ""
 
     def _checked(self, key: ApiKey | None, token: str, scope: str, at: int) -> ApiKey:
         if key is None or not key.matches(token):
@@ -123,6 +138,7 @@ class Guard:
             log.error("keys could not be read again, the last ones count: %s", wrong)
             return
         self._keys, self._of, self._read_at = {key.id: key for key in keys}, store, at
+        self._keyed = self._keyed or was_keyed(store, bool(keys))
         if self._used and not _running(self._noting):
             used, self._used = self._used, set()
             self._noting = asyncio.ensure_future(self._note(store, used, at))
@@ -157,9 +173,89 @@ def _refused(code: str, message: str, error: str = "invalid_token", scope: str =
     return Problem(code, message, www_authenticate=", ".join(parts))
 
 
+PROXIED = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-original-forwarded-for",
+    "x-envoy-external-address",
+)
+"""Headers that a proxy adds: a request with one comes from somewhere else."""
+
+
 def is_local(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
-    """Whether the request comes from this machine itself, and not through a proxy on it."""
+    """Whether the request comes from this machine itself, and not through a proxy on it.
+
+    Its Host names this machine: a page of another site whose name was made to point here (DNS
+    rebinding) sends its own.
+    """
     client = scope.get("client")
-    host = client[0] if client else ""
-    near = host.startswith("127.") or host in ("::1", "::ffff:127.0.0.1", "localhost")
-    return near and "x-forwarded-for" not in headers and "forwarded" not in headers
+    near = is_loopback(client[0] if client else "")
+    if not near or any(name in headers for name in PROXIED):
+        return False
+    return is_loopback(_host_of(headers.get("host", "")))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _host_of(header: str) -> str:
+    """The host of a Host header, without its port and the brackets of IPv6."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]
+
+
+def _listens_everywhere(scope: Mapping[str, Any]) -> bool:
+    """Whether the socket of the request listens on every address, as far as Linux can say."""
+    server = scope.get("server")
+    return _listens(server[1]) if server and server[1] else False
+
+
+@cache
+def _listens(port: int) -> bool:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # no Linux, or a machine that hides it
+            continue
+        for line in lines:
+            _, local, _, state, *_ = line.split()
+            address, _, number = local.partition(":")
+            # 0A: listening; an address of zeros is every address
+            if state == "0A" and int(number, 16) == port and not int(address, 16):
+                return True
+    return False
+
+
+def was_keyed(store: Store, keyed: bool) -> bool:
+    """Whether this store ever held a key: noted beside an SQLite file, which may be replaced.
+
+    keyed: whether it holds one now. Delete the note, ``<database>.keyed``, to go without keys.
+    """
+    file = file_of(store.engine)
+    note = None if file is None else file.with_name(f"{file.name}.keyed")
+    if note is None or (not keyed and not note.exists()):
+        return keyed
+    if keyed and not note.exists():
+        with suppress(OSError):  # then this process alone remembers
+            note.touch(mode=0o600)
+    return True

@@ -27,6 +27,12 @@ CODES: dict[str, Code] = {
     "bad_idempotency_key": Code(
         400, "Bad Idempotency-Key", "use 1 to 255 visible ASCII characters, such as a UUID"
     ),
+    "bad_request": Code(400, "Bad request", "send well-formed HTTP/1.1 with one Host header"),
+    "head_timeout": Code(408, "Request too slow", "send the whole request without pausing"),
+    "url_too_long": Code(414, "URL too long", "send a target of at most 8 KiB"),
+    "headers_too_large": Code(
+        431, "Headers too large", "send at most 100 headers of together at most 32 KiB"
+    ),
     "body_timeout": Code(408, "Body too slow", "send the whole body without pausing"),
     "client_gone": Code(400, "Client gone", "keep the connection open until the answer"),
     "body_too_large": Code(413, "Body too large", "send fewer records at a time"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -20,7 +21,7 @@ from serving.http.errors import (
     respond_problem,
     signed,
 )
-from serving.http.threads import ThreadPool
+from serving.http.threads import PoolFull, ThreadPool
 from serving.settings import Settings
 from serving.store.errors import StoreError
 from serving.store.keys import ApiKey
@@ -30,8 +31,12 @@ from serving.telemetry.request_log import RequestLog, log_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 8
-"""As many as the store has connections; further calls wait for one of them."""
+READERS, WRITERS = 6, 4
+"""Threads for calls that read the store and for those that may write: writers may wait seconds for
+a lock, and must not hold the readers' threads. Together less than the store has connections."""
+
+WAITING, WAITING_WRITERS = 256, 16
+"""Calls that may wait for a thread; a writer waits ``store.engine.PATIENCE`` at most for a lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Endpoints:
         self.state, self.clock = state, clock
         self.ids = RequestIds()
         self.guard = Guard(lambda: state.store)
-        self._threads = ThreadPool(THREADS, "store")
+        self._readers = ThreadPool(READERS, "store-read", WAITING)
+        self._writers = ThreadPool(WRITERS, "store-write", WAITING_WRITERS)
 
     @property
     def settings(self) -> Settings:
@@ -82,11 +88,26 @@ class Endpoints:
         return found
 
     async def in_store(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A call of the store, in a thread; its failure as a Problem."""
+        """A call that reads the store, in a thread; its failure as a Problem."""
+        return await self._timed(self._readers.run(call, *args, **kwargs))
+
+    async def write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As ``in_store``, of a call that may write: few wait, and no reader waits for them."""
+        return await self._timed(self._writers.run(call, *args, **kwargs))
+
+    async def _timed(self, call: Awaitable[T]) -> T:
+        seconds = self.settings.timeout
         try:
-            return await self._threads.run(call, *args, **kwargs)
+            async with asyncio.timeout(seconds):
+                return await call
         except StoreError as wrong:
             raise _problem_of(wrong) from None
+        except PoolFull:
+            message = "as many calls of the store wait as may"
+            raise Problem("store_busy", message, retry_after="5") from None
+        except TimeoutError:
+            message = f"the store did not answer within {seconds:g} s"
+            raise Problem("store_busy", message, retry_after="5") from None
 
     def to(self, handler: Handler, scope: str | None) -> Endpoint:
         """The endpoint of a handler; scope: what the key must be for, None: no key is asked for."""

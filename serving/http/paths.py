@@ -34,10 +34,13 @@ class EncodedSlashes:
         await self._app(scope, receive, send)
 
 
-def entity_id_of(scope: Scope) -> str:
-    """The id of ``/v1/<entity>/<id>…``, decoded from what was sent; a Problem where it is none."""
+def entity_id_of(scope: Scope, control: bool = False) -> str:
+    """The id of ``/v1/<entity>/<id>…``, decoded from what was sent; a Problem where it is none.
+
+    control: whether control characters may be in it, as in the ids of some exports
+    """
     raw: bytes = scope["raw_path"].partition(b"?")[0]
-    return checked_id(_text(raw.split(b"/")[3]), "id")
+    return checked_id(_text(raw.split(b"/")[3]), "id", control)
 
 
 def _text(part: bytes) -> str:
@@ -47,13 +50,13 @@ def _text(part: bytes) -> str:
         raise Problem("bad_text", "the id is not UTF-8, percent-encoded", "id") from None
 
 
-def checked_id(entity_id: str, place: str) -> str:
+def checked_id(entity_id: str, place: str, control: bool = False) -> str:
     """An id that could have been scored; a Problem for another."""
     if not entity_id:
         raise Problem("too_short", "an id has at least 1 character", place)
     if len(entity_id) > LONGEST_ID:
         message = f"an id has at most {LONGEST_ID} characters, got {len(entity_id)}"
         raise Problem("too_long", message, place)
-    if _CONTROL.search(entity_id):
+    if "\0" in entity_id or (not control and _CONTROL.search(entity_id)):
         raise Problem("bad_text", "an id has no control characters", place)
     return entity_id

@@ -9,6 +9,7 @@ Requests for scores go past the app's own layers, too: its endpoint answers ever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ import orjson
 from starlette.requests import Request
 from starlette.routing import Route
 
-from serving.bundles.outcomes import ReloadState
+from serving.bundles.outcomes import ReloadOutcome, ReloadState
 from serving.process.timers import Message, Receive, Send
 from serving.store.connection import UnavailableStore
 
@@ -52,8 +53,20 @@ class ProbeMiddleware:
             await self.app(scope, receive, send)
 
 
+def is_ready(state: Any) -> bool:
+    """Whether every bundle on offer is loaded or refused, and a model answers."""
+    return bool(state.predictors) and not state.reload.waiting
+
+
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/'\",;:]+/)+")
+"""The folders of an absolute path: this machine's business, unlike the file's name."""
+
+
 def readiness(state: Any) -> dict[str, Any]:
-    """Whether this process can score, with which versions, and what is wrong."""
+    """Whether this process can score, with which versions, and what is wrong.
+
+    Ready means that every bundle on offer was loaded, or was refused for a reason given here.
+    """
     reload: ReloadState = state.reload
     degraded: Mapping[str, str] = state.degraded
     models = {d.scorer.bundle.name: d.scorer.bundle.version for d in state.predictors.values()}
@@ -65,15 +78,20 @@ def readiness(state: Any) -> dict[str, Any]:
     absent = isinstance(state.store, UnavailableStore)
     if absent and not degraded.get("store"):
         reasons.append(f"store: {state.store.reason}")
-    ready = bool(models) and not absent
+    reasons += [f"{name} is being loaded" for name in reload.waiting]
+    ready = is_ready(state) and not absent
     last = reload.last
     return {
         "status": "ready" if ready else "not ready",
         "models": models,
         "degraded": ready and bool(reasons),
-        "reasons": reasons,
-        "reload": None if last is None else last.to_json(),
+        "reasons": [_FOLDERS.sub("", reason) for reason in reasons],
+        "reload": None if last is None else _without_folders(last),
     }
+
+
+def _without_folders(outcome: ReloadOutcome) -> dict[str, Any]:
+    return {**outcome.to_json(), "reason": _FOLDERS.sub("", outcome.reason)}
 
 
 async def send_json(send: Send, status: int, body: Mapping[str, Any]) -> None:

@@ -15,12 +15,12 @@ import asyncio
 import mmap
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.process.protocol import protocol_class
 
 UP, READY = b"u", b"r"
 """Status bytes to the supervisor: the worker takes connections; it has a model."""
@@ -44,41 +44,6 @@ class EndedConnections:
         """One more."""
         self._n += 1
         SLOT.pack_into(self._memory, self._at, self._n)
-
-
-def protocol_class(ended: Callable[[], None], patience: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which says when a connection has ended, and waits for no slow head.
-
-    patience: seconds that the head of a request may take; one that never ends holds a connection.
-    """
-
-    class Counted(HttpToolsProtocol):
-        _head: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.on_message_begin()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._stop_waiting()
-            ended()
-
-        def on_message_begin(self) -> None:
-            if self._head is None:
-                self._head = self.loop.call_later(patience, self.transport.close)
-            super().on_message_begin()
-
-        def on_headers_complete(self) -> None:
-            self._stop_waiting()
-            super().on_headers_complete()
-
-        def _stop_waiting(self) -> None:
-            if self._head is not None:
-                self._head.cancel()
-                self._head = None
-
-    return Counted
 
 
 class Worker(uvicorn.Server):
@@ -174,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--place", type=int, required=True, help="its place among the workers")
     chosen = parser.parse_args(arguments)
     # seconds of imports, while the supervisor answers the probes
+    from serving.http.probes import is_ready  # noqa: PLC0415
     from serving.service import app, settings, to_asgi  # noqa: PLC0415
 
     ended = EndedConnections(mmap.mmap(chosen.memory, 0), chosen.place)
@@ -181,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = config_of(to_asgi(), ended, settings.drain, settings.body_seconds)
     server = Worker(config, channel, ended)
     app.state.reload.listeners.append(
-        lambda outcome: server.send_status(READY) if outcome.outcome == "loaded" else None
+        lambda _: server.send_status(READY) if is_ready(app.state) else None
     )
     server.run()
 

@@ -93,7 +93,7 @@ def write_rows(
         with pq.ParquetWriter(name, _schema(scorer)) as writer:
             for rows in blocks:
                 writer.write_table(_table(scorer, rows, cutoff))
-        Path(name).chmod(0o644)
+        Path(name).chmod(0o600)
         Path(name).replace(out)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -26,7 +26,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from features.schema import LARGEST_NUMBER, TABLES, Column
-from serving.scoring.faults import TOO_LARGE, ContractError, Fault, RecordFault, fault_of
+from features.tables import EARLIEST, LATEST, micros
+from serving.scoring.faults import (
+    NO_INSTANT,
+    TOO_LARGE,
+    ContractError,
+    Fault,
+    RecordFault,
+    fault_of,
+)
 
 MOST_RECORDS = 1000
 """Records of one request."""
@@ -69,6 +77,8 @@ def read_instant(value: Any) -> datetime:
     if at.tzinfo is None:
         message = f"the instant names no time zone; write it as {_EXAMPLE}"
         raise PydanticCustomError("instant_without_zone", message)
+    if not EARLIEST <= micros(at) < LATEST:
+        raise PydanticCustomError("bad_instant", NO_INSTANT)
     return at
 
 
@@ -80,6 +90,9 @@ def _as_stated(value: Any) -> Any:
 
 
 def _custom(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST_WORD:
+        message = f"a text has at most {LONGEST_WORD} characters"
+        raise PydanticCustomError("string_too_long", message)
     if value is None or isinstance(value, str | bool):
         return value
     if not isinstance(value, int | float):

@@ -17,6 +17,12 @@ TOO_LARGE = (
 )
 
 
+NO_INSTANT = (
+    "an instant before 1900 or after 2199 is a typing error, not a fact; "
+    "leave the field out if it is not known"
+)
+
+
 @dataclass(frozen=True)
 class Fault:
     """What is wrong, where (a dotted path into the body), and what to do."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from features.schema import LARGEST_NUMBER, TABLES, Kind
+from features.tables import EARLIEST, LATEST
 from serving.scoring.contract import (
     LONGEST_ID,
     LONGEST_WORD,
@@ -147,14 +148,20 @@ def _custom(
         elif kind == "instant":
             row[name] = _instant(value)
         elif kind is not None and type_ is _PLAIN[kind]:
+            if type_ is str and len(value) > LONGEST_WORD:
+                raise Unusual
             row[name] = value
         elif value is None and kind is not None:
             continue
-        elif kind is None and (type_ is str or type_ is bool) and 0 < len(name) <= LONGEST_ID:
+        elif kind is None and _is_plain(value) and 0 < len(name) <= LONGEST_ID:
             message = f"{spoken}.custom.{name} is not known to the model and was not used"
             warnings[message] = None
         else:
             raise Unusual
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) is bool or (type(value) is str and len(value) <= LONGEST_WORD)
 
 
 _PLAIN: dict[str, type] = {"category": str, "text": str, "boolean": bool, "number": float}
@@ -170,7 +177,10 @@ def _instant(value: Any) -> int:
         raise Unusual from None
     if at.tzinfo is None:
         raise Unusual
-    return (at - _EPOCH) // _MICROSECOND
+    found = (at - _EPOCH) // _MICROSECOND
+    if not EARLIEST <= found < LATEST:
+        raise Unusual
+    return found
 
 
 def _key(value: Any) -> str:

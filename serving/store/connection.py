@@ -100,7 +100,9 @@ class StoreConnection:
             if isinstance(self.place.store, UnavailableStore):
                 self.place.store = UnavailableStore(str(wrong))
             self._say("store", str(wrong))
-        self._say("audit", self.journal.counters.last_error)
+        counts = self.journal.counters
+        lost = f"{counts.dropped:,} audit rows are lost" if counts.dropped else ""
+        self._say("audit", counts.last_error or lost)
 
     def _say(self, part: str, reason: str) -> None:
         if reason and reason != self.place.degraded.get(part):

@@ -97,13 +97,23 @@ class Journal:
         with self._writing:
             self._count.pending += len(rows)
             try:
-                if self._active is None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    self._active = Segment.begin(self.folder)
+                if self._active is None or self._active.gone:
+                    self._begin()
+                assert self._active is not None
                 self._require_room(len(data))
                 self._active.append(data, len(rows))
             except OSError as wrong:
                 self._hold(rows, wrong)
+
+    def _begin(self) -> None:
+        """A new file; the rows of one that was deleted under us are written to it first."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        old, new = self._active, Segment.begin(self.folder)
+        if old is not None:
+            log.error("a file of the audit journal was deleted; its rows are written again")
+            new.append(old.content(), old.rows)
+            old.leave()
+        self._active = new
 
     def _require_room(self, size: int) -> None:
         held = sum(s.size for s in (self._active, self._sealed) if s is not None)
@@ -181,7 +191,7 @@ class Journal:
                 self._sealed, self._active = self._active, None
             sealed = self._sealed
         if sealed is not None:
-            self._bring(sealed)
+            self._count_cut_off(sealed, self._bring(sealed))
             sealed.end()
             with self._writing:
                 self._sealed = None
@@ -198,13 +208,25 @@ class Journal:
             raise
         segment.end()
 
-    def _bring(self, segment: Segment) -> None:
+    def _count_cut_off(self, segment: Segment, brought: int) -> None:
+        """Rows that were written to a file and are not in it any more were lost."""
+        lost = max(segment.rows - brought, 0)
+        if lost:
+            log.error("%d audit rows are lost: a file of the journal was cut off", lost)
+            with self._writing:
+                self._count.dropped += lost
+
+    def _bring(self, segment: Segment) -> int:
+        """Bring a file's rows to the store; how many it holds."""
+        brought = 0
         for batch in batched_rows(self._rows(segment)):
             if self._budget is not None:
                 self._budget -= 1
                 if self._budget < 0:
                     raise StoreBusyError("the service ends; the next one brings the rest")
             self._take(batch)
+            brought += len(batch)
+        return brought
 
     def _rows(self, segment: Segment) -> Iterator[AuditRow]:
         for line in segment.lines():

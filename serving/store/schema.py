@@ -85,12 +85,8 @@ SCORES = Table(
     Column("sought", Text, nullable=False, server_default=""),  # id and label, casefolded
     Index(None, "entity", "entity_id"),
     Index(None, "run_id", "position"),
-    Index(None, "run_id", "probability", "entity_id"),
-    Index(None, "run_id", "grade", "entity_id"),
-    Index(None, "run_id", "owner_id", "entity_id"),
-    Index(None, "run_id", "amount", "entity_id"),
 )
-"""One score of one entity in one run: what is searched and sorted, in short rows."""
+"""One score of one entity in one run: in short rows; ``DETAILS`` holds the rest."""
 
 DETAILS = Table(
     "details",

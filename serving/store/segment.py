@@ -50,9 +50,19 @@ class Segment:
         self.rows += rows
         self.size += len(data)
 
+    @property
+    def gone(self) -> bool:
+        """Whether its name was deleted: its rows are there for as long as this process lives."""
+        return os.fstat(self.handle).st_nlink == 0
+
+    def content(self) -> bytes:
+        """Its bytes so far, whether its name was deleted or not."""
+        return b"".join(self.lines())
+
     def lines(self) -> Iterator[bytes]:
-        """Its lines so far."""
-        with self.path.open("rb") as file:
+        """Its lines so far; by its handle, which a deleted name does not close."""
+        with os.fdopen(os.dup(self.handle), "rb") as file:
+            file.seek(0)
             yield from file
 
     def end(self) -> None:

@@ -23,12 +23,11 @@ from serving.store.engine import (
     make_engine,
     unless_there,
 )
-from serving.store.errors import StoreDownError
+from serving.store.errors import StoreDownError, StoreSchemaError
 from serving.store.events import WebhookEvents
 from serving.store.feedback import Feedbacks
 from serving.store.keys import ApiKeys
 from serving.store.migrate import require_current, upgrade
-from serving.store.pages import Pages
 from serving.store.replies import Replies
 from serving.store.runs import Runs
 from serving.store.schema import ERASED, SETTINGS
@@ -44,7 +43,6 @@ class Store:
         self._secret = secret
         self.runs = Runs(database)
         self.scores = Scores(database, self.subject)
-        self.pages = Pages(database)
         self.feedback = Feedbacks(database, self.scores)
         self.keys = ApiKeys(database)
         self.audit = Audit(database)
@@ -64,9 +62,11 @@ class Store:
             yield connection
 
     def ping(self) -> None:
-        """Read one row; StoreError where that fails."""
+        """Read one row; StoreError where that fails, or the database is another one now."""
         with self.database.reading() as connection:
-            connection.execute(select(SETTINGS.c.name).limit(1)).all()
+            known = connection.scalar(_SECRET)
+        if known is None or bytes.fromhex(str(known)) != self._secret:
+            raise StoreSchemaError("the database was replaced by another one: restart the service")
 
     def erase(
         self, entity: str, entity_id: str, at: int, key_id: str = "", request_id: str = ""
@@ -171,14 +171,16 @@ def require_place(database: Database, create: bool) -> None:
         raise StoreDownError(f"{file} cannot be made: {wrong.strerror}") from None
 
 
+_SECRET = select(SETTINGS.c.value).where(SETTINGS.c.name == "subject_secret")
+
+
 def _secret(database: Database) -> bytes:
     """The secret of the subjects, made once by whoever comes first."""
-    mine = select(SETTINGS.c.value).where(SETTINGS.c.name == "subject_secret")
     with database.reading() as connection:
-        known = connection.scalar(mine)
+        known = connection.scalar(_SECRET)
     if known is None:
         with database.writing() as connection:
             row = {"name": "subject_secret", "value": secrets.token_hex(32)}
             insert_new(connection, SETTINGS, row)
-            known = connection.scalar(mine)
+            known = connection.scalar(_SECRET)
     return bytes.fromhex(str(known))

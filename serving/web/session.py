@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from serving.http.auth import Guard, is_local
+from serving.http.auth import Guard
 from serving.i18n.languages import mark
 from serving.store.keys import ApiKey, id_of
 from serving.store.store import Store
@@ -34,9 +34,9 @@ async def reader(request: Request, guard: Guard, store: Store | None, at: int) -
     """The key behind a page's request; None on loopback before any key exists. SignInNeeded."""
     keys = await guard.known(at)
     if not keys:
-        if is_local(request.scope, request.headers):
-            return None
-        raise SignInNeeded(mark("no key exists yet"))
+        if guard.needs_key(request):
+            raise SignInNeeded(mark("no key exists yet"))
+        return None
     given = request.cookies.get(COOKIE, "")
     key_id, _, rest = given.partition(".")
     until, _, signature = rest.partition(".")

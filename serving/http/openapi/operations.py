@@ -57,6 +57,9 @@ _QUERY = ("duplicate_key", "unknown_field", "missing_field", "unknown_word", "ba
 CLEAN = "^[^\\u0000-\\u001f\\u007f]+$"
 ID_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": CLEAN}
 
+ANY_ID: Schema = {**ID_SCHEMA, "pattern": "^[^\\u0000]+$"}
+"""An id that may be erased: some exports have control characters in theirs."""
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -134,6 +137,7 @@ def _limit(most: int, default: int) -> Schema:
 
 def _of_entity(entity: str) -> list[Operation]:
     one = SINGULAR[entity]
+    any_id = parameter("entity_id", ANY_ID, f"the {one}'s id", "D-2044", "path")
     path_id = parameter("entity_id", ID_SCHEMA, f"the {one}'s id", "D-2044", "path")
     semantic = ("bad_instant", "instant_without_zone", "not_a_share", "unknown_language")
     state = (
@@ -175,7 +179,7 @@ def _of_entity(entity: str) -> list[Operation]:
             f"Erase all that is kept of one {one}",
             "admin",
             shapes_kept.ErasedOut,
-            parameters=[path_id],
+            parameters=[any_id],
             codes=[*_ID, *_ONCE, *_STORE],
             description=ONCE,
         ),

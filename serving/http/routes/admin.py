@@ -42,7 +42,7 @@ def erase_handler(endpoints: Endpoints, entity: str) -> Handler:
             # the path of POST; an entity with this very id is reached as %73core
             raise Problem("method_not_allowed", "this path answers OPTIONS, POST", allow=_SCORES)
         key, store = key_of(call), endpoints.store
-        entity_id = entity_id_of(call.request.scope)
+        entity_id = entity_id_of(call.request.scope, control=True)
         call.log.entity = entity
 
         def work(_: Connection | None) -> WorkResult:
@@ -51,7 +51,7 @@ def erase_handler(endpoints: Endpoints, entity: str) -> Handler:
 
         once = IdempotentRequest(store, call, f"DELETE /v1/{entity}/{{entity_id}}", key)
         # the same key for another id is another request, and the id itself must not be kept
-        return await endpoints.in_store(once.do, store.subject(entity, entity_id), work, False)
+        return await endpoints.write(once.do, store.subject(entity, entity_id), work, False)
 
     return erase
 
@@ -87,7 +87,7 @@ class AuditRoutes:
             return WorkResult(200, {"before": exact_text(before), "purged": purged})
 
         once = IdempotentRequest(store, call, "POST /v1/audit/purge", key)
-        return await self.endpoints.in_store(once.do, body.value, work, False)
+        return await self.endpoints.write(once.do, body.value, work, False)
 
 
 def _read_purge(value: Any) -> Purge:

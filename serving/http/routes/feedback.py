@@ -147,7 +147,7 @@ class FeedbackRoutes:
             return _keep(store, call, said, within)
 
         once = IdempotentRequest(store, call, "POST /v1/feedback", key)
-        return await self.endpoints.in_store(once.do, body.value, work, True)
+        return await self.endpoints.write(once.do, body.value, work, True)
 
     async def of(self, call: Call) -> Response:
         """What was said of an entity, the newest first."""

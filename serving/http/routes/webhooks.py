@@ -89,7 +89,7 @@ class HubSpotWebhook:
         require_signed(call.request, secret, url, raw, call.at // 1000)
         changes = list(read_events(parse(raw)))
         store = self.endpoints.store
-        new, stale = await self.endpoints.in_store(_note, store, changes, call.at)
+        new, stale = await self.endpoints.write(_note, store, changes, call.at)
         body = {"events": len(changes), "new": new, "stale": stale}
         return call.respond(body)
 

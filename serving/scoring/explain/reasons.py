@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +45,7 @@ class Reason:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return asdict(self)
+        return dict(vars(self))  # every field is a JSON type: nothing is copied deeper
 
 
 @dataclass(frozen=True)
