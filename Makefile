@@ -19,7 +19,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sync features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
+.PHONY: help setup demo sync writeback loop crm-demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,13 @@ $(READY): requirements.txt
 
 setup: $(READY) ## make .venv with every package, pinned and hashed
 
-demo: $(READY) ## demo CRM -> ingest -> train -> promote -> serve -> one explained score
+demo: $(READY) ## demo CRM -> ingest -> train -> promote -> one explained score -> filled pages
 	@$(RUN) -m features demo --size $(SIZE) --seed $(SEED) --out $(DEMO)/export
 	@$(RUN) -m features ingest --data $(DEMO)/export --mapping $(DEMO)/export/mapping.toml --out $(DEMO)/canonical
 	@$(RUN) -m training train --data $(DEMO)/canonical --promote --trials $(or $(TRIALS),8)
 	@$(RUN) -m serving request --data $(DEMO)/canonical
+	@$(MAKE) --no-print-directory desk
+	@echo "the pages are filled: run  make serve  and open http://127.0.0.1:$(PORT)/"
 
 GIVEN = @test -n "$(DATA)" -a -n "$(MAPPING)" || \
   { echo "usage: make $@ DATA=export MAPPING=hubspot|salesforce|file.toml" >&2; exit 2; }
@@ -60,7 +62,11 @@ serve: $(READY) ## serve the champions on PORT (3000)
 score: $(READY) ## score every open entity of DATA (a canonical folder; default the demo's)
 	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out $(or $(OUT),data/scores)
 
-desk: $(READY) ## make the sheets behind the analyst's pages from DATA (default the demo's)
+desk: $(READY) ## fill the pages: scores, forecast and lists of DATA (default the demo's)
+	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out data/scores || \
+	  echo "no scores were made; every list that needs none follows"
+	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out reports || \
+	  echo "no forecast was made; every list that needs none follows"
 	@$(RUN) -m serving desk --data $(or $(DATA),$(DEMO)/canonical) $(if $(MARGIN),--margin $(MARGIN)) \
 	  $(if $(CAPACITY),--capacity $(CAPACITY)) $(if $(GOALS),--goals $(GOALS)) $(if $(RULES),--rules $(RULES))
 
@@ -85,6 +91,16 @@ ui: $(READY) ## open the MLflow pages on http://127.0.0.1:5000
 sync: $(READY) ## bring a connected CRM's data set up to date: NAME (connections/NAME.toml), docs/live.md
 	@test -n "$(NAME)" || { echo "usage: make sync NAME=crm" >&2; exit 2; }
 	@$(RUN) -m features sync "$(NAME)"
+
+writeback: $(READY) ## write the newest scores into a connected CRM: NAME; DRY=1 only says so, UNDO=1 takes them back
+	@test -n "$(NAME)" || { echo "usage: make writeback NAME=crm" >&2; exit 2; }
+	@$(RUN) -m serving writeback "$(NAME)" $(if $(DRY),--dry-run) $(if $(UNDO),--undo)
+
+loop: $(READY) ## sync, score, write back, retrain on schedule (loop.toml); ONCE=1: what is due now
+	@$(RUN) -m serving loop $(if $(ONCE),--once)
+
+crm-demo: $(READY) ## a real Tryton with a demo company: synced, learned, scored, written back, a week played
+	@$(RUN) -m examples.crm
 
 test: $(READY) ## run the tests
 	@$(RUN) -m pytest -n 2 --dist loadfile

@@ -118,6 +118,11 @@ def _change(rules: ZoneInfo, low: int, high: int) -> int:
     return high
 
 
+def day_text(at: int, name: str = "UTC") -> str:
+    """The day of an instant in a zone: "2024-03-01"."""
+    return str(np.datetime64(int(zone(name).day(np.array([at]))[0]), "D"))
+
+
 def month_of_day(day: Ints) -> Ints:
     """The months that days lie in."""
     days = np.asarray(day, np.int64).astype("datetime64[D]")

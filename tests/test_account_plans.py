@@ -18,7 +18,7 @@ from serving.analytics.accounts.filled import plans, share
 from serving.analytics.accounts.fit import engagement, fit
 from serving.analytics.accounts.goals import Goal, progress, read_goals
 from serving.analytics.accounts.value import MONTH, Terms, lifetime_value, survival
-from serving.analytics.accounts.whitespace import whitespace
+from serving.analytics.accounts.whitespace import exclusive, whitespace
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.customers import mrr_at
 from serving.scoring.scorer import Scorer
@@ -226,3 +226,17 @@ def test_an_unknown_customer_is_named() -> None:
     book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
     with pytest.raises(ValueError, match="'A9' is no customer as of 2026-01-01"):
         plans(share(book, None, None, Terms()), ["A9"])
+
+
+def test_editions_of_one_product_exclude_each_other_and_independent_products_do_not() -> None:
+    rng = np.random.default_rng(4)
+    basic = rng.random(400) < 0.5
+    extra = rng.random(400) < 0.4
+    apart = exclusive(np.column_stack([basic, ~basic, extra]))
+    assert apart.tolist() == [
+        [False, True, False],
+        [True, False, False],
+        [False, False, False],
+    ]
+    few = exclusive(np.column_stack([basic[:20], ~basic[:20]]))
+    assert not few.any(), "twenty customers say nothing about what is never bought together"

@@ -153,18 +153,33 @@ def test_a_list_is_used_by_keyboard_alone(browser: Any, address: str) -> None:
 def test_choosing_an_owner_filters_and_sorting_turns_round(browser: Any, address: str) -> None:
     reader = Reader(browser, address, 1280)
     page = reader.open("/pipeline")
-    owner = page.locator("#owner option").nth(1).get_attribute("value")
+    option = page.locator("#owner option").nth(1)
+    owner, name = option.get_attribute("value"), option.inner_text().rpartition(" (")[0]
     with page.expect_navigation():
         page.select_option("#owner", owner)
     column = page.locator("thead th", has_text="Owner").last
     place = column.evaluate("th => th.cellIndex")
     cells = page.locator("table").last.locator(f"tbody tr > :nth-child({place + 1})")
-    assert set(cells.all_inner_texts()) == {owner}
+    assert set(cells.all_inner_texts()) == {name}
     for order in ("descending", "ascending"):
         with page.expect_navigation():
             page.locator("thead a", has_text="Amount").click()
         sorted_by = page.locator("thead th[aria-sort]").get_attribute("aria-sort")
         assert sorted_by == order
+
+
+def test_an_arrow_key_stays_and_back_shows_the_filter_applied(browser: Any, address: str) -> None:
+    page = Reader(browser, address, 1280).open("/pipeline")
+    page.locator("#owner").focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(200)
+    assert page.url.endswith("/pipeline"), "a step through a list asks for nothing (WCAG 3.2.2)"
+    assert page.evaluate("document.activeElement.id") == "owner"
+    with page.expect_navigation():
+        page.get_by_role("button", name="Filter").click()
+    assert "owner=" in page.url
+    page.go_back()
+    assert page.locator("#owner").input_value() == "", "the list below is of all owners"
 
 
 def test_a_csv_is_downloaded(browser: Any, address: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from features.frames import write
 from serving import __main__ as serving
 from serving.cli import CommandError
 from serving.cli.desk import read_rules
+from serving.store.sheets import Wanted
 from serving.store.store import open_store
 from serving.web.lists import LISTINGS
 from tests import trained
@@ -71,9 +73,56 @@ def test_rules_that_are_none_say_what_is_wrong(tmp_path: Path, text: str, said: 
         read_rules(path)
 
 
-def test_a_flat_table_has_no_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flat_table_lists_its_scored_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = generate(size="tiny")
     flat = type(demo.meta)(currency="EUR", custom=demo.meta.custom)
-    write(tmp_path / "data", {"accounts": demo.frames["accounts"]}, flat)
-    assert serving.main(["--root", str(tmp_path), "desk", "--data", str(tmp_path / "data")]) == 2
-    assert "needs dates" in capsys.readouterr().err
+    write(tmp_path / "data", {"deals": demo.frames["deals"]}, flat)
+    dated = trained.once().bundle
+    bundles.write(replace(dated, question={**dated.question, "flat": True}), tmp_path / "bundle")
+    monkeypatch.setattr(serving, "champions", lambda _: {dated.name: tmp_path / "bundle"})
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    root = ["--root", str(tmp_path)]
+    assert serving.main([*root, "desk", "--data", str(tmp_path / "data")]) == 0
+    store = open_store(url)
+    scores, pipeline = store.sheets.newest("scores"), store.sheets.newest("pipeline")
+    assert scores is not None and pipeline is not None
+    rows = store.sheets.rows(scores.id, Wanted())
+    assert len(rows) == scores.total == len(demo.frames["deals"])
+    found = [row["probability"] for row in rows]
+    assert found == sorted(found, reverse=True)
+    assert "needs dates" in pipeline.head["empty"]
+    store.close()
+
+
+def test_without_a_model_every_list_that_needs_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is a deal without a name, an account or an amount shown as "–" or as money of 0."""
+    demo = generate(size="tiny")
+    deals = demo.frames["deals"].assign(name=None, amount=None)
+    changes = demo.frames["changes"]
+    changes = changes[changes["field"] != "amount"]
+    write(tmp_path / "data", {**demo.frames, "deals": deals, "changes": changes}, demo.meta)
+
+    def none(root: Path) -> dict[str, Path]:
+        raise LookupError(f"no model has been promoted in {root}")
+
+    monkeypatch.setattr(serving, "champions", none)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    root = ["--root", str(tmp_path)]
+    assert serving.main([*root, "desk", "--data", str(tmp_path / "data")]) == 0
+    assert "no model has been promoted" in capsys.readouterr().out
+    store = open_store(url)
+    rows = {kind: store.sheets.newest(kind) for kind in LISTINGS}
+    assert all(rows[kind] and rows[kind].total for kind in ("pipeline", "figures", "accounts"))  # type: ignore[union-attr]
+    assert "There are no scores" in rows["calls"].head["empty"]  # type: ignore[union-attr]
+    pipeline = rows["pipeline"]
+    assert pipeline is not None
+    assert pipeline.head["value"] is None, "what is not known is not 0"
+    named = store.sheets.rows(pipeline.id, Wanted())
+    assert all(row["name"] for row in named)
+    store.close()

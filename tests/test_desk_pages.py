@@ -23,6 +23,7 @@ from serving.web.csv import head, lines
 from serving.web.lists import LISTINGS, MENU
 from serving.web.query import ListColumn, read
 from serving.web.standalone import write_pages
+from tests import trained
 from tests.desked import NOW, app_of, filled, made
 
 PAGES = [path for path, _ in MENU]
@@ -94,7 +95,9 @@ def test_a_list_is_the_sheet_page_by_page(client: TestClient, folder: Path, kind
     assert shown == len(sheet.items)
     beyond = client.get(f"/{kind}?page={last + 1}")
     assert beyond.status_code == 200
-    assert _rows(beyond.text) == 0
+    final = client.get(f"/{kind}?page={last}")
+    assert _rows(beyond.text) == _rows(final.text) > 0, "beyond the end stands the last page"
+    assert f"page {last + 1} of" not in beyond.text
 
 
 def _rows(page: str) -> int:
@@ -167,7 +170,7 @@ def test_lists_stand_alone_as_files(store: Store, tmp_path: Path, lang: str) -> 
         assert "default-src 'none'" in html.unescape(text)
         sheet = store.sheets.newest(path.stem)
         assert sheet is not None
-        assert _rows(text) == min(sheet.total, 500)
+        assert _rows(text) == sheet.total, "no row is left out without a word"
 
 
 def test_without_sheets_or_store_pages_say_what_to_do(tmp_path: Path) -> None:
@@ -270,3 +273,64 @@ def test_a_sentence_is_put_into_a_language_when_it_is_read() -> None:
     assert str(said) == "the term ends in 12 days; 4 % to leave"
     spanish = translated(said.to_json(), "es", translations("es").gettext)
     assert spanish == "el plazo termina en 12 días; 4 % de irse"
+
+
+def test_sentences_of_the_lists_are_among_the_words_to_translate() -> None:
+    required = catalogue.required()
+    for said in ("nothing is pressing", "agree the renewal", "the term ends in {days} days"):
+        assert said in required, said
+
+
+def test_no_event_of_a_plan_is_blank_and_no_offer_is_below_the_usual_share(
+    client: TestClient, folder: Path
+) -> None:
+    accounts = next(s for s in made(folder) if s.kind == "accounts")
+    events = [event for item in accounts.items for event in item.body["history"]]
+    assert events
+    assert all(event["kind"] for event in events)
+    offers = [offer for item in accounts.items for offer in item.body["offers"]]
+    assert offers
+    assert all(offer["chance"] > offer["usual"] for offer in offers)
+    markdown = str(accounts.items[0].body["markdown"]).split("## Last events")[1]
+    assert not re.search(r"^- \d{4}-\d\d-\d\d *$", markdown, re.MULTILINE)
+    page = client.get(f"/accounts/{accounts.items[0].id}").text
+    assert not re.search(r"</time>\s*</li>", page)
+
+
+def test_every_row_has_a_name_and_every_download_an_id(client: TestClient) -> None:
+    for kind, key in (("calls", "id"), ("pipeline", "deal_id"), ("accounts", "account_id")):
+        answer = client.get(f"/{kind}.csv")
+        rows = list(csv.DictReader(io.StringIO(answer.text[1:])))
+        assert rows
+        assert all(row[key] and row["name"] for row in rows), kind
+        assert "2026-01-01" in answer.headers["content-disposition"]
+
+
+def test_owners_stand_by_name_and_money_with_its_currency(client: TestClient, folder: Path) -> None:
+    pipeline = next(s for s in made(folder) if s.kind == "pipeline")
+    owner = next(item.owner for item in pipeline.items if item.owner)
+    page = client.get("/pipeline").text
+    assert html.escape(pipeline.head["owners"][owner]) in page
+    assert f"· {pipeline.head['currency']}" in page
+
+
+def test_a_record_compares_with_the_share_of_past_outcomes(client: TestClient) -> None:
+    bands = trained.once().bundle.receipts.bands
+    share = sum(b.happened for b in bands) / sum(b.n for b in bands)
+    href = re.search(r'href="(/records/deal_close/[^"]+)"', client.get("/pipeline").text)
+    assert href
+    assert f">{100 * share:.1f} %<" in client.get(href[1]).text
+
+
+def test_pages_hold_the_drawings_of_the_reports(client: TestClient, folder: Path) -> None:
+    """The funnel's stages lead to their rows; a model's quality is said in one sentence."""
+    pipeline = next(s for s in made(folder) if s.kind == "pipeline")
+    page = client.get("/pipeline").text
+    assert "Open deals by stage" in page and "<svg" in page
+    for stage in pipeline.head["funnel"]:
+        rows = client.get("/pipeline.csv", params={"word": stage["stage"]}).text
+        assert len(list(csv.DictReader(io.StringIO(rows[1:])))) == stage["deals"]
+    models = client.get("/models").text
+    base = trained.once().bundle.metrics["pr_auc"]["baseline"]
+    assert f"of all cases, {100 * base:.0f} %" in models
+    assert models.count("<svg") == 1

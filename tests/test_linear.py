@@ -65,19 +65,31 @@ def test_contributions_average_zero_over_the_training_rows() -> None:
     np.testing.assert_allclose(MODEL.contributions(WORLD.X).mean(axis=0), 0, atol=1e-12)
 
 
-def test_numbers_are_held_and_skewed_ones_compressed() -> None:
+def test_absurd_numbers_are_limited_and_skewed_ones_compressed() -> None:
+    """A number is followed three usual ranges beyond the usual one, and held there."""
     assert MODEL.numbers.compressed.tolist() == [False, False, True, False, False]
+    low, high = np.quantile(WORLD.X[:, 0], [0.005, 0.995])
     far = WORLD.X[:1].copy()
     far[:, 0] = 1e12
     end = far.copy()
-    end[:, 0] = np.quantile(WORLD.X[:, 0], 0.995)
+    end[:, 0] = high + 3 * (high - low)
     np.testing.assert_array_equal(MODEL.margins(far), MODEL.margins(end))
+
+
+def test_a_column_that_drifts_out_of_its_range_is_followed() -> None:
+    """Trained on 0 to 1, asked at 2: the true line goes on, and so does the model."""
+    drifted = WORLD.X[:50].copy()
+    drifted[:, 0] = 2 * WORLD.X[:, 0].max()
+    beyond = MODEL.contributions(drifted)[:, 0, 0]
+    slope = MODEL.slope[0, 0] / MODEL.numbers.scale[0]
+    np.testing.assert_allclose(beyond, slope * (drifted[:, 0] - MODEL.numbers.mean[0]))
 
 
 def test_a_rare_value_is_not_held_away() -> None:
     column = np.zeros((1000, 1))
     column[:3] = 1.0
-    assert Numbers.fit(column, [0]).high == 1.0
+    numbers = Numbers.fit(column, [0])
+    assert numbers.low <= 0.0 and numbers.high >= 1.0
 
 
 def test_missing_has_a_coefficient_where_it_is_neither_rare_nor_the_rule() -> None:

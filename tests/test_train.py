@@ -74,7 +74,7 @@ def test_every_measure_has_its_interval_beside_every_baseline() -> None:
 
 def test_the_demo_can_be_learnt() -> None:
     judged = once().judgement
-    assert judged.verdict.word in ("better", "no better") and judged.verdict.promotable
+    assert judged.verdict.word in ("better", "as good as") and judged.verdict.promotable
     assert judged.value("log_loss") < judged.value("log_loss", BASE)
     assert once().bundle.promotable and once().bundle.verdict == judged.verdict.sentence
 
@@ -141,8 +141,26 @@ def test_the_run_keeps_mapping_folds_features_and_figures(root: Path) -> None:
 
 def test_the_registered_bundle_scores_as_the_trained_model(root: Path) -> None:
     loaded = registry.load(NAME, "challenger", root)
-    X = once().teaching.X[:50]
-    np.testing.assert_array_equal(loaded.model.score(X), once().learned.model.score(X))
+    shipped = once().bundle.model
+    X = shipped.encoding.matrix(once().teaching.features)[:50]
+    np.testing.assert_array_equal(loaded.model.score(X), shipped.score(X))
+
+
+def test_what_ships_has_learnt_from_every_row_and_what_was_judged_is_kept(root: Path) -> None:
+    _, _, files = _kept(root)
+    judged, teaching = bundles.read(files / "judged"), once().teaching
+    newest, shipped = teaching.split.newest, once().bundle
+    X = teaching.X[newest.valid_rows]
+    np.testing.assert_array_equal(judged.model.score(X), once().judgement.scores)
+    assert micros(judged.trained_on["until"]) == newest.train_end
+    assert micros(shipped.trained_on["until"]) == newest.valid_end
+    assert shipped.trained_on["snapshots"] == len(teaching.spine)
+    assert judged.trained_on["snapshots"] == len(newest.train_rows)
+    assert not np.array_equal(
+        shipped.model.score(shipped.model.encoding.matrix(teaching.features)),
+        judged.model.score(teaching.X),
+    )
+    assert shipped.receipts == judged.receipts and shipped.grades == judged.grades
 
 
 def test_weights_and_a_validation_set_give_a_finite_and_right_loss() -> None:

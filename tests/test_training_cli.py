@@ -55,7 +55,7 @@ def test_a_training_says_what_it_saw_and_what_became_of_it(first: str) -> None:
     assert "note: the table has no dates" in first
     for model in ("embudo", "base rate", "naive Bayes", "logistic", "plain LightGBM"):
         assert f"    {model} " in first
-    assert "better: The model beats the base rate by" in first
+    assert "as good as: The model beats the base rate by" in first
     assert "registered as churn version 1 (run " in first
     assert "promoted: churn version 1 is champion" in first
 

@@ -152,11 +152,11 @@ def _train_one(name: str, tables: Tables, config: Config, chosen: argparse.Names
 
 
 def _champion(name: str) -> Bundle | None:
-    """The bundle that answers now, None where nothing was promoted yet."""
+    """The judged model of what answers now, None where nothing was promoted yet."""
     from training.registry import registry  # noqa: PLC0415  # mlflow takes seconds to import
 
     try:
-        return registry.load(name, root=ROOT)
+        return registry.judged(name, root=ROOT)
     except registry.RegistryError:
         return None
     except BundleError as unreadable:
@@ -187,6 +187,9 @@ def _say(trained: Trained) -> None:
     for note in teaching.notes:
         print(f"  note: {note}")
     print(_table(trained.judgement))
+    rate = trained.bundle.receipts.base_rate
+    if rate is not None and rate.differs and not teaching.question.flat:
+        print(f"  note: {rate.sentence}")
     print(f"  {trained.judgement.verdict.word}: {trained.judgement.verdict.sentence}")
 
 

@@ -86,18 +86,26 @@ class Company:
         self.call(f"{OPPORTUNITY}.convert", list(ids))
 
     def lose(self, ids: Sequence[int]) -> None:
-        """Mark as lost."""
-        self.call(f"{OPPORTUNITY}.lost", list(ids))
+        """Mark as lost; one that is a sale already is lost by cancelling the sale."""
+        origins = [f"sale.opportunity,{i}" for i in ids]
+        found = self.tryton.search_read("sale.sale", [["origin", "in", origins]], ["origin"])
+        sold = {int(row["origin"].partition(",")[2]) for row in found}
+        if found:
+            self.call(f"{SALE}.cancel", [row["id"] for row in found])
+        if rest := [i for i in ids if i not in sold]:
+            self.call(f"{OPPORTUNITY}.lost", rest)
 
     def win(self, amounts: Mapping[int, float]) -> None:
         """Confirm the sales of converted opportunities at these amounts: they are won."""
         origins = [f"sale.opportunity,{i}" for i in amounts]
         found = self.tryton.search_read("sale.sale", [["origin", "in", origins]], ["origin"])
         sales = [row["id"] for row in found]
+        pairs: list[Any] = []
         for row in found:
             amount = amounts[int(row["origin"].partition(",")[2])]
             line = {"quantity": 1, "unit_price": money(amount), "description": "as agreed"}
-            self.call(f"{SALE}.write", [row["id"]], {"lines": [["create", [line]]]})
+            pairs += [[row["id"]], {"lines": [["create", [line]]]}]
+        self.call(f"{SALE}.write", *pairs)
         self.call(f"{SALE}.quote", sales)
         self.call(f"{SALE}.confirm", sales)
 

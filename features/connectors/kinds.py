@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from features.connectors.contract import Budget, Connector
+from features.connectors.contract import Budget, Connector, ConnectorError
 from features.connectors.http import Http
+from features.connectors.sql import Source, SqlDatabase
 from features.connectors.tryton import Tryton
 
 Wait = Callable[[float], None]
@@ -23,6 +24,10 @@ class Settings(Protocol):
 
     def number(self, key: str, default: float) -> float:
         """A number."""
+        ...
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        """A table."""
         ...
 
     def secret(self, key: str, environment: Mapping[str, str]) -> str:
@@ -64,7 +69,30 @@ def tryton(
     )
 
 
+def sql(
+    settings: Settings, environment: Mapping[str, str], budget: Budget, _wait: Wait
+) -> SqlDatabase:
+    """A database, and the tables of it that ``[tables.…]`` names."""
+    stated = settings.table("tables")
+    sources = {}
+    for name, raw in stated.items():
+        given = {"table": name, **raw} if isinstance(raw, Mapping) else {}
+        if "key" not in given or set(given) - {"table", "key", "changed"}:
+            raise ConnectorError(f"[tables.{name}]: write key, changed and table; got {raw!r}")
+        sources[name] = Source(**given)
+    if not sources:
+        raise ConnectorError('no [tables.…]: write [tables.deals] with key = "id"')
+    return SqlDatabase(
+        settings.secret("url", environment),
+        sources,
+        budget,
+        page=round(settings.number("page", 5_000)),
+        overlap=timedelta(minutes=settings.number("overlap_minutes", 10)),
+    )
+
+
 KINDS: dict[str, Callable[[Settings, Mapping[str, str], Budget, Wait], Connector]] = {
     "tryton": tryton,
+    "sql": sql,
 }
 """Kind -> what makes its connector."""

@@ -40,11 +40,18 @@ SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}$"
 def consequences(drafts: Dict[str, Draft], company: Zone) -> list[Consequence]:
     """Every finding of the drafts after their rows were checked; the gravest first."""
     found = [f for draft in drafts.values() for ask in QUESTIONS for f in ask(draft, company)]
+    # rows that are lost by outcome are lost by month too: the first says it all
+    tilted = [
+        f.code.split(":")[1].split(".")[0] for f in found if f.code.startswith("outcome_lost")
+    ]
+    found = [f for f in found if f.code not in {f"period_lost:{table}" for table in tilted}]
     return sorted(found, key=lambda f: not f.wrong)
 
 
 def some_of(n: int, of: int, what: str) -> str:
     """ "all 20 lost deals" or "3 of 20 lost deals"."""
+    if n == of == 1:
+        return f"1 of 1 {what}"
     return f"all {of:,} {what}" if n == of else f"{n:,} of {of:,} {what}"
 
 

@@ -28,18 +28,33 @@ def as_days(at: Instants, zone: Zone, company: Zone, stated: bool = False) -> In
 
     zone    where the column's times were read; stated: the mapping says that they are dates
     """
-    held = at[at != NAT]
+    missing = at == NAT
+    held = at[~missing] if missing.any() else at
     if len(held) == 0:
         return None
     where = next((z for z in (zone, _utc(held)) if z is not None and _all(held, z)), None)
     if where is None and not stated:
         return None
+    if where is not None and where.name == company.name and first_instants(held, company).all():
+        return at  # as they are
     days = (where or zone).day(at)
-    return np.where(at == NAT, NAT, company.day_start(np.where(at == NAT, 0, days)))
+    return np.where(missing, NAT, company.day_start(np.where(missing, 0, days)))
+
+
+def first_instants(at: Instants, zone: Zone) -> Bools:
+    """Which instants, none missing, are the first of a day: looked up among all days between."""
+    low, high = (int(d) for d in zone.day(np.array([at.min(), at.max()])))
+    first = zone.day_start(np.arange(low, high + 2))
+    # days are up to an hour or two longer or shorter than 24: half a day off finds the nearest
+    place = (at - first[0] + DAY // 2) // DAY
+    return np.asarray(first[np.clip(place, 0, len(first) - 1)] == at)
 
 
 def _all(held: Instants, zone: Zone) -> bool:
-    return bool(midnights(held[:_GLANCE], zone).all() and midnights(held, zone).all())
+    if not midnights(held[:_GLANCE], zone).all():
+        return False
+    rest = held[~first_instants(held, zone)]
+    return len(rest) == 0 or bool(midnights(rest, zone).all())
 
 
 def _utc(held: Instants) -> Zone | None:

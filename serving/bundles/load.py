@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from serving.i18n.display_zone import show_in
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from training.models.bundle import read
@@ -15,6 +16,8 @@ def load_predictor(folder: Path) -> Predictor:
     BundleError where the folder is not a whole bundle, ValueError where this version cannot serve
     it.
     """
-    predictor = Predictor(Scorer(read(folder)))
+    bundle = read(folder)
+    show_in(bundle.meta.zone)
+    predictor = Predictor(Scorer(bundle))
     predictor.warm_up()
     return predictor

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import Tables, micros, read
+from features.tables import NAT, Tables, micros, read
 from serving.analytics.accounts.goals import read_goals
 from serving.analytics.accounts.value import Terms
 from serving.analytics.kpis import kept_calls
@@ -18,11 +18,16 @@ from serving.analytics.kpis.definition import Given
 from serving.analytics.kpis.files import read_costs, read_plan
 from serving.analytics.lists.build import DeskOptions, sheets
 from serving.analytics.lists.keep import keep
+from serving.analytics.lists.scored import scored_list
+from serving.analytics.lists.sheets import Sheet
 from serving.analytics.routing.problem import Rules
 from serving.cli import Champions, CommandError, Subparsers
 from serving.cli.store import Clock, opened
+from serving.i18n.display_zone import show_in
+from serving.i18n.languages import mark
 from serving.scoring.batch import score_all
 from serving.scoring.scorer import Scorer
+from serving.store.store import Store
 from training.models import bundle as bundles
 
 
@@ -44,26 +49,54 @@ def add(commands: Subparsers) -> None:
 
 def _desk(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
+    show_in(tables.meta.zone)
     if not tables.meta.as_of:
-        raise CommandError("the desk needs dates, and this data set has none: it is a flat table")
+        return _flat_desk(chosen, tables)
     as_of = micros(tables.meta.as_of)
-    scorers = _scorers(chosen)
+    scorers = _scorers(chosen, flat=False)
     scores = {name: _scored(scorer, tables, as_of) for name, scorer in scorers.items()}
     clock: Clock = chosen.clock
     with opened(chosen) as store:
         for sheet in sheets(
             tables, as_of, scorers, scores, _given(chosen, tables), _wishes(chosen)
         ):
-            keep(store, sheet, as_of, clock())
-            why = sheet.head.get("empty")
-            print(f"{sheet.kind}: {len(sheet.items):,} rows" + (f" ({why})" if why else ""))
+            _keep(store, sheet, as_of, clock())
     return 0
 
 
-def _scorers(chosen: argparse.Namespace) -> dict[str, Scorer]:
+def _flat_desk(chosen: argparse.Namespace, tables: Tables) -> int:
+    """A flat table has no dates: its scored records are listed, every other list says why not."""
+    scorers = _scorers(chosen, flat=True)
+    scores = {name: _scored(scorer, tables, NAT) for name, scorer in scorers.items()}
+    clock: Clock = chosen.clock
+    why = mark("This list needs dates, and the data set is a flat table without any.")
+    with opened(chosen) as store:
+        _keep(store, scored_list(tables, scorers, scores), clock(), clock())
+        for kind in DATED:
+            _keep(store, Sheet(kind, [], {"empty": why}), clock(), clock())
+    return 0
+
+
+DATED = ("calls", "pipeline", "accounts", "quality", "figures", "territories")
+"""Lists that a table without dates cannot fill."""
+
+
+def _keep(store: Store, sheet: Sheet, as_of: int, at: int) -> None:
+    keep(store, sheet, as_of, at)
+    why = sheet.head.get("empty")
+    print(f"{sheet.kind}: {len(sheet.items):,} rows" + (f" ({why})" if why else ""))
+
+
+def _scorers(chosen: argparse.Namespace, flat: bool) -> dict[str, Scorer]:
+    """The champions; none where no model is in use: figures, pipeline and quality need none."""
     champions: Champions = chosen.champions
-    found = {name: Scorer(bundles.read(place)) for name, place in champions(chosen.root).items()}
-    return {name: scorer for name, scorer in found.items() if not scorer.flat}
+    try:
+        places = champions(chosen.root)
+    except LookupError as none:
+        print(f"no scores: {none}; every list that needs no score is made")
+        return {}
+    found = {name: Scorer(bundles.read(place)) for name, place in places.items()}
+    return {name: scorer for name, scorer in found.items() if scorer.flat == flat}
 
 
 def _scored(scorer: Scorer, tables: Tables, as_of: int) -> pd.DataFrame:
@@ -89,7 +122,8 @@ def _wishes(chosen: argparse.Namespace) -> DeskOptions:
     terms = Terms(chosen.margin or 1.0, chosen.years, chosen.discount)
     goals = tuple(read_goals(chosen.goals)) if chosen.goals else ()
     rules = read_rules(chosen.rules) if chosen.rules else Rules()
-    return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules)
+    stated = chosen.margin is not None
+    return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules, stated)
 
 
 def read_rules(path: Path) -> Rules:

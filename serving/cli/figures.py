@@ -21,6 +21,7 @@ from serving.analytics.kpis.definition import Given
 from serving.analytics.kpis.files import for_people, read_costs, read_plan, read_scores, write_csv
 from serving.analytics.kpis.glossary import glossary
 from serving.cli import CommandError, Subparsers
+from serving.i18n.display_zone import show_in
 
 SHOWN = 200
 """Rows of a table that are printed; files hold all."""
@@ -59,6 +60,7 @@ def _figures(chosen: argparse.Namespace) -> int:
     if chosen.data is None:
         raise CommandError("figures needs --data, a canonical data set (or --glossary)")
     tables = read(chosen.data)
+    show_in(tables.meta.zone)
     stated = chosen.as_of or tables.meta.as_of
     book, given = _book(tables, stated), _given(chosen, tables.meta.mapping)
     by = [name.strip() for name in chosen.by.split(",") if name.strip()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from features.tables import read
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import opened
+from serving.i18n.display_zone import show_in
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.predictor import cutoff_of
 from serving.web.record.page import page_of_any
@@ -35,6 +36,7 @@ def _report(chosen: argparse.Namespace) -> int:
     if chosen.data is None or chosen.record is None:
         raise CommandError("report needs --data and --record, or --desk")
     tables = read(chosen.data)
+    show_in(tables.meta.zone)
     cutoff = cutoff_of(chosen.as_of or tables.meta.as_of)
     name, page = page_of_any(chosen.champions(chosen.root), tables, chosen.record, cutoff)
     chosen.out.mkdir(parents=True, exist_ok=True)

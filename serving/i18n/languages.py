@@ -10,16 +10,16 @@ from __future__ import annotations
 import gettext
 import io
 import re
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 from babel import Locale
 from babel.dates import format_date
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+
+from serving.i18n.display_zone import shown_day
 
 LANGUAGES = ("en", "es", "it")
 """The first is spoken where nobody asks for another."""
@@ -80,11 +80,10 @@ def fixed(value: float, decimals: int, lang: str) -> str:
 
 
 def date(at: int, lang: str = "en") -> str:
-    """The UTC day of an instant in microseconds, in words: 3 March 2026."""
-    seconds = int(np.floor_divide(at, 1_000_000))
+    """The day of an instant where the company is, in words: 3 March 2026."""
     # the world's English, with the day before the month, as the others have it
     locale = "en_GB" if lang == "en" else lang
-    return format_date(datetime.fromtimestamp(seconds, UTC).date(), "long", locale)
+    return format_date(shown_day(at), "long", locale)
 
 
 def mark(said: str) -> str:

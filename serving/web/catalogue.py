@@ -1,4 +1,4 @@
-"""Every word of the pages, found where it is said: in templates, ``mark(…)`` and ``say(…)``.
+"""Every word of the pages, found where it is said: in templates, ``mark(…)`` and ``lazy(…)``.
 
 ``python -m serving messages`` keeps the catalogues of domain "pages" in step with what is found
 here, as it does for the sentences; English is what the code itself says.
@@ -23,7 +23,7 @@ from serving.i18n.page_words import read_catalog
 from serving.web.render import HERE
 
 SERVING = HERE.parent
-CALLS = ("mark", "say", "_")
+CALLS = ("mark", "lazy", "_")
 Key = str | tuple[str, str]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
+from typing import Any
 
 from markupsafe import Markup
 
+from serving.i18n.languages import fixed
 from training.charts.numbers import whole_percent
 from training.charts.plot import LegendEntry, Plot
-from training.charts.scales import Axis
+from training.charts.rows import Row, bars, intervals
+from training.charts.scales import Axis, reach
 
 
 def curve(points: Sequence[Mapping[str, float]], x: str, y: str, said: str) -> Markup:
@@ -24,6 +28,69 @@ def curve(points: Sequence[Mapping[str, float]], x: str, y: str, said: str) -> M
     plot.line(days, chances, "model")
     plot.dots(days[1:], chances[1:], "model", r=3.4)
     return Markup(plot.done("curve", said, said))
+
+
+def funnel(stages: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:
+    """Open money by stage as bars: [{stage, deals, value}]; deals where no amount is known."""
+    column = "value" if any(s["value"] is not None for s in stages) else "deals"
+    rows = [Row(str(s["stage"]), _or_nan(s[column]), said=_money(s[column], lang)) for s in stages]
+    if not rows:
+        return None
+    said = "; ".join(f"{row.name}: {row.said}" for row in rows)
+    top = max(row.value for row in rows if not isnan(row.value))
+    return Markup(bars(rows, Axis(x, 0, max(top, 1) * 1.05), "funnel", title, said))
+
+
+def outlook(rows: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:
+    """The median of each period with its range, low (p10) to high (p90)."""
+    told = [
+        Row(
+            str(r["period"]),
+            r["p50"],
+            r["p10"],
+            r["p90"],
+            f"{_money(r['p50'], lang)} [{_money(r['p10'], lang)}, {_money(r['p90'], lang)}]",
+        )
+        for r in rows
+    ]
+    if not told:
+        return None
+    said = "; ".join(f"{row.name}: {row.said}" for row in told)
+    axis = reach([v for row in told for v in (row.low, row.value, row.high)], floor=0)
+    axis = Axis(x, axis.low, axis.high)
+    return Markup(intervals(told, axis, "outlook", title, said))
+
+
+def reliability(bands: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:
+    """What happened beside what was predicted, a row for each range of scores."""
+    rows = [
+        Row(
+            f"{_share(b['from'], lang)} – {_share(b['to'], lang)}",
+            b["share"],
+            b["low"],
+            b["high"],
+            f"{_share(b['share'], lang)} / {_share(b['predicted'], lang)}",
+            b["predicted"],
+            "model" if b["calibrated"] else "weak",
+        )
+        for b in bands
+    ]
+    if not rows:
+        return None
+    said = "; ".join(f"{row.name}: {row.said}" for row in rows)
+    return Markup(intervals(rows, Axis(x, 0, 1, whole_percent), "reliability", title, said))
+
+
+def _or_nan(value: float | None) -> float:
+    return nan if value is None else float(value)
+
+
+def _money(value: float | None, lang: str) -> str:
+    return "–" if value is None else fixed(value, 0, lang)
+
+
+def _share(value: float, lang: str) -> str:
+    return f"{fixed(100 * value, 0, lang)} %"
 
 
 def _apart(days: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ class Listing:
     """One list page. title and the others are ids of the pages' words.
 
     template  its page; word: what its word filter is called, "" for none; detail: the path of one
-              row's page, with the row's fields in braces, "" for none
+              row's page, with the row's fields in braces, "" for none; key: the field with its id
     """
 
     kind: str
@@ -23,6 +23,14 @@ class Listing:
     columns: tuple[ListColumn, ...]
     word: str = ""
     detail: str = ""
+    key: str = ""
+
+    @property
+    def exported(self) -> tuple[ListColumn, ...]:
+        """The columns of a download: the id first, so that it joins to the CRM."""
+        if not self.key or any(c.name == self.key for c in self.columns):
+            return self.columns
+        return (ListColumn(self.key, "", "", "text"), *self.columns)
 
     @property
     def path(self) -> str:
@@ -36,21 +44,38 @@ LISTINGS: dict[str, Listing] = {
         Listing(
             "calls",
             _("Call list"),
-            _("Where the next days matter most: what hangs on acting now, largest first."),
+            _("Calls of today, by the value at risk in the next days; the largest first."),
             "calls.html",
             (
                 ListColumn("rank", _("Rank"), "position", "number"),
                 ListColumn("name", _("Name"), "label"),
                 ListColumn("question", _("About"), "word", "word"),
-                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
                 ListColumn("probability", _("Chance"), "second", "percent"),
                 ListColumn("at_stake", _("At stake"), "third", "money"),
-                ListColumn("expected_value", _("Hangs on it"), "first", "money"),
+                ListColumn("expected_value", _("Value at risk this week"), "first", "money"),
                 ListColumn("todo", _("To do"), "", "why"),
                 ListColumn("why", _("Flags"), "", "flags"),
             ),
             _("About"),
             "/records/{question}/{id}",
+            "id",
+        ),
+        Listing(
+            "scores",
+            _("Scores"),
+            _("Every open record with its score, the highest first."),
+            "list.html",
+            (
+                ListColumn("name", _("Name"), "label"),
+                ListColumn("question", _("About"), "word", "word"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
+                ListColumn("probability", _("Chance"), "first", "percent"),
+                ListColumn("grade", _("Grade")),
+            ),
+            _("About"),
+            "/records/{question}/{id}",
+            "id",
         ),
         Listing(
             "pipeline",
@@ -60,7 +85,7 @@ LISTINGS: dict[str, Listing] = {
             (
                 ListColumn("name", _("Deal"), "label"),
                 ListColumn("stage", _("Stage"), "word"),
-                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
                 ListColumn("amount", _("Amount"), "first", "money"),
                 ListColumn("probability", _("Chance"), "third", "percent"),
                 ListColumn("days_in_stage", _("Days in stage"), "second", "days"),
@@ -71,6 +96,7 @@ LISTINGS: dict[str, Listing] = {
             ),
             _("Stage"),
             "/records/deal_close/{deal_id}",
+            "deal_id",
         ),
         Listing(
             "accounts",
@@ -79,23 +105,26 @@ LISTINGS: dict[str, Listing] = {
             "accounts.html",
             (
                 ListColumn("name", _("Account"), "label"),
-                ListColumn("owner", _("Owner"), "owner"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
                 ListColumn("segment", _("Segment"), "word"),
                 ListColumn("fit", _("Fit")),
                 ListColumn("engagement", _("Engagement"), "", "number"),
                 ListColumn("risk", _("Risk"), "second", "percent"),
                 ListColumn("mrr", _("A month"), "third", "money"),
                 ListColumn("value", _("Lifetime value"), "first", "money"),
-                ListColumn("offer", _("Could offer")),
+                ListColumn("offer", _("Could offer"), "", "offer"),
+                ListColumn("offer_chance", _("Chance of offer"), "", "percent"),
+                ListColumn("offer_monthly", _("Offer a month"), "", "money"),
                 ListColumn("next_step", _("Next step"), "", "why"),
             ),
             _("Segment"),
             "/accounts/{account_id}",
+            "account_id",
         ),
         Listing(
             "quality",
             _("Data quality"),
-            _("What to mend, by owner: impossible rows, duplicates, stale and missing fields."),
+            _("Records to fix, by owner: impossible values, duplicates, old and missing fields."),
             "quality.html",
             (
                 ListColumn("kind", _("Kind"), "word", "word"),
@@ -103,7 +132,7 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("id", _("Key"), "label"),
                 ListColumn("what", _("What"), "", "why"),
                 ListColumn("why", _("Why"), "", "why"),
-                ListColumn("owner_id", _("Owner"), "owner"),
+                ListColumn("owner_id", _("Owner"), "owner", "owner"),
             ),
             _("Kind"),
         ),
@@ -133,8 +162,8 @@ LISTINGS: dict[str, Listing] = {
             (
                 ListColumn("id", _("Key"), "label"),
                 ListColumn("table", _("Table"), "word", "word"),
-                ListColumn("from", _("From owner")),
-                ListColumn("to", _("To owner"), "owner"),
+                ListColumn("from", _("From owner"), "", "owner"),
+                ListColumn("to", _("To owner"), "owner", "owner"),
                 ListColumn("value", _("Value"), "first", "number"),
                 ListColumn("why", _("Why"), "", "flags"),
             ),
@@ -148,6 +177,7 @@ LISTINGS: dict[str, Listing] = {
 MENU: tuple[tuple[str, str], ...] = (
     ("/", _("Today")),
     ("/calls", _("Call list")),
+    ("/scores", _("Scores")),
     ("/pipeline", _("Pipeline")),
     ("/accounts", _("Accounts")),
     ("/forecast", _("Forecast")),

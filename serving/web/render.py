@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from serving.i18n.languages import fixed, number
 from serving.i18n.lazy_text import translated
 from serving.i18n.page_words import LABELS, translations
 from serving.i18n.titles import title
+from serving.web.drawings import funnel, outlook, reliability
 from training import charts as reports
 
 HERE = Path(__file__).parent
@@ -57,6 +58,13 @@ def environment(lang: str) -> Environment:
     made.globals |= {"css": _address("desk.css"), "js": _address("desk.js"), "lang": lang}
     # for what the data say: a word that has a translation, else itself; never formatted
     made.globals["say"] = lambda v: _said(v, lang)
+    made.globals["drawn"] = {
+        "funnel": partial(funnel, lang=lang),
+        "outlook": partial(outlook, lang=lang),
+        "reliability": partial(reliability, lang=lang),
+    }
+    # an owner's name, else its id
+    made.globals["who"] = lambda one, names: names.get(one, one) if one else NONE
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
@@ -11,11 +11,13 @@ from fastapi import FastAPI, Response
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from features.tables import instant_text
 from serving.http.endpoint import Endpoints
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
 from serving.http.routes.models import ModelRoutes, card
 from serving.i18n.languages import mark
 from serving.i18n.page_words import translations
+from serving.scoring.predictor import Predictor
 from serving.store.sheets import SheetHead, Wanted
 from serving.web.csv import head, lines
 from serving.web.drawings import curve
@@ -62,8 +64,11 @@ class Views:
             query = read(listing.path, dict(visit.request.query_params), listing.columns)
             sheets = self.endpoints.store.sheets
             page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
-            owners, words = await self.endpoints.in_store(sheets.choices, listing.kind)
             last = max(1, -(-page.total // SIZE))
+            if query.page > last:  # an old link to a list that has become shorter
+                query = replace(query, page=last)
+                page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
+            owners, words = await self.endpoints.in_store(sheets.choices, listing.kind)
             return self._page(
                 visit,
                 listing.template,
@@ -87,17 +92,18 @@ class Views:
             sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
 
             async def parts() -> AsyncIterator[bytes]:
-                yield head(listing.columns)
+                yield head(listing.exported)
                 skip = 0
                 while sheet is not None:
                     wanted = replace(query.wanted, skip=skip)
                     rows = await self.endpoints.in_store(sheets.rows, sheet.id, wanted)
                     if not rows:
                         return
-                    yield lines(listing.columns, rows)
+                    yield lines(listing.exported, rows)
                     skip += len(rows)
 
-            name = f'attachment; filename="{listing.kind}.csv"'
+            day = "" if sheet is None else f"-{instant_text(sheet.as_of)[:10]}"
+            name = f'attachment; filename="{listing.kind}{day}.csv"'
             headers = HEADERS | {"content-disposition": name}
             return StreamingResponse(parts(), 200, headers, "text/csv; charset=utf-8")
 
@@ -200,6 +206,7 @@ class Views:
             feedback=feedback,
             deal=deal,
             chart=chart,
+            usual=_usual_share(self.endpoints.state.predictors.get(entity)),
         )
 
     async def forecast(self, visit: Visit) -> Response:
@@ -214,9 +221,9 @@ class Views:
             index, note = await self._models.drift_of(desk)
             bands = [band.to_answer() for band in desk.scorer.bundle.receipts.bands]
             metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
-            told.append(
-                {**card(desk), "drift": index, "note": note, "bands": bands, "metrics": metrics}
-            )
+            usual, best = _best_tenth(desk.scorer.bundle.metrics)
+            more = {"drift": index, "note": note, "bands": bands, "metrics": metrics}
+            told.append({**card(desk), **more, "usual": usual, "best": best})
         return self._page(visit, "models.html", models=told)
 
     # how
@@ -238,6 +245,27 @@ class Views:
 
     def _page(self, visit: Visit, template: str, **values: Any) -> Response:
         return self.reception.page(template, visit.lang, visit.request, **values)
+
+
+def _best_tenth(metrics: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """(share with the outcome, the same of the best tenth by score) in the newest period.
+
+    The first is the base rate's area under the precision-recall curve, which is the share itself.
+    """
+    curve, lift = metrics.get("pr_auc"), metrics.get("lift_10")
+    if curve is None or lift is None:
+        return None, None
+    usual = float(curve["baseline"])
+    return usual, min(1.0, usual * float(lift["value"]))
+
+
+def _usual_share(predictor: Predictor | None) -> float | None:
+    """The share of past cases with the outcome, of those whose horizon is over; None: no case."""
+    if predictor is None:
+        return None
+    bands = predictor.scorer.bundle.receipts.bands
+    cases = sum(band.n for band in bands)
+    return sum(band.happened for band in bands) / cases if cases else None
 
 
 def _href(listing: Listing, row: dict[str, Any]) -> str:

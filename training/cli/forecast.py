@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.calendar_time import day_text
 from features.calendar_time import zone as zone_of
-from features.tables import DAY, Tables, instant_text, micros, read
+from features.tables import DAY, Tables, micros, read
 from training.cli.backtest import record_so_far
 from training.forecast.backtest.cell_store import CellStore
 from training.forecast.backtest.forecast_record import ForecastRecord, forecast_record
@@ -127,8 +128,8 @@ def _asked(
     for period in found:
         if period.over(origin):
             raise ValueError(
-                f"{period.name} was over on {instant_text(period.end)[:10]}, and the forecast is "
-                f"as of {instant_text(origin)[:10]}: nothing is left to foresee; ask for a later "
+                f"{period.name} was over on {day_text(period.end, company)}, and the forecast is "
+                f"as of {day_text(origin, company)}: nothing is left to foresee; ask for a later "
                 f"period, or with --as-of a day before its end"
             )
     return found

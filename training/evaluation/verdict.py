@@ -7,9 +7,10 @@ The rule, on the newest period and in nats of log loss a row, always by the pair
    positive and would show with at most three times as many further outcomes: **too little data**;
    otherwise **no skill**;
 3. the gain over the best of the other baselines is above zero with its whole interval: **better**;
-   otherwise **no better**. The best is picked on the test rows themselves, to our disadvantage.
+   below zero with its whole interval: **worse**; otherwise **as good as** it. The best is picked on
+   the test rows themselves, to our disadvantage.
 
-Only "better" and "no better" may be promoted: they beat the base rate.
+Only "better" and "as good as" may be promoted: they beat the base rate and are behind nobody.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from typing import Any, Literal
 from training.evaluation.measures import Estimate
 from training.evaluation.scoreboard import Comparison
 
-Word = Literal["better", "no better", "no skill", "too little data"]
+Word = Literal["better", "as good as", "worse", "no skill", "too little data"]
 
 FEWEST = 10
 """Entities with and without the outcome below which no interval is to be believed."""
 
 PATIENCE = 3.0
 """How many times the present outcomes may be missing before it is called no skill."""
+
+
+REALISTIC = 100.0
+"""How many times the present outcomes a company may wait for; beyond, no number is given."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,26 @@ def _against(skill: str, best: Comparison) -> Verdict:
         return Verdict("better", said, True)
     if gain.high < 0:
         lost = Estimate(-gain.value, -gain.high, -gain.low, gain.n)
-        return Verdict("no better", f"{skill}, but {best.against} is ahead by {_text(lost)}.", True)
+        said = (
+            f"{skill}, but {best.against} is better by {_text(lost)}, beyond chance: it may not be "
+            f"promoted while a simpler way is better."
+        )
+        return Verdict("worse", said, False)
     more = _more(gain, best.outcomes)
-    wait = "" if more is None else f" Roughly {more} more outcomes would tell."
-    said = f"{skill}, and cannot be told from {best.against}: difference {_text(gain)}.{wait}"
-    return Verdict("no better", said, True, more)
+    said = (
+        f"{skill}, and is as good as {best.against}: the difference of {_text(gain)} is not beyond "
+        f"chance. {_wait(more, best.outcomes)}"
+    )
+    return Verdict("as good as", said.rstrip(), True, more)
+
+
+def _wait(more: int | None, outcomes: int) -> str:
+    """How many more outcomes would show a difference; "" where more of the same would not."""
+    if more is None:
+        return ""
+    if more > REALISTIC * outcomes:
+        return "No realistic number of outcomes would tell them apart."
+    return f"Roughly {more:,} more outcomes would tell."
 
 
 def _too_few(base: Comparison) -> Verdict:
@@ -95,11 +115,12 @@ def _unproven(base: Comparison) -> Verdict:
             f"The model gains {shown}: not beyond chance. Roughly {more} more outcomes would tell."
         )
         return Verdict("too little data", said, False, more)
-    wait = (
-        "more of the same data would not help: it needs other columns or a longer history"
-        if more is None
-        else f"even a gain of this size would take roughly {more} more outcomes to show"
-    )
+    if more is None:
+        wait = "more of the same data would not help: it needs other columns or a longer history"
+    elif more > REALISTIC * base.outcomes:
+        wait = "no realistic number of outcomes would show a gain of this size"
+    else:
+        wait = f"it would take roughly {more:,} more outcomes to show a gain of this size"
     return Verdict("no skill", f"No skill in this data: the gain is {shown}; {wait}.", False, more)
 
 

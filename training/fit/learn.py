@@ -14,6 +14,7 @@ from training.fit.parts import Parts, Recipe, decay, fit_both, fit_fold
 from training.fit.tune import FoldData
 from training.models.blend import Blend
 from training.models.curves import incidence
+from training.models.encoding import Encoding
 from training.models.outcome import OutcomeModel
 from training.models.trees.model import margins_of
 from training.task.dataset import TrainingData
@@ -27,12 +28,16 @@ class Learned:
     scores  of all out-of-fold rows; without folds, of the training rows
     past    of the out-of-fold rows whose horizon is over by the data's end, with what happened;
             empty without folds
+    boosted the trees as text, also where the blend gives them no weight
+    unseen  margins of every fold's validation rows: what the blend was fitted on
     """
 
     model: OutcomeModel
     recipe: Recipe
     scores: Floats
     past: MaturedPredictions
+    boosted: str
+    unseen: list[Unseen]
 
 
 def learn(
@@ -44,8 +49,8 @@ def learn(
 ) -> Learned:
     """Fit the blend on margins no part had seen, then the parts on all rows before the newest.
 
-    What is returned is what the newest period judges and what ships: nothing is refitted after the
-    look. Without folds nothing is known of the parts, and everyone gets the base curve.
+    What is returned is what the newest period judges; ``refit`` makes from it what ships. Without
+    folds nothing is known of the parts, and everyone gets the base curve.
     """
     encoding = teaching.encoding
     rows = teaching.split.newest.train_rows
@@ -61,15 +66,46 @@ def learn(
     )
     bar.update()
     bar.close()
-    model = _assembled(teaching, parts, blend)
+    model = _assembled(encoding, teaching.question.edges, parts, blend)
     past = _past(teaching, scores)
     if not unseen:
         scores = model.score(teaching.X[rows])
-    return Learned(model, recipe, scores, past)
+    return Learned(model, recipe, scores, past, parts.boosted.text, unseen)
+
+
+def refit(teaching: TrainingData, learned: Learned, config: Config) -> OutcomeModel:
+    """What ships: the recipe that was judged, fitted on every row as known at the data's end.
+
+    The judgement is of the procedure: each of its parts is made here as it was made for the newest
+    period, with that period's rows to learn from too. The blend gains the judged model's margins of
+    the newest period as one more fold. Costs one more fit.
+    """
+    encoding = Encoding.fit(teaching.features, config.min_count, config.max_levels)
+    rows = np.arange(len(teaching.spine), dtype=np.int64)
+    X, labels = encoding.matrix(teaching.features), teaching.labels(rows, _end(teaching))
+    cutoffs, recipe = teaching.cutoffs(rows), learned.recipe
+    parts = fit_fold(X, labels, cutoffs, encoding, recipe, config.threads)
+    # without folds no part has shown what it knows, and the newest period alone does not decide
+    unseen = [*learned.unseen, _newest(teaching, learned)] if learned.unseen else []
+    blend, _ = _blend(unseen, labels, recipe)
+    return _assembled(encoding, teaching.question.edges, parts, blend)
+
+
+def _end(teaching: TrainingData) -> int:
+    """The instant at which everything in the data is known."""
+    return teaching.split.newest.valid_end
+
+
+def _newest(teaching: TrainingData, learned: Learned) -> Unseen:
+    """The judged model's margins of the newest period, by both parts."""
+    rows = teaching.split.newest.valid_rows
+    X, labels = teaching.X[rows], teaching.labels(rows, _end(teaching))
+    trees = margins_of(learned.boosted, X, labels.bins, labels.outcomes)
+    return Unseen(learned.model.linear.margins(X), trees, labels, teaching.cutoffs(rows))
 
 
 @dataclass(frozen=True)
-class _Unseen:
+class Unseen:
     """Margins (n, K, J) of a fold's validation rows by parts that did not see them."""
 
     linear: Floats
@@ -78,12 +114,12 @@ class _Unseen:
     cutoffs: Instants
 
 
-def _unseen(fold: FoldData, teaching: TrainingData, recipe: Recipe, config: Config) -> _Unseen:
+def _unseen(fold: FoldData, teaching: TrainingData, recipe: Recipe, config: Config) -> Unseen:
     linear, boosted = fit_both(
         fold.X, fold.labels, fold.cutoffs, teaching.encoding, recipe, config.threads
     )
     sizes = fold.labels.bins, fold.labels.outcomes
-    return _Unseen(
+    return Unseen(
         linear.margins(fold.X_valid),
         margins_of(boosted.text, fold.X_valid, *sizes),
         fold.labels_valid,
@@ -91,7 +127,7 @@ def _unseen(fold: FoldData, teaching: TrainingData, recipe: Recipe, config: Conf
     )
 
 
-def _blend(unseen: list[_Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend, Floats]:
+def _blend(unseen: list[Unseen], labels: Labels, recipe: Recipe) -> tuple[Blend, Floats]:
     if not unseen:
         # no part has shown on unseen rows that it knows anything: the base rate answers
         nothing = np.zeros((len(labels), labels.bins, labels.outcomes))
@@ -123,15 +159,17 @@ def _past(teaching: TrainingData, scores: Floats) -> MaturedPredictions:
     )
 
 
-def _assembled(teaching: TrainingData, parts: Parts, blend: Blend) -> OutcomeModel:
+def _assembled(
+    encoding: Encoding, edges: tuple[float, ...], parts: Parts, blend: Blend
+) -> OutcomeModel:
     """The model; trees without weight are left out, for they would only cost time."""
     silent = blend.b == 0
     return OutcomeModel(
-        teaching.encoding,
+        encoding,
         parts.linear,
         None if silent else parts.trees,
         blend,
-        teaching.question.edges,
+        edges,
         "" if silent else parts.boosted.text,
         None if silent else parts.covers,
     )

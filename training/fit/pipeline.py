@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from features.reference import reference
-from features.tables import Coded, Floats, Ints, Tables
+from features.tables import Coded, Floats, Ints, Tables, instant_text
 from training.config import Config
 from training.evaluation.challenge import challenge
 from training.evaluation.holdout import MODEL, HoldoutResult, judge
 from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
-from training.fit.learn import Learned, learn
+from training.fit.learn import Learned, learn, refit
+from training.fit.season import without_idle_season
 from training.fit.threads import one_blas_thread
 from training.fit.tune import Tuned, fold_data, tune
 from training.leaks import Finding, audit, refuse
 from training.leaks import table as leak_table
 from training.models.attribution import merge
 from training.models.bundle import Bundle, fit_grades
+from training.models.outcome import OutcomeModel
 from training.models.track_record import TrackRecord
 from training.registry import plots
 from training.registry.runs import TrainingRun
@@ -39,7 +42,10 @@ EXPLAINED = 2000
 
 @dataclass(frozen=True)
 class Trained:
-    """One trained question: what is registered, and what was seen on the way."""
+    """One trained question: what is registered, and what was seen on the way.
+
+    learned  the judged model; the bundle holds the same procedure on all rows (``refit``)
+    """
 
     run: TrainingRun
     teaching: TrainingData
@@ -68,7 +74,8 @@ def train(
 
     at      when the run is made: it names the version, and nothing else depends on it
     mapping text of the mapping the data were read with, kept with the run
-    champion the bundle that answers now: the new one must be at least as good to be promotable
+    champion the judged model of the version that answers now, which has not seen the newest rows
+             (``registry.judged``): the new one must be at least as good to be promotable
     folder  where the Optuna study is kept, so that an interrupted run resumes; None: in memory
 
     ValueError (with what to do) where the data cannot answer: no outcomes, one class only, no row
@@ -78,7 +85,7 @@ def train(
     question = question_of(name, tables)
     leaks = audit(tables, question)
     refuse(leaks, tables.meta.acknowledged)
-    teaching = teach(tables, question, config)
+    teaching = without_idle_season(teach(tables, question, config))
     fingerprint = fingerprint_of(tables)
     folds = fold_data(teaching)
     study = _study(name, fingerprint, teaching, config)
@@ -95,9 +102,10 @@ def train(
     judgement = judge(teaching, learned.model, config)
     if champion is not None:
         judgement = judgement.against(challenge(teaching, judgement, champion, fingerprint, config))
-    bundle = _bundle(teaching, learned, judgement, fingerprint, at)
+    judged = _judged_bundle(teaching, learned, judgement, fingerprint, at)
+    bundle = _shipped(judged, teaching, refit(teaching, learned, config))
     return Trained(
-        _run(bundle, teaching, tuned, learned, judgement, leaks, config, mapping),
+        _run(bundle, judged, teaching, tuned, learned, judgement, leaks, config, mapping),
         teaching,
         learned,
         judgement,
@@ -127,7 +135,23 @@ def _study(name: str, fingerprint: str, teaching: TrainingData, config: Config) 
     return f"{name}-{hashlib.sha256(problem.encode()).hexdigest()[:16]}"
 
 
-def _bundle(
+def _shipped(judged: Bundle, teaching: TrainingData, model: OutcomeModel) -> Bundle:
+    """The judged bundle with the model that has learned from all rows."""
+    end = teaching.split.newest.valid_end
+    taught = {
+        "snapshots": len(teaching.spine),
+        "entities": len(set(teaching.spine.ids)),
+        "until": "" if teaching.question.flat else instant_text(end),
+    }
+    return replace(
+        judged,
+        model=model,
+        baseline=float(expit(model.baseline_log_odds)),
+        trained_on=judged.trained_on | taught,
+    )
+
+
+def _judged_bundle(
     teaching: TrainingData,
     learned: Learned,
     judgement: HoldoutResult,
@@ -141,13 +165,14 @@ def _bundle(
             **asdict(question),
             "edges": list(question.edges),
             "outcomes": list(question.outcomes),
+            "without": list(question.without),
         },
         model=model,
         features=teaching.features.specs,
         meta=teaching.tables.meta,
         reference=reference(teaching.tables, question.entity),
         grades=fit_grades(learned.scores),
-        baseline=float(1.0 / (1.0 + np.exp(-model.baseline_log_odds))),
+        baseline=float(expit(model.baseline_log_odds)),
         version=f"{question.name}-{at:%Y%m%d-%H%M%S}-{fingerprint[:8]}",
         trained_on={
             "fingerprint": fingerprint,
@@ -186,6 +211,7 @@ def _finite(board: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _run(
     bundle: Bundle,
+    judged: Bundle,
     teaching: TrainingData,
     tuned: Tuned,
     learned: Learned,
@@ -218,7 +244,7 @@ def _run(
     missing = [f"baseline left out: {k}: {why}" for k, why in judgement.missing.items()]
     notes = [*teaching.notes, *missing, *_shift_note(bundle), judgement.verdict.sentence]
     subject = Subject(
-        bundle, teaching, judgement, rows, values, effects, notes, tables["leaks"], config.seed
+        judged, teaching, judgement, rows, values, effects, notes, tables["leaks"], config.seed
     )
     return TrainingRun(
         bundle,
@@ -232,6 +258,7 @@ def _run(
         figures=figures,
         model=MODEL,
         report=model_page(subject),
+        judged=judged,
     )
 
 

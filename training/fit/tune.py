@@ -27,6 +27,14 @@ from training.task.dataset import TrainingData
 from training.task.questions import Labels
 
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
+MOST_ROUNDS = 2_000
+"""Rounds that tuning may reach; early stopping ends nearly all of them before."""
+
+MOST_LEAVES = 24_000
+"""Leaves of all trees together, which bounds what reasons cost with every score; half of them with
+more than one bin, where a leaf answers several margins: 1,500 rounds of 16 leaves for a flat table,
+250 for six bins of two competing outcomes (three classes, so three trees a round)."""
+
 HALF_LIVES = (0.0, 730.0, 365.0, 180.0)
 """Days after which a row counts half; 0 stands for never."""
 
@@ -193,12 +201,13 @@ def _objective(
         params, half_life = _suggested(_space(trial, timed))
         losses, rounds = [], []
         for step, fold in enumerate(folds):
+            most = most_rounds(params, fold.labels.bins, fold.labels.outcomes)
             boosted = fit_trees(
                 fold.X,
                 fold.labels,
                 encoding,
                 decay(fold.cutoffs, half_life),
-                params,
+                replace(params, rounds=most),
                 seed=config.seed,
                 threads=config.threads,
                 valid=(fold.X_valid, fold.labels_valid, np.ones(len(fold.X_valid))),
@@ -213,6 +222,14 @@ def _objective(
         return float(np.mean(losses))
 
     return objective
+
+
+def most_rounds(params: TreeParams, bins: int, outcomes: int) -> int:
+    """Rounds within MOST_ROUNDS and MOST_LEAVES: a round grows one tree a class."""
+    classes = outcomes + 1 if outcomes > 1 else 1
+    leaves = min(params.num_leaves, 2**params.max_depth)
+    affordable = MOST_LEAVES if bins == 1 else MOST_LEAVES // 2
+    return max(1, min(MOST_ROUNDS, affordable // (classes * leaves)))
 
 
 def _best_ridge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,14 @@ class Encoding:
         matrix = Encoding(names, levels, []).matrix(features)
         useless = [name for f, name in enumerate(names) if _constant(matrix[:, f])]
         return Encoding(names, levels, useless)
+
+    def without(self, names: Collection[str]) -> Encoding:
+        """The encoding of the other columns."""
+        return Encoding(
+            [n for n in self.names if n not in names],
+            {n: words for n, words in self.levels.items() if n not in names},
+            [n for n in self.useless if n not in names],
+        )
 
     @cached_property
     def categorical(self) -> list[int]:

@@ -26,7 +26,7 @@ from mlflow.telemetry import set_telemetry_client
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 from training.registry.local import local_bundle
-from training.registry.runs import REPORT, TrainingRun, metrics, write_files
+from training.registry.runs import JUDGED, REPORT, TrainingRun, metrics, write_files
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -126,6 +126,18 @@ def rollback(name: str, reason: str | None = None, root: Path = Path()) -> int:
 def load(name: str, alias: str = CHAMPION, root: Path = Path()) -> Bundle:
     """The bundle behind an alias; RegistryError if nothing has it."""
     return bundles.read(_folder(_behind(_client(root), name, alias), root))
+
+
+def judged(name: str, root: Path = Path()) -> Bundle:
+    """The champion as it was judged: it has not seen the newest period of its data.
+
+    What answers has learned from every row, so that it cannot be compared on rows of that time. A
+    version logged without it was judged as it is. RegistryError if there is no champion.
+    """
+    found = _behind(_client(root), name, CHAMPION)
+    with contextlib.suppress(MlflowException, OSError):
+        return bundles.read(_folder(found, root, JUDGED))
+    return bundles.read(_folder(found, root))
 
 
 def champion_folder(name: str, root: Path = Path()) -> Path:
@@ -294,11 +306,13 @@ def _set_champion(client: MlflowClient, name: str, version: int) -> None:
         client.delete_registered_model_alias(name, CHALLENGER)
 
 
-def _folder(found: Any, root: Path) -> Path:
-    """The version's bundle on this machine."""
+def _folder(found: Any, root: Path, part: str = "bundle") -> Path:
+    """The version's bundle, or the judged one beside it, on this machine."""
 
     def download(source: str, into: str) -> str:
         uri = tracking_uri(root)
         return str(artifacts.download_artifacts(source, dst_path=into, tracking_uri=uri))
 
-    return local_bundle(str(found.source), f"{found.name}-{found.version}", root, download)
+    source = f"{str(found.source).removesuffix('/bundle')}/{part}"
+    name = f"{found.name}-{found.version}" + ("" if part == "bundle" else f"-{part}")
+    return local_bundle(source, name, root, download)

@@ -17,6 +17,7 @@ from training.models import bundle as bundles
 from training.models.bundle import Bundle
 
 REPORT = "report.html"
+JUDGED = "judged"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class TrainingRun:
     mapping  text of the mapping the data were read with
     tables   further tables by name, kept as CSV; figures by name, kept as PNG
     report   the report as one HTML file; "" where none was made
+    judged   the bundle that the newest period judged, before the refit on all rows; None where the
+             bundle itself was judged
     """
 
     bundle: Bundle
@@ -42,6 +45,7 @@ class TrainingRun:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     model: str = "model"
     report: str = ""
+    judged: Bundle | None = None
 
 
 def metrics(run: TrainingRun) -> dict[str, float]:
@@ -62,10 +66,12 @@ def metrics(run: TrainingRun) -> dict[str, float]:
 def write_files(run: TrainingRun, folder: Path) -> None:
     """Write the run's files into an empty folder.
 
-    bundle/ (``bundle.write``), report.html, mapping.toml, params.json, notes.txt, features.csv, and
-    tables/ (the board, the folds and the others, as CSV), figures/ (PNG).
+    bundle/ and judged/ (``bundle.write``), report.html, mapping.toml, params.json, notes.txt,
+    features.csv, and tables/ (the board, the folds and the others, as CSV), figures/ (PNG).
     """
     bundles.write(run.bundle, folder / "bundle")
+    if run.judged is not None:
+        bundles.write(run.judged, folder / JUDGED)
     option = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     (folder / "params.json").write_bytes(orjson.dumps(dict(run.params), str, option))
     (folder / "mapping.toml").write_text(run.mapping, encoding="utf-8")

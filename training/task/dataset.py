@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 
 from features.catalog import build_features, supported
-from features.spine import Features, Spine
+from features.spine import Features, FeatureSpec, Spine
 from features.tables import NAT, Floats, Instants, Ints, Tables, micros
 from features.timeline import Timeline
 from training.config import Config
@@ -48,6 +49,15 @@ class TrainingData:
     split: Split
     notes: list[str]
 
+    def less(self, names: set[str]) -> TrainingData:
+        """The same rows without the features ``names``."""
+        specs = [s for s in self.features.specs if s.name not in names]
+        columns = {s.name: self.features.columns[s.name] for s in specs}
+        kept = np.array([n not in names for n in self.encoding.names], np.bool_)
+        features = replace(self.features, specs=specs, columns=columns)
+        encoding = self.encoding.without(names)
+        return replace(self, features=features, encoding=encoding, X=self.X[:, kept])
+
     def labels(self, rows: Ints, end: int) -> Labels:
         """What was known at ``end`` to have happened to ``rows``."""
         return label(self.tables, self.question, self.spine.take(rows), end)
@@ -68,7 +78,7 @@ def teach(tables: Tables, question: Question, config: Config) -> TrainingData:
     spine = _sampled(snapshots(tables, question, end), config, notes)
     _require_outcomes(tables, question, spine)
     split = _split(tables, question, spine, end, config)
-    specs = supported(question.entity, tables)
+    specs = _wanted(supported(question.entity, tables), question, notes)
     if not specs:
         raise ValueError(
             f"{question.name}: the data hold no fact that could be a feature; map columns of "
@@ -87,6 +97,23 @@ def teach(tables: Tables, question: Question, config: Config) -> TrainingData:
         split,
         notes + split.notes,
     )
+
+
+def _wanted(specs: list[FeatureSpec], question: Question, notes: list[str]) -> list[FeatureSpec]:
+    """The features that the mapping's ``without`` leaves; a name that is none is an error."""
+    known = sorted({name for spec in specs for name in (spec.name, spec.group)})
+    for name in question.without:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(
+                f"question {question.name}: without names {name!r}, which is neither a feature nor "
+                f"a group of features here; {hint}"
+            )
+    left_out = [s.name for s in specs if {s.name, s.group} & set(question.without)]
+    if left_out:
+        notes.append(f"left out as the mapping asks: {', '.join(left_out)}")
+    return [s for s in specs if s.name not in left_out]
 
 
 def _sampled(spine: Spine, config: Config, notes: list[str]) -> Spine:

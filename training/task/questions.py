@@ -23,6 +23,7 @@ class Question:
     snapshots  when entities are looked at: "created" once, at birth; "regular" at birth and then
                every ``every_days`` while open
     flat       a table without dates: one snapshot, one bin, the outcome simply happened or not
+    without    names of features, or of groups of them, that the owner does not want used
     prior      the share of snapshots that the owner of the data expects to meet the outcome now,
                where that is known better than from history; scores are shifted to it
     """
@@ -34,6 +35,7 @@ class Question:
     every_days: float = 30.0
     flat: bool = False
     prior: float | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -75,6 +77,13 @@ def _setting(question: str, name: str, value: Any) -> Any:
     if name == "edges":
         if not isinstance(value, list | tuple) or not all(_is_number(e) for e in value):
             raise _not_rising(question, value)
+        return tuple(value)
+    if name == "without":
+        if not isinstance(value, list | tuple) or not all(isinstance(n, str) for n in value):
+            raise ValueError(
+                f"question {question}: without is a list of names of features or groups, "
+                f'as ["season", "custom_age"]; got {value!r}'
+            )
         return tuple(value)
     if name == "every_days" and not (_is_number(value) and value > 0):
         raise ValueError(

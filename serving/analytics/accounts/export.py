@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.tables import NAT
 from serving.analytics.accounts.plan import AccountPlan
-from serving.analytics.asof.history import date
+from serving.analytics.asof.history import Happened, date
 
 
 def markdown(plan: AccountPlan) -> str:
@@ -31,9 +31,14 @@ def markdown(plan: AccountPlan) -> str:
         _section("Whitespace", _offers(plan)),
         _section("Open deals", _deals(plan)),
         _section("Goals", _goals(plan)),
-        _section("Last events", [f"{date(h.at)} {_plain(h.said)}" for h in reversed(plan.history)]),
+        _section("Last events", [_event(h) for h in reversed(plan.history)]),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def _event(one: Happened) -> str:
+    """The day, the kind of event, and what more is known of it."""
+    return f"{date(one.at)} {_plain(one.kind)}" + (f": {_plain(one.said)}" if one.said else "")
 
 
 def table(plans: Sequence[AccountPlan]) -> pd.DataFrame:
@@ -100,7 +105,8 @@ def _summary(plan: AccountPlan) -> list[str]:
 
 def _offers(plan: AccountPlan) -> list[str]:
     return [
-        f"{_plain(o['product'])}: {o['chance']:.0%} of its like have it; {_plain(o['evidence'])}: "
+        f"{_plain(o['product'])}: {o['chance']:.0%} of similar customers have it; "
+        f"{_plain(o['evidence'])}: "
         f"{o['share']:.0%} [{o['low']:.0%}, {o['high']:.0%}] of {o['n']}"
         for o in plan.offers.to_dict("records")
     ]

@@ -82,8 +82,6 @@ def _offer(plan: AccountPlan) -> list[NextStep]:
     if plan.offers.empty:
         return []
     best = plan.offers.iloc[0]
-    if best["chance"] <= best["usual"]:
-        return []
     why = lazy(
         "{own_share} [{low_share}, {high_share}] of {n} customers with {evidence} have it",
         own_share=float(best["share"]),

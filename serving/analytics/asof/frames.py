@@ -120,7 +120,7 @@ class AsOfFrames(KnownRows):
             probability=self._number(view, "probability"),
             expected_close_at=stamps(self._plan(view, "expected_close_at")),
         )
-        return self._placed(frame, self.leads)
+        return self._named(self._placed(frame, self.leads), "deal_id")
 
     @cached_property
     def leads(self) -> pd.DataFrame:
@@ -128,7 +128,8 @@ class AsOfFrames(KnownRows):
         view = self._view("leads")
         plain = ("name", "account_id", "owner_id", "source", "campaign", "region", "status")
         frame = self._closing(self._frame(view, plain), view)
-        return self._placed(frame.assign(product=texts([None] * len(frame))), None)
+        placed = self._placed(frame.assign(product=texts([None] * len(frame))), None)
+        return self._named(placed, "lead_id")
 
     @cached_property
     def activities(self) -> pd.DataFrame:
@@ -198,6 +199,17 @@ class AsOfFrames(KnownRows):
         """The stages of every deal in order, and how long it stayed in each."""
         return stage_spells(self)
 
+    def _named(self, frame: pd.DataFrame, key: str) -> pd.DataFrame:
+        """Give a row without a name its account's name and its product, else its id."""
+        accounts = self.accounts_plain
+        named = accounts["name"].where(accounts["name"].notna(), accounts["account_id"])
+        account = looked_up(frame["account_id"], pd.Series(named.array, accounts["account_id"]))
+        both = account + " · " + frame["product"]
+        told = frame["name"]
+        for other in (both, account, frame["product"] + " · " + frame[key], frame[key]):
+            told = told.where(told.notna(), other)
+        return frame.assign(name=told)
+
     def _placed(self, frame: pd.DataFrame, leads: pd.DataFrame | None) -> pd.DataFrame:
         """Add team and segment, and fill a region or source that the table itself lacks."""
         accounts = self.accounts_plain.set_index("account_id")
@@ -215,8 +227,8 @@ class AsOfFrames(KnownRows):
 
     @cached_property
     def accounts_plain(self) -> pd.DataFrame:
-        """account_id, segment and region as the accounts themselves state them."""
-        return self._frame(self._view("accounts"), ("segment", "region"))
+        """account_id, name, segment and region as the accounts themselves state them."""
+        return self._frame(self._view("accounts"), ("name", "segment", "region"))
 
     def of_owner(self, owners: pd.Series, column: str) -> pd.Series:
         """The team or region of owners."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from features.asof import past
 from features.schema import TABLES
-from features.tables import NAT, Bools, Ints, Table, Tables, instant_text
+from features.tables import NAT, Bools, Ints, Table, Tables
+from serving.i18n.display_zone import shown_day
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def history(
 
 
 def date(at: int) -> str:
-    """The day of an instant, "2024-03-01" (UTC)."""
-    return instant_text(at)[:10]
+    """The day of an instant where the company is: "2024-03-01"."""
+    return shown_day(at).isoformat()
 
 
 def born(tables: Tables, entity: str, column: str, key: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -23,6 +23,7 @@ from serving.analytics.kpis import compute
 from serving.analytics.kpis.catalog import chosen
 from serving.analytics.kpis.customers import customers, mrr_at
 from serving.analytics.kpis.definition import Given, Kpi
+from serving.analytics.lists.scored import scored_list
 from serving.analytics.lists.sheets import Item, Sheet, number, plain, records, word
 from serving.analytics.quality.worklist import quality
 from serving.analytics.routing.problem import Rules
@@ -42,6 +43,7 @@ class DeskOptions:
     terms: Terms = field(default_factory=Terms)
     goals: tuple[Goal, ...] = ()
     rules: Rules = field(default_factory=Rules)
+    margin_stated: bool = False
 
 
 def sheets(
@@ -57,18 +59,31 @@ def sheets(
     A sheet that the data cannot fill is empty and its head says why under ``empty``.
     """
     book = AsOfFrames(tables, as_of)
-    yield _calls(book, scores, wishes)
-    yield _pipeline(book, scores)
-    yield _accounts(book, scorers, wishes)
-    yield _quality(tables, list(scorers.values()), as_of, wishes)
-    yield _figures(book, given)
-    yield _territories(tables, book, scores, wishes)
+    common = {"currency": tables.meta.currency, "owners": _owner_names(book)}
+    for sheet in (
+        _calls(book, scores, wishes),
+        scored_list(tables, scorers, scores),
+        _pipeline(book, scores),
+        _accounts(book, scorers, wishes),
+        _quality(book, list(scorers.values()), wishes),
+        _figures(book, given),
+        _territories(tables, book, scores, wishes),
+    ):
+        yield replace(sheet, head={**sheet.head, **common})
+
+
+def _owner_names(book: AsOfFrames) -> dict[str, str]:
+    """The name of every owner who has one, by id."""
+    named = book.owners[["owner", "name"]].dropna()
+    return {str(one): str(name) for one, name in named.itertuples(index=False)}
 
 
 def _calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], wishes: DeskOptions) -> Sheet:
     if not any(len(frame) for frame in scores.values()):
         return Sheet(
-            "calls", [], {"empty": mark("nothing is scored: promote a model and run again")}
+            "calls",
+            [],
+            {"empty": mark("There are no scores: no model is trained, or none is good enough.")},
         )
     found = call_plan(book, scores, wishes.capacity, wishes.wait)
     items = [
@@ -120,16 +135,28 @@ def _pipeline(book: AsOfFrames, scores: Mapping[str, pd.DataFrame]) -> Sheet:
         for row in records(deals)
     ]
     head: dict[str, Any] = {
+        "funnel": _funnel(book, deals),
         "bottlenecks": records(bottlenecks(book)),
         "stages": records(stage_table(book)),
         "moves": records(move_table(book)),
         "flags": {name: int(deals[name].fillna(False).astype(bool).sum()) for name in _FLAGS},
-        "value": number(deals["amount"].sum()),
+        "value": number(deals["amount"].sum(min_count=1)),
         "expected": number((deals["amount"] * deals["probability"]).sum(min_count=1)),
     }
     if not items:
         head["empty"] = mark("no deal is open")
     return Sheet("pipeline", items, head)
+
+
+def _funnel(book: AsOfFrames, deals: pd.DataFrame) -> list[dict[str, Any]]:
+    """Open deals and their money by stage, in the order of the stages; value None: no amount."""
+    found = []
+    for stage in book.stays.order:
+        here = deals[deals["stage"] == stage]
+        if len(here):
+            value = number(here["amount"].sum(min_count=1))
+            found.append({"stage": stage, "deals": len(here), "value": value})
+    return found
 
 
 _FLAGS = ("stalled", "overdue", "slow", "nothing_planned")
@@ -141,12 +168,12 @@ def _accounts(book: AsOfFrames, scorers: Mapping[str, Scorer], wishes: DeskOptio
     if not made:
         return Sheet("accounts", [], {"empty": mark("the data know no customers")})
     rows = records(table(made))
-    items = [_account(plan, row) for plan, row in zip(made, rows, strict=True)]
+    items = [_account(plan, row, wishes) for plan, row in zip(made, rows, strict=True)]
     items.sort(key=lambda i: (-(i.first or 0.0), i.id))
     return Sheet("accounts", items, _fit_head(shared, wishes))
 
 
-def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
+def _account(plan: AccountPlan, row: dict[str, Any], wishes: DeskOptions) -> Item:
     body = {
         **row,
         "markdown": markdown(plan),
@@ -155,6 +182,7 @@ def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
         "risks": [r.to_json() for r in plan.risk.risks] if plan.risk else [],
         "strengths": [r.to_json() for r in plan.risk.strengths] if plan.risk else [],
         "offers": records(plan.offers),
+        **_best_offer(plan),
         "deals": records(plan.deals),
         "overdue_invoices": list(plan.overdue),
         "goals": [_goal(p) for p in plan.goals],
@@ -163,9 +191,10 @@ def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
             {"what": s.what.to_json(), "why": s.why.to_json(), "by": _instant(s.by)}
             for s in plan.steps
         ],
-        "history": [{"at": _instant(h.at), "said": h.said} for h in plan.history],
+        "history": [{"at": _instant(h.at), "kind": h.kind, "said": h.said} for h in plan.history],
         "customer_at": _instant(plan.customer_at),
         "currency": plan.currency,
+        "margin": wishes.terms.margin if wishes.margin_stated else None,
         "as_of": _instant(plan.as_of),
     }
     risk = plan.risk.probability if plan.risk else None
@@ -181,6 +210,14 @@ def _account(plan: AccountPlan, row: dict[str, Any]) -> Item:
         number(plan.mrr),
         plain(body),
     )
+
+
+def _best_offer(plan: AccountPlan) -> dict[str, Any]:
+    """The first offer's chance and money, for the list."""
+    if plan.offers.empty:
+        return {"offer_chance": None, "offer_monthly": None}
+    best = plan.offers.iloc[0]
+    return {"offer_chance": float(best["chance"]), "offer_monthly": number(best["monthly"])}
 
 
 def _goal(progress: Any) -> dict[str, Any]:
@@ -200,11 +237,13 @@ def _fit_head(shared: Shared, wishes: DeskOptions) -> dict[str, Any]:
             {"auc": fitted.auc, "n": fitted.n, "stayed": fitted.stayed, "why": fitted.why}
         ),
         "terms": plain(vars(wishes.terms)),
+        "margin": wishes.terms.margin if wishes.margin_stated else None,
     }
 
 
-def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: DeskOptions) -> Sheet:
-    found, wrong, gaps, listed = quality(tables, scorers, as_of, wishes.capacity)
+def _quality(book: AsOfFrames, scorers: list[Scorer], wishes: DeskOptions) -> Sheet:
+    tables = book.tables
+    found, wrong, gaps, listed = quality(tables, scorers, book.as_of, wishes.capacity)
     evidence = {(row["entity"], row["copy"]): row for one in found for row in records(one)}
     items: list[Item] = []
     for place, row in enumerate(records(listed)):
@@ -227,14 +266,34 @@ def _quality(tables: Tables, scorers: list[Scorer], as_of: int, wishes: DeskOpti
         "lost": [
             {"grade": c.grade, "text": c.text, "effect": c.effect} for c in tables.meta.consequences
         ],
+        "unlinked": _unlinked(book),
         "gaps": [row for one in gaps for row in records(one.fields)],
         "capacity": wishes.capacity,
         "counts": {str(k): int(n) for k, n in listed["kind"].value_counts().items()},
         "impossible": {str(k): int(n) for k, n in wrong["rule"].value_counts().items()},
     }
     if not items:
-        head["empty"] = mark("nothing to mend was found")
+        clean = not head["lost"] and not head["unlinked"]
+        head["empty"] = (
+            mark("no error was found in single records")
+            if clean
+            else mark("no single record has an error; what concerns many records stands above")
+        )
     return Sheet("quality", items, head)
+
+
+def _unlinked(book: AsOfFrames) -> list[dict[str, Any]]:
+    """Open records without an account or an owner: table, column, how many, of how many."""
+    found = []
+    for of, frame in (("deals", book.deals), ("leads", book.leads)):
+        running = frame[frame["open"]]
+        for column in ("account_id", "owner"):
+            missing = int(running[column].isna().sum())
+            # leads become accounts later: that they have none yet is no error
+            if missing and not (of == "leads" and column == "account_id"):
+                word = "account" if column == "account_id" else column
+                found.append({"table": of, "column": word, "n": missing, "of": len(running)})
+    return found
 
 
 def _figures(book: AsOfFrames, given: Given) -> Sheet:

@@ -1,9 +1,12 @@
 /* The pages work without this. It saves a click on filters, finds the search with "/", and says
    when a page is on its way. */
 "use strict";
+var byKey = false;  // a list moved through by keys is shown by its button, not at every step
+document.addEventListener("keydown", function () { byKey = true; }, true);
+document.addEventListener("pointerdown", function () { byKey = false; }, true);
 document.addEventListener("change", function (event) {
   var field = event.target;
-  if (field.matches(".filters select")) { field.form.requestSubmit(); }
+  if (field.matches(".filters select") && !byKey) { field.form.requestSubmit(); }
 });
 document.addEventListener("keydown", function (event) {
   var search = document.getElementById("q");
@@ -22,6 +25,10 @@ document.addEventListener("click", function (event) {
   if (link && !link.hasAttribute("download") && !event.ctrlKey && !event.metaKey
       && link.origin === location.origin && !link.hash) { waiting(); }
 });
-window.addEventListener("pageshow", function () {
+window.addEventListener("pageshow", function (event) {
+  // after the browser's Back the fields say what the list below them was asked for
+  if (event.persisted) {
+    document.querySelectorAll("form.filters").forEach(function (form) { form.reset(); });
+  }
   document.getElementById("main").removeAttribute("aria-busy");
 });

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import instant_text
+from features.calendar_time import day_text
 from training.forecast.backtest.cells import SIMULATION
 from training.forecast.publish.outputs import ForecastOutputs
 from training.forecast.results.result import Forecast
@@ -20,7 +20,7 @@ def to_text(found: ForecastOutputs) -> str:
     """The forecast of the whole company: a table for each stream, notes, and what changed."""
     made = found.forecast
     when, currency = (
-        instant_text(made.origin)[:10],
+        day_text(made.origin, made.periods[0].zone),
         made.currency or "units (the data name no currency)",
     )
     lines = [f"as of {when}, in {currency}{_rates(made)}"]
@@ -80,8 +80,9 @@ def _changed(found: ForecastOutputs) -> list[str]:
     spoken = list(dict.fromkeys(b.period for b in found.bridges))
     quarters = [p.name for p in found.forecast.periods if p.kind == "quarter" and p.name in spoken]
     name = (quarters or spoken)[0]
+    zone = found.forecast.periods[0].zone
     how = "kept" if found.since.kept else "as it would have been made"
-    lines = ["", f"{name} since {instant_text(found.since.origin)[:10]} ({how}):"]
+    lines = ["", f"{name} since {day_text(found.since.origin, zone)} ({how}):"]
     for bridge in found.bridges:
         if bridge.period == name:
             steps = zip(bridge.steps["name"], bridge.steps["cents"], strict=True)

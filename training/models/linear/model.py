@@ -20,7 +20,14 @@ from training.models.encoding import Encoding
 from training.models.linear.ridge import Design, fit_ridge
 
 TAIL = 0.005
-"""Numbers are held between the TAIL and 1 - TAIL quantiles of the training rows."""
+"""The TAIL and 1 - TAIL quantiles of the training rows are a number's usual range, its scale."""
+
+REACH = 3.0
+"""Numbers are followed this many usual ranges beyond the usual one, and held there.
+
+So the linear part follows a column that drifts (range 0 to 10 in training, 14 next year: read as
+14), while a mistyped 1e9 counts as 40.
+"""
 
 SKEWED = 1.0
 """A column without negatives and skewness above this is compressed by log(1 + x)."""
@@ -34,10 +41,11 @@ BLOCK = 16_384
 
 @dataclass(frozen=True)
 class Numbers:
-    """How N number columns become comparable: held, compressed, centred, scaled; missing is 0.
+    """How N number columns become comparable: limited, compressed, centred, scaled; missing is 0.
 
     columns (N,) their places in the matrix; low, high (N,) where values are held; compressed (N,)
-    whether log1p follows; mean, scale (N,) of what is then present; missing (N,) the missing share
+    whether log1p follows; mean (N,) of what is then present, scale (N,) of its usual range;
+    missing (N,) the missing share
     """
 
     columns: Ints
@@ -84,10 +92,15 @@ def _number(column: Floats) -> tuple[float, ...]:
     low, high = np.quantile(present, [TAIL, 1 - TAIL])
     if low == high:  # a rare value is all the column has to say: keep it
         low, high = present.min(), present.max()
-    held = np.clip(present, low, high)
-    compressed = low >= 0 and _skewness(held) > SKEWED
-    held = np.log1p(held) if compressed else held
-    return low, high, compressed, held.mean(), held.std() or 1.0, missing
+    usual = np.clip(present, low, high)
+    compressed = low >= 0 and _skewness(usual) > SKEWED
+    reach = REACH * (high - low)
+    least, most = 0.0 if compressed else low - reach, high + reach
+    limited = np.clip(present, least, most)
+    if compressed:
+        usual, limited = np.log1p(usual), np.log1p(limited)
+    # the scale is the usual rows', so that one absurd value does not flatten all others
+    return least, most, compressed, limited.mean(), usual.std() or 1.0, missing
 
 
 def _skewness(values: Floats) -> float:

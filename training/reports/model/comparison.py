@@ -44,7 +44,10 @@ def verdict(subject: Subject) -> Section:
 
 def _permission(subject: Subject) -> str:
     if subject.judgement.verdict.promotable:
-        return "It beats the base rate beyond chance, so it may be promoted."
+        return (
+            "It beats the base rate beyond chance and no simpler way is better, "
+            "so it may be promoted."
+        )
     return (
         "It may not be promoted unless a person overrules this with a reason, "
         "which is kept with the version."

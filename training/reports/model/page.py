@@ -16,7 +16,8 @@ from training.reports.model.weak import weak
 
 HEADLINES = {
     "better": "The scores beat everything easier",
-    "no better": "The scores work; a simpler way does as well",
+    "as good as": "The scores work; a simpler way does as well",
+    "worse": "A simpler way is better",
     "no skill": "No skill in this data",
     "too little data": "Too few outcomes to tell",
 }
@@ -72,7 +73,7 @@ def _standfirst(subject: Subject) -> str:
 def _against(subject: Subject) -> str:
     base = next(c for c in subject.judgement.comparisons if c.against == BASE)
     if not base.log_loss.low > 0:
-        return "It cannot be told from saying the same share of everybody."
+        return "It is not better, beyond chance, than giving everybody the same share."
     rest = [c for c in subject.judgement.comparisons if c.against != BASE]
     if not rest:
         return "There was no other baseline to compare with."
@@ -82,7 +83,10 @@ def _against(subject: Subject) -> str:
         return f"It is ahead of {name}, the best of the simpler ways, beyond chance."
     if best.log_loss.high < 0:
         return f"It is behind {name}, beyond chance."
-    return f"It cannot be told from {name}, the best of the simpler ways."
+    return (
+        f"It is as good as {name}, the best of the simpler ways: "
+        f"the difference is not beyond chance."
+    )
 
 
 def _keys(subject: Subject) -> list[tuple[str, str, str]]:
