@@ -22,6 +22,7 @@ from features.ingest.columns import (
     no_values,
 )
 from features.ingest.dates import BOUNDARIES, as_days, midnights
+from features.ingest.formats import DayOrder, day_order
 from features.ingest.history import KindOf, long_history, unfold
 from features.ingest.joined_source import (
     OWN_OUTCOME,
@@ -64,6 +65,7 @@ def read_block(
     report = _begun(plan, main)
     sheet, report.joins = read_sheet(plan, main, others)
     sheet = _filtered(plan, sheet, report)
+    defaults = replace(defaults, order=_day_order(plan, sheet, kind_of))
     base: dict[str, Filled] = {}
     for column in sorted(plan.columns, key=lambda c: c != "outcome"):
         base[column] = _column(plan, column, sheet, defaults, kind_of)
@@ -94,6 +96,19 @@ def read_block(
         require=plan.spec.require,
         add_up=plan.spec.add_up,
     )
+
+
+def _day_order(plan: ReadPlan, sheet: JoinedSource, kind_of: KindOf) -> DayOrder:
+    """The order of day and month that the file's dates show together: one file has one order."""
+    names = {
+        spec.source[0]
+        for column, specs in plan.columns.items()
+        for spec in specs
+        if spec.source and storage(kind_of(plan.spec.to, column) or "text") == "instant"
+    }
+    shown = {day_order(sheet.words[name].values) for name in names}
+    clear = shown & {"day first", "month first", "both"}
+    return clear.pop() if len(clear) == 1 else "none" if not shown - {"none"} else "either"
 
 
 def _losses(filled: Dict[str, Filled]) -> list[Loss]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schema import LARGEST_NUMBER
-from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants
+from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants, micros
 
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Formats that are a number since 1970-01-01 UTC -> microseconds per unit."""
@@ -27,8 +27,13 @@ FALSE = ("false", "no", "n", "f", "0", "off", "0.0")
 
 _DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _ENDLESS = r"(?i:[+-]?(?:nan|inf|infinity|∞))"
-_MONEY = r"(?:[A-Z]{3}\s+|[$€£¥₹]\s*)"
-_MONEY_AFTER = r"(?:\s+[A-Z]{3}|\s*[$€£¥₹])$"
+_SIGN = r"(?:(?:R|A|C|S|US|CA|AU|NZ|HK|MX)?\$|[€£¥₹₽₩₺₪฿₴₦₱₫])"
+_NAME = r"(?i:[a-z]{3}|euros|dollars?|pounds?|reais|kr\.?|zł|kč|ft|lei|fr\.|rs\.?|rp\.?|rm)"
+_MONEY = rf"(?:{_SIGN}\s*|{_NAME}\s+)"
+_MONEY_AFTER = rf"(?:\s*{_SIGN}|\s+{_NAME})$"
+_SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
+_FIRST_DAY = 100_000_000_000
+_OURS = (micros("1985-01-01T00:00:00+00:00"), micros("2100-01-01T00:00:00+00:00"))
 _ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?"
 _OFFSET = r"[T ].*(?:Z|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})$"
 
@@ -79,16 +84,19 @@ def numbers(
 ) -> Cleaned:
     """Numbers from words, times ``scale``.
 
-    Understood: one currency sign or code before or after, thousands in whole groups, ``%`` (a
-    hundredth), ``(1,234)`` for a negative amount. A value that is not finite or beyond
-    ``LARGEST_NUMBER`` is missing.
+    Understood: one currency sign, code or word before or after, thousands in whole groups, ``%``
+    (a hundredth, where no ``scale`` already says so), ``(1,234)`` and ``1,234-`` for a negative
+    amount, the apostrophe that keeps a spreadsheet from computing (``'-70``). A value that is not
+    finite or beyond ``LARGEST_NUMBER`` is missing.
     """
     text = _text(words)
     plain = _matches(text, _DIGITS) if decimal == "." else np.zeros(len(text), bool)
     values, endless = _digits(text, plain), np.zeros(len(text), bool)
     if not plain.all():  # the rest is rare, and costs ten passes
         rest = text.filter(pa.array(~plain))
-        values[~plain], endless[~plain], plain[~plain] = _written(rest, decimal, thousands)
+        values[~plain], endless[~plain], plain[~plain] = _written(
+            rest, decimal, thousands, percent=0.01 if scale == 1.0 else 1.0
+        )
     values = values * scale
     enormous = plain & ~(np.abs(values) <= LARGEST_NUMBER)
     values[enormous] = np.nan
@@ -109,20 +117,25 @@ def _digits(text: Any, plain: Bools) -> Floats:
     return values
 
 
-def _written(text: Any, decimal: str, thousands: str | None) -> tuple[Floats, Bools, Bools]:
+def _written(
+    text: Any, decimal: str, thousands: str | None, percent: float
+) -> tuple[Floats, Bools, Bools]:
     """Numbers as people write them: the values, which are endless, which are numbers at all."""
     thousands = {".": ",", ",": "."}.get(decimal, "") if thousands is None else thousands
-    text = pc.replace_substring(text, "\u2212", "-")
-    bracketed = _matches(text, r"\(.*\)")
-    text = _replace(text, r"^\(|\)$", "")
-    percent = _matches(text, r".*%")
+    text = _replace(pc.replace_substring(text, "\u2212", "-"), "^['\u2019]", "")
+    negative = _matches(text, r"[^(]*\(.*\).*|.*[0-9]\s*-")
+    text = _replace(_replace(text, r"[()]", ""), r"([0-9])\s*-$", r"\1")
+    hundredths = _matches(text, r".*%")
     text = _replace(_replace(text, r"\s*%$", ""), _MONEY_AFTER, "")
     text = _replace(text, rf"^([+-]?){_MONEY}", r"\1")
     endless = _matches(text, _ENDLESS)
     text = _ungrouped(text, decimal, thousands)
     plain = _matches(text, _DIGITS)
     values = _digits(text, plain)
-    return np.where(bracketed, -values, values) * np.where(percent, 0.01, 1.0), endless, plain
+    # "-(5)" would say it twice
+    plain &= ~(negative & (values < 0))
+    values = np.where(negative, -values, values) * np.where(hundredths, percent, 1.0)
+    return np.where(plain, values, np.nan), endless, plain
 
 
 def booleans(words: Iterable[str]) -> Cleaned:
@@ -184,16 +197,40 @@ def _parsed(text: Any, some: Bools, pattern: str, utc: bool) -> Any:
 
 
 def _epoch(text: Any, some: Bools, per_unit: int) -> Instants:
-    """Counts since 1970; those beyond what an instant can hold are none."""
+    """Counts since 1970; those beyond what an instant can hold, or of the first day, are none.
+
+    The unit is the column's: 1736937000 is in 2025 as seconds, not in 1970 as milliseconds.
+    """
     counts = text.filter(pa.array(some))
-    held = _digits(counts, _matches(counts, _DIGITS)) * per_unit
-    fits = np.abs(held) < LATEST
+    plain = _digits(counts, _matches(counts, _DIGITS))
+    held = plain * _unit(plain, per_unit)
+    fits = (np.abs(held) < LATEST) & ((np.abs(held) > _FIRST_DAY) | (plain == 0))
     return np.where(fits, np.where(fits, held, 0.0), float(NAT)).astype(np.int64)
+
+
+def _unit(counts: Floats, stated: int) -> int:
+    """Microseconds per unit: the stated, unless only another one puts the column in our time."""
+    middle = np.nanmedian(counts) if np.isfinite(counts).any() else 0.0
+    for unit in (stated, *EPOCHS.values()):
+        if _OURS[0] <= middle * unit < _OURS[1]:
+            return unit
+    return stated
+
+
+def _serial(text: Any, some: Bools, zone: str) -> tuple[Instants, Bools]:
+    """A spreadsheet's serial days: 45672.4375 is 2025-01-15 10:30; to the second, as it shows."""
+    words = text.filter(pa.array(some))
+    days = _digits(words, _matches(words, _SERIAL))
+    whole = np.round(np.where(np.isnan(days), 0.0, days) * 86_400).astype("M8[s]")
+    wall = pd.DatetimeIndex(whole) - pd.Timedelta(days=25_569)
+    return _local(wall.where(~np.isnan(days)), zone)
 
 
 def _formatted(text: Any, some: Bools, pattern: str, zone: str) -> tuple[Instants, Bools]:
     if pattern in EPOCHS:
         return _epoch(text, some, EPOCHS[pattern]), np.zeros(int(some.sum()), bool)
+    if pattern == "serial":
+        return _serial(text, some, zone)
     if pattern == "iso":
         return _iso(text.filter(pa.array(some)), zone)
     parsed = _parsed(text, some, pattern, "%z" in pattern)
@@ -206,20 +243,30 @@ def instants(words: Iterable[str], formats: Sequence[str] = ("iso",), zone: str 
     """Instants (microseconds, UTC) from words by the first of ``formats`` that fits.
 
     A format is ``iso``, one of ``EPOCHS``, or strptime's; ``zone`` holds where the text has none.
+    ISO 8601 and a spreadsheet's serial days (1954 to 2119) are read whatever is stated.
     Before 1900 and from 2200 on an instant is impossible and becomes missing.
     """
     text = _text(words)
     at = np.full(len(text), NAT, np.int64)
-    touched = np.zeros(len(text), bool)
-    for pattern in formats:
+    touched, serial = np.zeros(len(text), bool), np.zeros(len(text), bool)
+    # counts come last: 45672 is a day of 2025, not a moment of 1970
+    counts = [f for f in formats if f in EPOCHS]
+    stated = [f for f in formats if f not in EPOCHS]
+    for pattern in dict.fromkeys((*stated, "iso", "serial", *counts)):
         left = at == NAT
+        if pattern in ("iso", "serial") and pattern not in stated:
+            left &= _matches(text, _ISO if pattern == "iso" else _SERIAL)
         if left.any():
             at[left], touched[left] = _formatted(text, left, pattern, zone)
+            serial |= left & (at != NAT) & (pattern == "serial")
     unread = at == NAT
     early, late = ~unread & (at < EARLIEST), at >= LATEST
     at[early | late] = NAT
     return Cleaned(
         at,
         {"not a date in the stated formats": unread, "before 1900": early, "after 2199": late},
-        {"touched by a clock change": touched & (at != NAT)},
+        {
+            "touched by a clock change": touched & (at != NAT),
+            "a spreadsheet's serial day": serial & (at != NAT),
+        },
     )

@@ -12,6 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.ingest.clean import Cleaned, booleans, instants, numbers
+from features.ingest.formats import (
+    SECONDS,
+    DayOrder,
+    day_order,
+    decimal_mark,
+    durations,
+    in_order,
+    undecided,
+)
 from features.ingest.joined_source import (
     JoinedSource,
     Specs,
@@ -30,8 +39,8 @@ from features.ingest.outcomes import (
     to_text,
 )
 from features.ingest.spec import ColumnSpec
-from features.ingest.strict import MappingError
-from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, Kind
+from features.ingest.strict import MappingError, nearest
+from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, TABLES, Kind
 from features.sources.words import WordColumn, joined_words
 from features.tables import NAT, Bools, Floats, Instants, storage
 
@@ -41,14 +50,19 @@ Values = Floats | Instants | WordColumn
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the mapping says of every column that does not say otherwise."""
+    """What the mapping says of every column that does not say otherwise.
+
+    decimal  "" where it is decided from each column's words
+    order    of day and month in the file's dates, for columns that do not show their own
+    """
 
     zone: str = "UTC"
     dates: tuple[str, ...] = ("iso",)
     missing: tuple[str, ...] = ()
-    decimal: str = "."
+    decimal: str = ""
     thousands: str | None = None
     company_zone: str = "UTC"
+    order: DayOrder = "none"
 
 
 @dataclass(frozen=True)
@@ -111,11 +125,34 @@ def fill(
     """The column by the first way that has a value in the row."""
     result = Filled(no_values(kind, len(sheet)))
     for spec in specs:
-        one = _fill_one(spec, kind, sheet, defaults, _allowed(table, column))
+        one = _fill_one(
+            _in_unit(spec, table, column), kind, sheet, defaults, _allowed(table, column)
+        )
+        if column == "currency":
+            one.values = currency_codes(one.values)
         result.notes += one.notes
         result.unknown += one.unknown
         result.values = one.values if len(specs) == 1 else _first(result.values, one.values)
     return result
+
+
+def _in_unit(spec: ColumnSpec, table: str, column: str) -> ColumnSpec:
+    """The spec with the scale from its unit of time to the canonical column's, if that has one."""
+    declared = TABLES[table].column(column) if table else None
+    if declared is None or declared.unit not in SECONDS:
+        return spec
+    unit = spec.unit or declared.unit
+    if unit not in SECONDS:
+        raise MappingError(f"{table}.{column}: no unit of time {unit!r}; {nearest(unit, SECONDS)}")
+    return replace(spec, unit=unit, scale=spec.scale * SECONDS[unit] / SECONDS[declared.unit])
+
+
+def currency_codes(values: Values) -> Values:
+    """ISO 4217 codes in capitals, as they are written; other words stay as they are."""
+    assert isinstance(values, WordColumn)
+    code = pc.match_substring_regex(values.values, "^[A-Za-z]{3}$")
+    upper = pc.if_else(code, pc.utf8_upper(values.values), values.values)
+    return values.recoded(upper, np.zeros(len(upper), bool))
 
 
 def _first(high: Values, low: Values) -> Values:
@@ -152,6 +189,8 @@ def _fill_one(
         if spec.times:
             by = _factor(spec, sheet, defaults)
             values, notes = values * by.values, notes + by.notes
+        if spec.inverse:
+            values = np.divide(1.0, values, where=values != 0, out=np.full(len(values), np.nan))
         return Filled(values, notes, unknown)
     if allowed:
         words, strange = _only(words, allowed, "other" if "other" in allowed else "")
@@ -286,6 +325,40 @@ def _parse(words: WordColumn, kind: Kind, spec: ColumnSpec, defaults: Defaults) 
     if kind == "boolean":
         return booleans(words.values)
     if kind == "instant":
-        return instants(words.values, spec.formats or defaults.dates, spec.zone or defaults.zone)
+        return _dates(words.values, spec, defaults)
     thousands = defaults.thousands if spec.thousands is None else spec.thousands
-    return numbers(words.values, spec.decimal or defaults.decimal, thousands, spec.scale)
+    decimal = spec.decimal or defaults.decimal
+    decided = decimal_mark(words.values) if not decimal and not thousands else decimal or "."
+    read = numbers(words.values, decided, thousands, spec.scale)
+    if not decimal and decided == ",":
+        read.repairs["the decimal mark is a comma, as the column shows"] = ~np.isnan(read.values)
+    return _with_durations(read, words.values, spec) if spec.unit in SECONDS else read
+
+
+def _dates(words: Any, spec: ColumnSpec, defaults: Defaults) -> Cleaned:
+    """Instants in one order of day and month: the column's own, else the file's, else as stated."""
+    stated, own = spec.formats or defaults.dates, day_order(words)
+    order = defaults.order if own == "either" and not spec.formats else own
+    if undecided(stated, order):
+        raise MappingError(
+            f"{'/'.join(spec.source) or 'a date'}: both orders of day and month are stated and no "
+            "value shows which is meant; state one `format`, such as %d/%m/%Y"
+        )
+    formats = in_order(stated, order)
+    read = instants(words, formats, spec.zone or defaults.zone)
+    if formats != tuple(stated):
+        reason = f"{order} in dates, as the days above 12 show"
+        read.repairs[reason] = np.asarray(read.values != NAT)
+    return read
+
+
+def _with_durations(read: Cleaned, words: Any, spec: ColumnSpec) -> Cleaned:
+    """Words such as 1h30 in place of those that are no number, in the column's unit."""
+    left = read.faults["not a number"]
+    if not left.any():
+        return read
+    # the scale turns the spec's unit into the column's
+    held = durations(words) / SECONDS[spec.unit] * spec.scale
+    found = left & ~np.isnan(held)
+    faults = {**read.faults, "not a number": left & ~found}
+    return replace(read, values=np.where(found, held, read.values), faults=faults)

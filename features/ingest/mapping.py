@@ -120,7 +120,7 @@ def parse(raw: Dict[str, Any], name: str, files: tuple[Path, ...] = ()) -> Mappi
         fiscal_start=_month(export),
         dates=export.words("dates", ("iso",)),
         missing=export.words("missing"),
-        decimal=export.text("decimal", "."),
+        decimal=export.text("decimal"),
         thousands=export.text("thousands") if export.has("thousands") else None,
         currency=export.text("currency"),
         delimiter=export.text("delimiter"),
@@ -180,7 +180,7 @@ def _check_text(mapping: Mapping) -> None:
     except LookupError as problem:
         raise MappingError(f"[export].encoding: {problem}; write utf-8, cp1252 …") from problem
     for key, mark in (("delimiter", mapping.delimiter), ("decimal", mapping.decimal)):
-        if len(mark) > 1 or (key == "decimal" and not mark):
+        if len(mark) > 1 or (key == "decimal" and mark.isdigit()):
             raise MappingError(f"[export].{key}: expected one character, got {mark!r}")
     for pattern in mapping.dates:
         check_format(pattern, "[export].dates")

@@ -19,13 +19,15 @@ from features.ingest.clean import instants
 from features.ingest.columns import Defaults
 from features.ingest.findings import as_of_of, finish, frames_of
 from features.ingest.joined_source import ReadPlan, plan
+from features.ingest.keys import relink
 from features.ingest.mapping import Mapping, load
 from features.ingest.report import IngestReport
 from features.ingest.rows import Draft, check
 from features.ingest.strict import MappingError, nearest
 from features.ingest.table import TableSpec
 from features.schema import TABLES
-from features.sources.files import find, listed, read, read_header
+from features.sources.files import find, read, read_header
+from features.sources.packed import readable
 from features.sources.words import Header, Source
 from features.tables import NAT, CustomField, Meta, instant_text, micros
 
@@ -60,8 +62,9 @@ def canonical(
     """The canonical frames, their description and the report, nothing written."""
     data = Path(data)
     report = IngestReport(mapping.name, data.resolve().name, currency=mapping.currency)
-    plans = _plans(listed(data), mapping, report)
-    drafts = _drafts(plans, mapping, progress)
+    with readable(data) as files:
+        drafts = _drafts(_plans(files, mapping, report), mapping, progress)
+    relink(drafts)
     stated = _stated_as_of(mapping)
     end = stated if stated != NAT else _NEVER if now is None else micros(now) + 1
     for made in drafts.values():

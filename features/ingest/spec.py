@@ -41,6 +41,8 @@ class ColumnSpec:
     when      only rows that pass count
     named     for histories: the source's names of the field
     times     a source column whose number the value is multiplied by: quantity times price
+    unit      of time, in which the numbers stand and durations (1h30) are read
+    inverse   the number is one over what stands there: a rate stated the other way round
     weigh     what an outcome is told from (``outcomes.PARTS``, and ``of``): part -> columns, of
               which the first with a value in the row counts; those that are absent say nothing
     """
@@ -61,6 +63,8 @@ class ColumnSpec:
     named: tuple[str, ...] = ()
     optional: bool = False
     times: Names = ()
+    unit: str = ""
+    inverse: bool = False
     weigh: tuple[tuple[str, Names], ...] = ()
 
     def names(self) -> list[Names]:
@@ -107,6 +111,8 @@ def _spec(raw: Any, where: str) -> ColumnSpec:
         named=keys.words("is"),
         optional=keys.flag("optional"),
         times=keys.words("times"),
+        unit=keys.text("unit"),
+        inverse=keys.flag("inverse"),
         weigh=_weigh(keys),
     )
     keys.done()

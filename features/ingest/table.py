@@ -113,7 +113,7 @@ def _custom(
         unit=keys.text("unit"),
         label=keys.text("label"),
     )
-    described = {"kind", "fixed", "unit", "label"}
+    described = {"kind", "fixed", "label"}
     plain = [{k: v for k, v in spec.items() if k not in described} for spec in specs]
     return declared, column_specs(plain, where)
 

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,6 +34,8 @@ _SAMPLE = 1 << 17
 _BLOCK = 1 << 24
 _WHOLE = (1 << 31) - 1
 _SALVAGES = 100
+_HINT = re.compile(r"\ufeff?\"?sep=(?P<mark>[^\r\n])\"?[;,\t]*\r?\n", re.IGNORECASE)
+"""A first line for spreadsheet programs that names the delimiter; it is no header."""
 
 
 def csv_header(path: Path, delimiter: str, encoding: str) -> Header:
@@ -43,9 +46,25 @@ def csv_header(path: Path, delimiter: str, encoding: str) -> Header:
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
     if not text.strip():
         raise SourceError(f"{path.name} is empty: it has no header row; export it again with one")
+    hint = _HINT.match(text)
+    if hint:
+        text = text[hint.end() :]
+        delimiter = delimiter or hint["mark"]
     delimiter = delimiter or _sniff_delimiter(text)
-    first = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row)
-    return Header(path, *unique_names(first), encoding, delimiter)
+    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+    if not rows:
+        raise SourceError(f"{path.name} has no header row; export it again with one")
+    first = rows[0]
+    # the last row of the sample may be cut off
+    if _ends_in_delimiter(rows if len(sample) < _SAMPLE else rows[:-1]):
+        first = [*first, ""]
+    return Header(path, *unique_names(first), encoding, delimiter, bool(hint))
+
+
+def _ends_in_delimiter(rows: list[list[str]]) -> bool:
+    """Whether every row but the header ends with a delimiter too many: one more cell, empty."""
+    width = len(rows[0]) + 1
+    return len(rows) > 1 and all(len(row) == width and not row[-1] for row in rows[1:])
 
 
 def read_csv(header: Header, columns: Sequence[str], advance: Advance) -> Source:
@@ -74,11 +93,23 @@ def _take(path: Path, file: IO[bytes], size: int) -> bytes:
 def _sniff_encoding(sample: bytes) -> str:
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    if half := _without_mark(sample):
+        return half
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
         return _utf8_or_western(sample)
     return "utf-8-sig" if sample.startswith(codecs.BOM_UTF8) else "utf-8"
+
+
+def _without_mark(sample: bytes) -> str:
+    """UTF-16 without a byte-order mark: nearly every second byte of Latin text is zero; else ""."""
+    if len(sample) < 4:
+        return ""
+    even, odd = (part.count(0) / len(part) for part in (sample[::2], sample[1::2]))
+    if odd > 0.5 and even < 0.05:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.5 and odd < 0.05 else ""
 
 
 def _utf8_or_western(data: bytes) -> str:
@@ -180,7 +211,10 @@ def _read(header: Header, columns: Sequence[str], advance: Advance) -> Source:
     def once(block: int) -> tuple[Any, list[Ragged], int]:
         with _open(header.path) as file:
             stream = _Utf8(header, file, advance)
-            table, ragged = _parse(io.BufferedReader(stream, _BLOCK), header, wanted, block)
+            text = io.BufferedReader(stream, _BLOCK)
+            if header.hint:
+                text.readline()
+            table, ragged = _parse(text, header, wanted, block)
         return table, ragged, stream.replaced
 
     try:

@@ -89,6 +89,7 @@ class Header:
 
     names      one unique name a column: a name that occurs twice becomes ``name#position``
     duplicates the names that occur more than once -> their positions, counted from 1
+    hint       the file's first line is ``sep=…`` and no header
     """
 
     path: Path
@@ -96,6 +97,7 @@ class Header:
     duplicates: dict[str, tuple[int, ...]]
     encoding: str = ""
     delimiter: str = ""
+    hint: bool = False
 
     def find(self, name: str) -> str | None:
         """The unique name of column ``name``, None if absent; an ambiguous name is an error."""

@@ -229,7 +229,7 @@ def most_rounds(params: TreeParams, bins: int, outcomes: int) -> int:
     classes = outcomes + 1 if outcomes > 1 else 1
     leaves = min(params.num_leaves, 2**params.max_depth)
     affordable = MOST_LEAVES if bins == 1 else MOST_LEAVES // 2
-    return max(1, min(MOST_ROUNDS, affordable // (classes * leaves)))
+    return int(max(1, min(MOST_ROUNDS, affordable // (classes * leaves))))
 
 
 def _best_ridge(

@@ -1,0 +1,129 @@
+"""How a column is written, decided from all its words: numbers, dates, durations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.tables import Floats
+
+DayOrder = Literal["day first", "month first", "either", "both", "none"]
+"""What numeric dates show: days above 12 in front, behind, nowhere, in both places; no dates."""
+
+SECONDS = {
+    "milliseconds": 0.001,
+    "seconds": 1.0,
+    "minutes": 60.0,
+    "hours": 3_600.0,
+    "days": 86_400.0,
+}
+"""Units of time that a column may be in."""
+
+_AROUND = r"[^0-9.,]*"
+_LOOSE = r"[0-9]+{mark}(?:[0-9]{{1,2}}|[0-9]{{4,}})"
+"""Not three digits behind the mark: those could be a thousand."""
+
+_GROUPS = r"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+{mark}[0-9]+"
+_COMMA, _POINT = (
+    f"{_AROUND}(?:{_LOOSE.format(mark=mark)}|{_GROUPS.format(mark=mark, group=group)}){_AROUND}"
+    for mark, group in ((",", r"\."), (r"\.", ","))
+)
+_SLASHED = r"^'?(?P<a>[0-9]{1,2})[/.\-](?P<b>[0-9]{1,2})[/.\-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?$"
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_CLOCK = r"^(?P<h>[0-9]+):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](?:\.[0-9]+)?)$"
+_ISO = rf"^(?i)PT(?:(?P<h>{_NUMBER})H)?(?:(?P<m>{_NUMBER})M)?(?:(?P<s>{_NUMBER})S)?$"
+_SPOKEN = (
+    rf"^(?i)(?:(?P<h>{_NUMBER}) ?h(?:rs?|ours?)?\.?)? ?"
+    rf"(?:(?P<m>{_NUMBER}) ?(?:m|mins?|minutes?)\.?)? ?"
+    rf"(?:(?P<s>{_NUMBER}) ?(?:s|secs?|seconds?)\.?)?$"
+)
+_HALF = r"^(?i)(?P<h>[0-9]+) ?h ?(?P<m>[0-5][0-9])$"
+
+
+def _count(text: Any, pattern: str) -> int:
+    return int(pc.sum(pc.match_substring_regex(text, f"^(?:{pattern})$")).as_py() or 0)
+
+
+def decimal_mark(words: Iterable[str]) -> str:
+    """The decimal mark of a column that states none: "," where only that explains some words.
+
+    ``12,50`` and ``1.234,5`` can only be read with a comma, ``12.50`` and ``1,234.5`` only with
+    a point; ``1,234`` with either. Words of both kinds, or of neither, leave the point.
+    """
+    text = pa.array(words, pa.string())
+    return "," if _count(text, _COMMA) and not _count(text, _POINT) else "."
+
+
+def day_order(words: Iterable[str]) -> DayOrder:
+    """Which of day and month is in front in numeric dates such as 26/06/2025."""
+    found = pc.extract_regex(pa.array(words, pa.string()), _SLASHED).drop_null()
+    if not len(found):
+        return "none"
+    front, behind = (
+        bool(pc.max(pc.cast(pc.struct_field(found, part), pa.int64())).as_py() > 12)
+        for part in ("a", "b")
+    )
+    if front and behind:
+        return "both"
+    return "day first" if front else "month first" if behind else "either"
+
+
+def _order_of(pattern: str) -> DayOrder:
+    """The order in which a strptime pattern has day and month, both numbers and before the year."""
+    day, month = pattern.find("%d"), pattern.find("%m")
+    year = max(pattern.find("%Y"), pattern.find("%y"))
+    if min(day, month) < 0 or year < max(day, month):
+        return "none"
+    return "day first" if day < month else "month first"
+
+
+def _swapped(pattern: str) -> str:
+    return pattern.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+
+
+def in_order(formats: Sequence[str], order: DayOrder) -> tuple[str, ...]:
+    """The formats that a column of this order can have been written in.
+
+    Where the words show an order, patterns of the other order are turned round: one column is
+    never read in two orders. ``either`` and ``both`` leave what is stated.
+    """
+    if order not in ("day first", "month first"):
+        return tuple(formats)
+    turned = (f if _order_of(f) in (order, "none") else _swapped(f) for f in formats)
+    return tuple(dict.fromkeys(turned))
+
+
+def undecided(formats: Sequence[str], order: DayOrder) -> bool:
+    """Whether both orders are stated and no word tells which is meant."""
+    return order == "either" and {"day first", "month first"} <= {_order_of(f) for f in formats}
+
+
+def durations(words: Iterable[str]) -> Floats:
+    """Seconds from ``00:15:30``, ``1h30``, ``1 h 30 min``, ``45 min``, ``PT45M``; else NaN.
+
+    ``12:30`` alone is not read: it may be hours or minutes.
+    """
+    text = pc.utf8_trim_whitespace(pa.array(words, pa.string()))
+    seconds = np.full(len(text), np.nan)
+    for pattern in (_CLOCK, _HALF, _ISO, _SPOKEN):
+        parts = [
+            (p, w) for p, w in (("h", 3_600.0), ("m", 60.0), ("s", 1.0)) if f"<{p}>" in pattern
+        ]
+        found = pc.extract_regex(text, pattern)
+        held = np.stack([_number(pc.struct_field(found, part)) for part, _ in parts])
+        some = ~np.isnan(held).all(axis=0)
+        total = np.array([w for _, w in parts]) @ np.nan_to_num(held)
+        seconds = np.where(np.isnan(seconds) & some, total, seconds)
+    return seconds
+
+
+def _number(part: Any) -> Floats:
+    """A part of a duration as a number, NaN where it is not said."""
+    there = pc.fill_null(pc.not_equal(part, ""), False)
+    nothing = pa.scalar(None, pa.string())
+    held = pc.cast(pc.if_else(there, part, nothing), pa.float64())
+    return np.asarray(held.to_numpy(zero_copy_only=False), np.float64)

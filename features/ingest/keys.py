@@ -1,0 +1,96 @@
+"""One record written in two ways: references that miss their record are looked up once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.ingest.rows import Draft
+from features.schema import TABLES
+from features.tables import Bools
+
+NOTHING = ("false", "none", "null", "n/a", "#n/a", "nan", "undefined", "-")
+"""Words that stand for no record, where no record is called so."""
+
+_LISTED = r"\s*[;,|].*$"
+
+
+def relink(drafts: Dict[str, Draft]) -> None:
+    """References that no key equals point to the one key that means the same; both are reported.
+
+    The same are ``71`` and ``71.0``, e-mail addresses in any case, the 15- and the 18-character id
+    of Salesforce, and the first of several in one cell (``71;72``). Where two keys mean the same
+    the reference stays an orphan. A word such as ``False`` that is no key becomes missing.
+    """
+    for draft in drafts.values():
+        for column in TABLES[draft.name].columns:
+            target = drafts.get(column.references) if column.references else None
+            if column.kind == "ref" and column.name in draft.columns and target is not None:
+                keys = target.words(TABLES[target.name].key).values
+                _relink(draft, column.name, keys)
+
+
+def _relink(draft: Draft, column: str, keys: Any) -> None:
+    words = draft.words(column)
+    strange = np.asarray(pc.invert(pc.is_in(words.values, keys)).to_numpy(zero_copy_only=False))
+    if not strange.any():
+        return
+    found = _second_look(words.values, keys, strange)
+    changed = np.asarray(found.is_valid().to_numpy(zero_copy_only=False))
+    values = pc.coalesce(found, words.values)
+    folded = pc.is_in(pc.utf8_lower(words.values), pa.array(NOTHING))
+    nothing = strange & np.asarray(folded.to_numpy(zero_copy_only=False))
+    for of_word, reason in (
+        (changed, "written otherwise than the key, linked to it"),
+        (nothing & ~changed, "a word for none, made missing"),
+    ):
+        rows = np.append(of_word, False)[words.codes]
+        if rows.any():
+            draft.told("repaired", rows, f"{column}: {reason}", (column,))
+    draft.columns[column] = words.recoded(values, nothing & ~changed)
+
+
+def _second_look(words: Any, keys: Any, strange: Bools) -> Any:
+    """For each strange word the only key of the same meaning, else null."""
+    plain = plain_of(keys).dictionary_encode()
+    of_plain = np.asarray(plain.indices.to_numpy(zero_copy_only=False), np.int64)
+    several = np.bincount(of_plain, minlength=len(plain.dictionary)) > 1
+    place = np.zeros(len(plain.dictionary), np.int64)
+    place[of_plain] = np.arange(len(keys))
+    asked = words.filter(pa.array(strange))
+    found = np.full(len(asked), -1, np.int64)
+    for form in (asked, pc.replace_substring_regex(asked, _LISTED, "")):
+        at = pc.index_in(plain_of(form), plain.dictionary).fill_null(-1)
+        at = np.asarray(at.to_numpy(zero_copy_only=False), np.int64)
+        hit = (found < 0) & (at >= 0) & ~np.append(several, True)[at]
+        found[hit] = place[at[hit]]
+    every = np.full(len(words), -1, np.int64)
+    every[strange] = found
+    return keys.take(pa.array(every, mask=every < 0))
+
+
+def plain_of(words: Any) -> Any:
+    """Keys as they are compared: no outer spaces, no ``.0``, e-mail in small letters, 15 of 18."""
+    text = pc.utf8_trim_whitespace(words)
+    text = pc.replace_substring_regex(text, r"^([0-9]+)\.0+$", r"\1")
+    text = pc.if_else(pc.match_substring(text, "@"), pc.utf8_lower(text), text)
+    long = pc.match_substring_regex(text, "^[A-Za-z0-9]{15}[A-Z0-5]{3}$")
+    held = np.array(long.to_numpy(zero_copy_only=False), bool)
+    for i in np.flatnonzero(held):
+        word = text[int(i)].as_py()
+        held[i] = checksum(word[:15]) == word[15:]
+    return pc.if_else(pa.array(held), pc.utf8_slice_codeunits(text, 0, 15), text)
+
+
+def checksum(short: str) -> str:
+    """The last three characters of Salesforce's 18-character id: which of 15 are capitals.
+
+    Five characters make one: bit i is set where the i-th is a capital; A to Z, 0 to 5 are 0 to 31.
+    """
+    parts = (short[0:5], short[5:10], short[10:15])
+    bits = (sum(c.isupper() << i for i, c in enumerate(part)) for part in parts)
+    return "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[b] for b in bits)
