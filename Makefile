@@ -129,8 +129,8 @@ commands: $(READY) ## write docs/commands.md from the Makefile and the command-l
 messages: $(READY) ## bring serving/i18n/locale in step with the definitions; fails where words are missing
 	@$(RUN) -m serving messages
 
-lock: ## compile requirements.txt from pyproject.toml (needs uv)
-	@uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \
+lock: $(READY) ## compile requirements.txt from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 --quiet --upgrade \
 	  --custom-compile-command "make lock" -o requirements.txt
 

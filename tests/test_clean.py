@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.ingest.clean import EPOCHS, Cleaned, booleans, instants, numbers
+from features.ingest.values.clean import EPOCHS, Cleaned, booleans, instants, numbers
 from features.tables import NAT, micros
 
 DATES = st.datetimes(  # wall-clock times: the zone is what the tests choose

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.ingest.clean import instants, numbers
-from features.ingest.formats import day_order, decimal_mark, durations, in_order
 from features.ingest.mapping import parse
 from features.ingest.merge import normal
 from features.ingest.run import canonical
 from features.ingest.strict import MappingError
+from features.ingest.values.clean import instants, numbers
+from features.ingest.values.formats import day_order, decimal_mark, durations, in_order
 from features.tables import micros
 
 SOME = settings(max_examples=30, deadline=None)

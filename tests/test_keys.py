@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.ingest.keys import checksum, plain_of
 from features.ingest.mapping import parse
 from features.ingest.merge import normal
 from features.ingest.report import IngestReport
 from features.ingest.run import canonical
+from features.ingest.values.keys import checksum, plain_of
 
 SHORT = st.text("abcXYZ019", min_size=15, max_size=15)
 

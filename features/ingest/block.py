@@ -11,18 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.calendar_time import zone
-from features.ingest.columns import (
-    Defaults,
-    Filled,
-    Note,
-    Values,
-    below,
-    fill,
-    missing_rows,
-    no_values,
-)
-from features.ingest.dates import BOUNDARIES, as_days, midnights
-from features.ingest.formats import DayOrder, day_order
 from features.ingest.history import KindOf, long_history, unfold
 from features.ingest.joined_source import (
     OWN_OUTCOME,
@@ -33,6 +21,18 @@ from features.ingest.joined_source import (
 )
 from features.ingest.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.ingest.rows import Draft, Loss
+from features.ingest.values.columns import (
+    Defaults,
+    Filled,
+    Note,
+    Values,
+    below,
+    fill,
+    missing_rows,
+    no_values,
+)
+from features.ingest.values.dates import BOUNDARIES, as_days, midnights
+from features.ingest.values.formats import DayOrder, day_order
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, WordColumn

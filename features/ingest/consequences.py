@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from features.calendar_time import Zone
-from features.ingest.columns import missing_rows
 from features.ingest.rows import Draft
+from features.ingest.values.columns import missing_rows
 from features.schema import OUTCOMES, TABLES
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Consequence, Ints

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.calendar_time import zone
-from features.ingest.columns import Values, missing_rows
 from features.ingest.consequences import consequences
 from features.ingest.links import unlinked, without_rate
 from features.ingest.mapping import Mapping
 from features.ingest.report import SAMPLES, IngestReport, SampledCount, TableReport
 from features.ingest.rows import HAPPENED, Draft
 from features.ingest.strict import MappingError
+from features.ingest.values.columns import Values, missing_rows
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Meta, instant_text

@@ -9,9 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.ingest.columns import Defaults, Filled, Values, below, fill, present_words, take
 from features.ingest.joined_source import JoinedSource, ReadPlan, Specs, constant
 from features.ingest.spec import ColumnSpec
+from features.ingest.values.columns import (
+    Defaults,
+    Filled,
+    Values,
+    below,
+    fill,
+    present_words,
+    take,
+)
 from features.schema import Kind
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Instants, Ints

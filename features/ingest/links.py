@@ -8,10 +8,10 @@ from collections.abc import Mapping as Dict
 import numpy as np
 import pyarrow.compute as pc
 
-from features.ingest.columns import missing_rows
 from features.ingest.consequences import MANY, some_of
 from features.ingest.report import TableReport
 from features.ingest.rows import Draft
+from features.ingest.values.columns import missing_rows
 from features.schema import TABLES
 from features.sources.words import WordColumn
 from features.tables import Bools, Consequence

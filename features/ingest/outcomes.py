@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from features.ingest.clean import FALSE, TRUE
+from features.ingest.values.clean import FALSE, TRUE
 
 PARTS = ("closed", "won", "probability", "label")
 """What is weighed, in this order."""

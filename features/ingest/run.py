@@ -15,16 +15,16 @@ from tqdm import tqdm
 from features import quotas
 from features.frames import from_frames, write
 from features.ingest.block import Block, draft, read_block
-from features.ingest.clean import instants
-from features.ingest.columns import Defaults
 from features.ingest.findings import as_of_of, finish, frames_of
 from features.ingest.joined_source import ReadPlan, plan
-from features.ingest.keys import relink
 from features.ingest.mapping import Mapping, load
 from features.ingest.report import IngestReport
 from features.ingest.rows import Draft, check
 from features.ingest.strict import MappingError, nearest
 from features.ingest.table import TableSpec
+from features.ingest.values.clean import instants
+from features.ingest.values.columns import Defaults
+from features.ingest.values.keys import relink
 from features.schema import TABLES
 from features.sources.files import find, read, read_header
 from features.sources.packed import readable

@@ -6,9 +6,9 @@ import zoneinfo
 from dataclasses import dataclass
 from typing import Any
 
-from features.ingest.clean import EPOCHS
 from features.ingest.outcomes import PARTS
 from features.ingest.strict import MappingError, TomlTable, as_words, nearest
+from features.ingest.values.clean import EPOCHS
 
 Names = tuple[str, ...]
 """Alternative names of one source column; the first that the file has is meant."""

@@ -11,16 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.ingest.clean import Cleaned, booleans, instants, numbers
-from features.ingest.formats import (
-    SECONDS,
-    DayOrder,
-    day_order,
-    decimal_mark,
-    durations,
-    in_order,
-    undecided,
-)
 from features.ingest.joined_source import (
     JoinedSource,
     Specs,
@@ -40,6 +30,16 @@ from features.ingest.outcomes import (
 )
 from features.ingest.spec import ColumnSpec
 from features.ingest.strict import MappingError, nearest
+from features.ingest.values.clean import Cleaned, booleans, instants, numbers
+from features.ingest.values.formats import (
+    SECONDS,
+    DayOrder,
+    day_order,
+    decimal_mark,
+    durations,
+    in_order,
+    undecided,
+)
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, TABLES, Kind
 from features.sources.words import WordColumn, joined_words
 from features.tables import NAT, Bools, Floats, Instants, storage
