@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schema import LARGEST_NUMBER
-from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants
+from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants, micros
 
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Formats that are a number since 1970-01-01 UTC -> microseconds per unit."""
