@@ -99,7 +99,7 @@ def test_retail_is_forecast_from_customers_who_come_again_and_new_ones() -> None
 
 @here["olist"]
 def test_olist_counts_wins_and_is_backtested_with_few() -> None:
-    """Every lead a deal of amount 1; before the twentieth win the base rate answers, with a range."""
+    """Every lead a deal of amount 1; few wins are answered by the base rate."""
     wins = pd.read_csv(SETS["olist"].data / "olist_closed_deals_dataset.csv")
     flow = flows(tables("olist"), day("2018-11-15"))["bookings"]
     assert set(flow.amount) == {1.0} and abs(len(flow.amount) - len(wins)) <= 1
