@@ -20,7 +20,7 @@ import pytest
 
 from serving.cli import CommandError
 from serving.cli.bento import PACKAGES, _bundles, pinned
-from serving.process.trial import TrialError, send
+from serving.process.trial import TrialError, free_port, send
 from tests.histories import history
 from tests.scored import bundle_of
 from training.models import bundle as bundles
