@@ -1,13 +1,22 @@
-"""Tables as CSV that is safe to open in a spreadsheet: the one writer of the product."""
+"""Tables as CSV that is safe to open in a spreadsheet: the one writer of the product.
+
+The service writes its lists with ``safe_text`` alone: this module imports no pandas, which a Bento
+does not bring.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so would be run by a spreadsheet as a formula: `=HYPERLINK(…)` in a name."""
+
+HARMLESS = "iufbmM"
+"""Kinds of numpy types that hold no text: numbers, booleans, spans, instants."""
 
 
 def safe_text(text: str) -> str:
@@ -16,17 +25,17 @@ def safe_text(text: str) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table: instants as ISO text, missing as an empty cell, no cell a formula.
+    """Write a table: instants as ISO text, missing as an empty cell, no cell or title a formula.
 
     The folder is made where it is not there; numbers, negative ones too, stay numbers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    safe = frame.assign(**{str(c): _safe(frame[c]) for c in frame.columns})
+    safe = frame.apply(_safe).rename(columns=lambda name: safe_text(str(name)))
     safe.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     return path
 
 
 def _safe(column: pd.Series) -> pd.Series:
-    if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
+    if column.dtype.kind in HARMLESS:
         return column
     return column.map(lambda v: safe_text(v) if isinstance(v, str) else v)
