@@ -113,7 +113,7 @@ class World:
 def run(*command: str) -> None:
     """Run ``python -m`` in the demo's folder; what it prints is shown."""
     print(f"\n$ python -m {' '.join(command)}", flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "EMBUDO_ROOT": str(ROOT.resolve())}
     environment["EMBUDO_TRYTON_PASSWORD"] = Server("", Path()).password
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, check=True)
 
