@@ -221,7 +221,9 @@ def _driven(
         "scheme": "http",
         "query_string": b"",
         "http_version": "1.1",
-        "headers": [(k.encode(), v.encode()) for k, v in {**JSON, **headers}.items()],
+        "headers": [
+            (k.encode(), v.encode()) for k, v in {"host": "localhost", **JSON, **headers}.items()
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("test", 80),
     }

@@ -124,14 +124,10 @@ def test_a_class_name_exists_once() -> None:
     assert {n: w for n, w in twice.items() if n not in SHARED} == {}
 
 
-# Folders still to be divided, with the modules they hold. The numbers may only fall.
-CROWDED = {"serving/store": 17}
-
-
 def test_no_folder_is_crowded() -> None:
     held: dict[str, int] = {}
     for path in _files():
         if not path.name.startswith("__"):
             folder = str(path.parent.relative_to(ROOT))
             held[folder] = held.get(folder, 0) + 1
-    assert {f: n for f, n in held.items() if n > CROWDED.get(f, 16)} == {}
+    assert {f: n for f, n in held.items() if n > 16} == {}

@@ -110,7 +110,7 @@ def test_an_extra_and_what_it_needs_are_pinned() -> None:
 
 RUNS = {
     "its own launcher": (["serving", "serve", "--workers", "1", "--bundles", "bundles"], "src"),
-    "bentoml": (["bentoml", "serve", "."], "."),
+    "bentoml": (["bentoml", "serve", ".", "--host", "127.0.0.1"], "."),
 }
 METRICS = {command[0]: free_port() for command, _ in RUNS.values()}
 """The ports of the metrics pages."""

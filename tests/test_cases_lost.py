@@ -143,7 +143,7 @@ columns = { account_id = "id" }
 
 def test_references_that_all_point_nowhere_and_a_word_for_none(tmp_path: Path) -> None:
     mapping, accounts = INVOICES + ACCOUNTS, "id\n71\n72\n"
-    rows = invoices("1", "2", "3", "4").replace("A", "71.")
+    rows = invoices("1", "2", "3", "4").replace("A", "C-71.")
     tables, _ = ingested(tmp_path, mapping, invoices=rows, accounts=accounts)
     one = found(tables)["unlinked:invoices.account_id"]
     assert one.rows == one.of == 4 and "are the ids written alike?" in one.effect

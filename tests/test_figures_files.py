@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.csv_out import write_csv
 from features.frames import write
 from serving.__main__ import main
 from serving.analytics.kpis import kept_calls
 from serving.analytics.kpis.compute import COLUMNS
 from serving.analytics.kpis.definition import SalesPlan
-from serving.analytics.kpis.files import read_costs, read_plan, read_scores, shown, write_csv
+from serving.analytics.kpis.files import read_costs, read_plan, read_scores, shown
 from tests.figures_company import META, at, frames
 from training.models.kept_forecasts import PARTS, UnreadableForecastError
 

@@ -14,7 +14,7 @@ from features.ingest.mapping import parse
 from features.ingest.merge import normal
 from features.ingest.report import IngestReport
 from features.ingest.run import canonical
-from features.ingest.values.keys import checksum, plain_of
+from features.ingest.values.ids import checksum, plain_of
 
 SHORT = st.text("abcXYZ019", min_size=15, max_size=15)
 
@@ -75,3 +75,25 @@ def test_the_long_id_is_the_short_one_and_no_other_tail_is(short: str) -> None:
 def test_each_character_of_the_checksum_says_which_of_five_are_capitals() -> None:
     assert checksum("aaaaaaaaaaaaaaa") == "AAA"
     assert checksum("AaaaaaAaaaAAAAA") == "BC5"  # 2**0, 2**1, 31
+
+
+def test_a_join_reaches_a_record_that_is_written_otherwise(tmp_path: Path) -> None:
+    """An e-mail in other case, a number with .0; a record written exactly so is taken first."""
+    asked = ["Ada@Firm.example", "71.0", "b@firm.example", "nobody@x.example"]
+    there = {"ada@firm.example": "A1", "71": "A2", "B@firm.example": "no", "b@firm.example": "A3"}
+    (tmp_path / "people.csv").write_text(
+        "\n".join(["who,account", *(f"{k},{v}" for k, v in there.items())]) + "\n"
+    )
+    (tmp_path / "deals.csv").write_text(
+        "\n".join(["id,who,at", *(f"{i},{w},2025-01-02" for i, w in enumerate(asked))]) + "\n"
+    )
+    columns = {"deal_id": "id", "account_id": "p.account", "created_at": "at"}
+    join = {"from": "people", "prefix": "p", "on": {"who": "who"}}
+    raw = {
+        "export": {"as_of": "2025-02-01"},
+        "tables": {"deals": {"join": [join], "columns": columns}},
+    }
+    frames, _, _ = canonical(tmp_path, parse(normal(raw, "test"), "test"))
+    assert frames["deals"]["account_id"].astype(object).where(
+        frames["deals"]["account_id"].notna(), None
+    ).tolist() == ["A1", "A2", "A3", None]

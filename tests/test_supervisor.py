@@ -89,7 +89,7 @@ def _one_that_is_told_to_end_is_replaced(running: Launched) -> None:
     """As an operator may: it hands back what it was dealt, and no request fails."""
     (worker,) = running.workers()
     worker.terminate()
-    running.until(lambda: running.workers() and running.workers()[0].pid != worker.pid)
+    running.until(lambda: any(w.pid != worker.pid for w in running.workers()))
     running.ready()
     assert running.score().status_code == 200
 

@@ -14,6 +14,7 @@ from features.ingest.outcomes import PARTS
 from features.ingest.spec import ColumnSpec, Condition, Names
 from features.ingest.strict import MappingError
 from features.ingest.table import JoinSpec, TableSpec
+from features.ingest.values.ids import plain_of
 from features.sources.words import Codes, Header, Source, WordColumn
 from features.tables import Bools, Ints
 
@@ -255,7 +256,11 @@ def read_sheet(
     for join, _ in plan.joins:
         right = others[join.prefix]
         left_key = _key([words[a] for a, _ in join.on[0]])
-        place, repeated = _last_place(_key([right.words[b] for _, b in join.on[0]]), left_key)
+        right_key = _key([right.words[b] for _, b in join.on[0]])
+        place, repeated = _last_place(right_key, left_key)
+        if ((place < 0) & (left_key.codes >= 0)).any():  # "A@X.com" is a@x.com, 71.0 is 71
+            alike, _ = _last_place(_plain(right_key), _plain(left_key))
+            place = np.where(place < 0, alike, place)
         for name in plan.needed()[join.prefix]:
             words[f"{join.prefix}.{name}"] = right.words[name].take(place)
         told[join.prefix] = {
@@ -268,6 +273,10 @@ def read_sheet(
 
 def _key(parts: list[WordColumn]) -> WordColumn:
     return trimmed(parts[0]) if len(parts) == 1 else together([trimmed(p) for p in parts])
+
+
+def _plain(words: WordColumn) -> WordColumn:
+    return words.recoded(plain_of(words.values), np.zeros(len(words.values), bool))
 
 
 def _last_place(right: WordColumn, left: WordColumn) -> tuple[Ints, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.csv_out import write_csv
 from features.tables import Tables, micros, read
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import PERIODS
@@ -18,7 +19,7 @@ from serving.analytics.kpis import kept_calls
 from serving.analytics.kpis.catalog import chosen as figures_of
 from serving.analytics.kpis.compute import table, why_not
 from serving.analytics.kpis.definition import Given
-from serving.analytics.kpis.files import for_people, read_costs, read_plan, read_scores, write_csv
+from serving.analytics.kpis.files import for_people, read_costs, read_plan, read_scores
 from serving.analytics.kpis.glossary import glossary
 from serving.cli import CommandError, Subparsers
 from serving.i18n.display_zone import show_in

@@ -7,11 +7,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from features.csv_out import safe_text
 from serving.i18n.lazy_text import translated
 from serving.web.query import ListColumn
-
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""A text that begins so would be run as a formula."""
 
 
 def head(columns: Sequence[ListColumn]) -> bytes:
@@ -36,4 +34,4 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool | int | float):
         return value
     text = translated(value, "en", str) if isinstance(value, Mapping) else str(value)
-    return f"'{text}" if text.startswith(RISKY) else text
+    return safe_text(text)

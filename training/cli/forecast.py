@@ -15,6 +15,7 @@ import pandas as pd
 
 from features.calendar_time import day_text
 from features.calendar_time import zone as zone_of
+from features.csv_out import write_csv
 from features.tables import DAY, Tables, micros, read
 from training.cli.backtest import record_so_far
 from training.forecast.backtest.cell_store import CellStore
@@ -270,7 +271,7 @@ def _write(folder: Path, found: ForecastOutputs, page: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames_of(found).items():
         stem = "forecast" if name == "forecast" else f"forecast_{name}"
-        frame.to_csv(folder / f"{stem}.csv", index=False)
+        write_csv(frame, folder / f"{stem}.csv")
     text = json.dumps(found.to_json(), ensure_ascii=False, allow_nan=False, indent=1)
     (folder / "forecast.json").write_text(text + "\n", encoding="utf-8")
     (folder / "forecast.html").write_text(page, encoding="utf-8")

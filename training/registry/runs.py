@@ -13,6 +13,7 @@ import orjson
 import pandas as pd
 from matplotlib.figure import Figure
 
+from features.csv_out import write_csv
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 
@@ -79,11 +80,11 @@ def write_files(run: TrainingRun, folder: Path) -> None:
     if run.report:
         (folder / REPORT).write_text(run.report, encoding="utf-8")
     specs = pd.DataFrame([spec.to_json() for spec in run.bundle.features])
-    specs.to_csv(folder / "features.csv", index=False)
+    write_csv(specs, folder / "features.csv")
     for part in ("tables", "figures"):
         (folder / part).mkdir()
     for name, table in {"board": run.board, "folds": run.folds, **run.tables}.items():
-        table.to_csv(folder / "tables" / f"{file_name(name)}.csv", index=False)
+        write_csv(table, folder / "tables" / f"{file_name(name)}.csv")
     for name, figure in run.figures.items():
         figure.savefig(folder / "figures" / f"{file_name(name)}.png", dpi=120)
 

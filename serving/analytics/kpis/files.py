@@ -9,23 +9,6 @@ import pandas as pd
 
 from serving.analytics.kpis.definition import SalesPlan
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is run by a spreadsheet."""
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> Path:
-    """Write a table: instants as ISO text, missing as an empty cell, no cell a formula."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    safe = frame.assign(**{str(c): _safe(frame[c]) for c in frame.columns})
-    safe.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
-    return path
-
-
-def _safe(column: pd.Series) -> pd.Series:
-    if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
-        return column
-    return column.map(lambda v: f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else v)
-
 
 def read_costs(path: Path) -> pd.DataFrame:
     """Acquisition costs from CSV: month (2025-07) or start and end, cost, and source if known."""

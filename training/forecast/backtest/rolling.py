@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.csv_out import write_csv
 from features.tables import DAY, Tables, instant_text, micros
 from training.forecast.backtest.cell_store import CellStore, coarse_to_fine
 from training.forecast.backtest.cells import MODEL, baseline_cells, simulate_origins, targets
@@ -86,11 +87,11 @@ class Backtest:
     def write(self, folder: Path) -> None:
         """``cells.csv``, ``scores.csv``, ``by_weeks.csv`` and ``against.csv``."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.cells.to_csv(folder / "cells.csv", index=False)
-        self.scores(("stream", "kind", "method")).to_csv(folder / "scores.csv", index=False)
-        self.by_weeks().to_csv(folder / "by_weeks.csv", index=False)
+        write_csv(self.cells, folder / "cells.csv")
+        write_csv(self.scores(("stream", "kind", "method")), folder / "scores.csv")
+        write_csv(self.by_weeks(), folder / "by_weeks.csv")
         found = [self.against(s).assign(stream=s) for s in self.streams]
-        pd.concat(found, ignore_index=True).to_csv(folder / "against.csv", index=False)
+        write_csv(pd.concat(found, ignore_index=True), folder / "against.csv")
 
 
 def default_origins(begin: int, end: int, zone: str = "UTC") -> list[int]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.csv_out import write_csv
 from features.tables import instant_text, micros
 from training.models.kept_forecasts import FILE, POINTER, KeptForecast, every, newest, read
 
@@ -86,7 +87,7 @@ def _write(
         if name.endswith(".parquet"):
             frame.to_parquet(made / name)
         else:
-            frame.to_csv(made / name, index=False)
+            write_csv(frame, made / name)
     for name, text in texts.items():
         (made / name).write_text(text, encoding="utf-8")
     with (made / FILE).open("w", encoding="utf-8") as file:
