@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ from training.leaks import LeakError, audit, to_text, unacknowledged
 from training.models.bundle import Bundle, BundleError
 from training.task.dataset import askable, question_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(os.environ.get("EMBUDO_ROOT") or Path(__file__).parents[1])
+"""Folder of mlruns: EMBUDO_ROOT, as the service has it, else the one of this code."""
 STUDIES = ROOT / "mlruns" / "studies"
 MODULES = ("forecast", "backtest")
 """Commands in ``training.cli``."""

@@ -113,7 +113,7 @@ class World:
 def run(*command: str) -> None:
     """Run ``python -m`` in the demo's folder; what it prints is shown."""
     print(f"\n$ python -m {' '.join(command)}", flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "EMBUDO_ROOT": str(ROOT.resolve())}
     environment["EMBUDO_TRYTON_PASSWORD"] = Server("", Path()).password
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, check=True)
 
@@ -172,13 +172,19 @@ def main() -> int:
         run("serving", "score", "--data", data)
         run("serving", "writeback", "crm")
         show(company, shown, "after")
+        before = company.probabilities(list(world.open))
         print("\nA week passes: deals move, some close …", flush=True)
         for ago in range(7, 0, -1):
             world.play(float(ago))
         server.set_clock(0.0)
         run("serving", "loop", "--once")
-        alive = [i for i in world.open if i == shown] or sorted(world.open)[:1]
-        show(company, alive[0], "a week later")
+        after = company.probabilities([i for i in before if i in world.open])
+        moved = {i: after[i] - before[i] for i in after if after[i] != before[i]}
+        print(f"\nOf {len(before)} opportunities {len(before) - len(after)} ended and ", end="")
+        print(f"{len(moved)} have another score; {len(world.open) - len(after)} are new.")
+        most = max(moved or after, key=lambda i: abs(moved.get(i, 0.0)))
+        print(f"The largest move: {before[most]} to {after[most]}.")
+        show(company, most, "a week later")
     print(f"\nIt took {time.monotonic() - began:.0f} seconds.")
     return 0
 

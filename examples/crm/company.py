@@ -119,6 +119,12 @@ class Company:
         notes = [{"resource": f"sale.opportunity,{i}", "message": text} for i in ids]
         self.call("model.ir.note.create", notes)
 
+    def probabilities(self, ids: Sequence[int]) -> dict[int, float]:
+        """The conversion probability of opportunities."""
+        where = [["id", "in", list(ids)]]
+        found = self.tryton.search_read("sale.opportunity", where, ["conversion_probability"])
+        return {row["id"]: row["conversion_probability"] for row in found}
+
     def read(self, opportunity: int) -> dict[str, Any]:
         """An opportunity as Tryton shows it, with its notes."""
         names = ["number", "description", "state", "amount", "conversion_probability", "party."]

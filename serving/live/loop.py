@@ -61,7 +61,7 @@ def commands(step: str, connection: str) -> list[str]:
 def run_module(arguments: Sequence[str], root: Path) -> tuple[int, str]:
     """Run ``python -m`` in a child process in ``root`` until it ends."""
     command = [sys.executable, "-m", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "EMBUDO_ROOT": str(root.resolve())}
     done = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
