@@ -20,8 +20,8 @@ from features.timeline import Timeline
 from serving.i18n.languages import number
 from serving.i18n.sentences import effect, sentence
 from serving.i18n.titles import absence, title
-from serving.scoring.explain.reasons import FAINT, Explainer
 from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.reasons import FAINT, Explainer
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scored, Scorer, score
 from tests.histories import START, history, seeds

@@ -20,7 +20,7 @@ from features.spine import Features, FeatureSpec, Spine
 from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
 from features.timeline import Timeline, View, Where
 from serving.i18n.languages import LANGUAGES
-from serving.scoring.explain.reasons import Explainer, Prior, Reason
+from serving.scoring.reasons import Explainer, Prior, Reason
 from training.models.bundle import Bundle
 from training.models.curves import incidence as incidence_of
 from training.models.curves import log_odds

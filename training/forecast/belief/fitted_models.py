@@ -15,7 +15,7 @@ from training.forecast.belief.amounts import AmountChanges
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_chain import CurveChain, fit_times
 from training.forecast.belief.curve_model import EVERY, CurveModel, PanelSnapshots
-from training.forecast.belief.drift import Drift, price_drift
+from training.forecast.belief.drift import DriftPosterior, price_drift
 from training.forecast.belief.hazard_season import HazardSeason, hazard_season, pace_drift
 from training.forecast.belief.lifetimes import EventAges, event_ages
 from training.forecast.belief.recurring import PurchaseModel, fit_recurring
@@ -56,8 +56,8 @@ class DealModels:
     recent_wins: Ints
     booked: Floats
     season: HazardSeason
-    pace: Drift
-    price: Drift
+    pace: DriftPosterior
+    price: DriftPosterior
 
 
 @dataclass(frozen=True)
