@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import tomllib
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from features.files import read_toml
 from features.ingest.merge import merged, normal
 from features.ingest.spec import check_format, zone_name
 from features.ingest.strict import MappingError, TomlTable, known
@@ -85,10 +85,7 @@ def load(mapping: Path | str) -> Mapping:
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """The file's tables over those of the file it extends."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise MappingError(f"{path.name} is not TOML: {problem}") from problem
+    raw = read_toml(path, MappingError)
     base = raw.pop("extends", "")
     own = normal(raw, path.name)
     if not base:
