@@ -21,6 +21,8 @@ from features.ingest.joined_source import (
 )
 from features.ingest.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.ingest.rows import Draft, Loss
+from features.ingest.shape import shaped
+from features.ingest.spec import ColumnSpec
 from features.ingest.values.columns import (
     Defaults,
     Filled,
@@ -63,7 +65,9 @@ def read_block(
 ) -> Block:
     """Fill every column of the block from its file; nothing is rejected but ragged records."""
     report = _begun(plan, main)
-    sheet, report.joins = read_sheet(plan, main, others)
+    main = shaped(plan, main, report)
+    newest = _newest_joined(plan, others, defaults, kind_of)
+    sheet, report.joins = read_sheet(plan, main, others, newest)
     sheet = _filtered(plan, sheet, report)
     defaults = replace(defaults, order=_day_order(plan, sheet, kind_of))
     base: dict[str, Filled] = {}
@@ -128,6 +132,44 @@ def _newest(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> Instants
     values = fill(plan.newest, "instant", sheet, defaults, "", "").values
     assert not isinstance(values, WordColumn)
     return values.astype(np.int64)
+
+
+def _newest_joined(
+    plan: ReadPlan, others: Dict[str, Source], defaults: Defaults, kind_of: KindOf
+) -> dict[str, Ints]:
+    """The order of each joined file's rows by its ``newest``; else by its one date that is used."""
+    found = {}
+    for join, _ in plan.joins:
+        names = join.newest or _joined_dates(plan, join.prefix, kind_of)
+        if len(names) == 1:
+            right = others[join.prefix]
+            sheet = JoinedSource({"": right.words[names[0]]}, right.row)
+            found[join.prefix] = _ranks(sheet, defaults)
+    return found
+
+
+def _joined_dates(plan: ReadPlan, prefix: str, kind_of: KindOf) -> tuple[str, ...]:
+    """The columns of a joined file that an instant of the table is read from."""
+    names = {
+        spec.source[0].removeprefix(f"{prefix}.")
+        for column, specs in plan.columns.items()
+        if storage(kind_of(plan.spec.to, column) or "text") == "instant"
+        for spec in specs
+        if spec.source and spec.source[0].startswith(f"{prefix}.")
+    }
+    return tuple(names)
+
+
+def _ranks(sheet: JoinedSource, defaults: Defaults) -> Ints:
+    """Dates as they follow one another; where none can be read, numbers; missing comes first."""
+    specs = (ColumnSpec(source=("",)),)
+    at = fill(specs, "instant", sheet, defaults, "", "").values
+    assert not isinstance(at, WordColumn)
+    if (at != NAT).any():
+        return at.astype(np.int64)
+    held = fill(specs, "number", sheet, defaults, "", "").values
+    assert not isinstance(held, WordColumn)
+    return np.unique(np.nan_to_num(held, nan=-np.inf), return_inverse=True)[1].astype(np.int64)
 
 
 def _begun(plan: ReadPlan, main: Source) -> BlockReport:
