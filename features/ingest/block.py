@@ -16,6 +16,7 @@ from features.ingest.joined_source import (
     OWN_OUTCOME,
     JoinedSource,
     ReadPlan,
+    amounts_without_currency,
     conditions_hold,
     read_sheet,
 )
@@ -33,8 +34,10 @@ from features.ingest.values.columns import (
     missing_rows,
     no_values,
 )
+from features.ingest.values.currencies import is_currencies, of_amounts
 from features.ingest.values.dates import BOUNDARIES, as_days, midnights
 from features.ingest.values.formats import DayOrder, day_order
+from features.ingest.values.placeholders import REASON
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, WordColumn
@@ -75,7 +78,7 @@ def read_block(
         base[column] = _column(plan, column, sheet, defaults, kind_of)
         if column == "outcome":
             sheet = sheet.beside(OWN_OUTCOME[0], base[column].values)
-    base = {c: base[c] for c in plan.columns}
+    base = {c: base[c] for c in plan.columns} | _currency_beside(plan, sheet, defaults)
     row, columns = sheet.row, {c: f.values for c, f in base.items()}
     unknown = _noted(plan, base, sheet, report)
     if plan.spec.fields:
@@ -121,7 +124,7 @@ def _losses(filled: Dict[str, Filled]) -> list[Loss]:
     for column, one in filled.items():
         for note in one.notes:
             rows = np.flatnonzero(note.rows & missing_rows(one.values))
-            if len(rows):
+            if len(rows) and note.reason != REASON:
                 found.append(Loss("repaired", note.reason, rows, column, note.words.take(rows)))
     return found
 
@@ -132,6 +135,34 @@ def _newest(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> Instants
     values = fill(plan.newest, "instant", sheet, defaults, "", "").values
     assert not isinstance(values, WordColumn)
     return values.astype(np.int64)
+
+
+def _currency_beside(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> dict[str, Filled]:
+    """The currency of amounts whose mapping names none: a column of it, else what their cells say.
+
+    Nothing where all are the reporting one, or no reporting one is stated.
+    """
+    amounts = amounts_without_currency(plan.spec.to, plan.columns)
+    if not amounts or not defaults.currency or plan.spec.fields:
+        return {}
+    if plan.beside:
+        found = fill(
+            (ColumnSpec(source=(plan.beside,)),), "category", sheet, defaults, "", "currency"
+        ).values
+        assert isinstance(found, WordColumn)
+        if is_currencies(found, defaults.currency):
+            return {"currency": _noted_currency(found, f"taken from the column {plan.beside}")}
+    for spec in (spec for column in amounts for spec in plan.columns[column] if spec.source):
+        beside = of_amounts(sheet.words[spec.source[0]], defaults.currency)
+        if beside is not None:
+            return {
+                "currency": _noted_currency(beside, f"taken from the cells of {spec.source[0]}")
+            }
+    return {}
+
+
+def _noted_currency(words: WordColumn, reason: str) -> Filled:
+    return Filled(words, [Note(reason, words.codes >= 0, words)])
 
 
 def _newest_joined(

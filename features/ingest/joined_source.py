@@ -14,7 +14,9 @@ from features.ingest.outcomes import PARTS
 from features.ingest.spec import ColumnSpec, Condition, Names
 from features.ingest.strict import MappingError
 from features.ingest.table import JoinSpec, TableSpec
+from features.ingest.values.currencies import CURRENCY_COLUMN
 from features.ingest.values.ids import plain_of
+from features.schema import TABLES
 from features.sources.words import Codes, Header, Source, WordColumn
 from features.tables import Bools, Ints
 
@@ -75,6 +77,7 @@ class ReadPlan:
     absent: list[str]
     fill_down: tuple[str, ...] = ()
     each: str = ""
+    beside: str = ""
 
     def needed(self) -> dict[str, list[str]]:
         """Prefix ("" the file itself) -> the columns to read."""
@@ -84,7 +87,7 @@ class ReadPlan:
             for spec in specs
             for name in _all_names(spec)
         }
-        names |= {c.column[0] for c in self.where} | set(self.fill_down) | {self.each}
+        names |= {c.column[0] for c in self.where} | set(self.fill_down) | {self.each, self.beside}
         result: dict[str, list[str]] = {"": []}
         for join, header in self.joins:
             own = result.setdefault(join.prefix, [])
@@ -127,7 +130,24 @@ def plan(spec: TableSpec, header: Header, joins: Sequence[tuple[JoinSpec, Header
             Finder(header, {}).need((c,), f"{where} fill_down") for c in spec.fill_down
         ),
         each=Finder(header, {}).need(spec.each, f"{where} each") if spec.each else "",
+        beside=_currency_column(spec, header),
     )
+
+
+def _currency_column(spec: TableSpec, header: Header) -> str:
+    """The one column that is called a currency, where the mapping has amounts and names none."""
+    if not amounts_without_currency(spec.to, spec.columns):
+        return ""
+    found = [name for name in header.names if CURRENCY_COLUMN.search(name)]
+    return found[0] if len(found) == 1 else ""
+
+
+def amounts_without_currency(table: str, columns: Dict[str, Specs]) -> list[str]:
+    """The mapped columns of money of a table whose currency is not mapped."""
+    schema = TABLES[table]
+    if schema.column("currency") is None or "currency" in columns:
+        return []
+    return [c.name for c in schema.columns if c.unit.startswith("money") and c.name in columns]
 
 
 def _resolved(specs: Specs, finder: Finder, where: str) -> Specs:

@@ -178,6 +178,7 @@ def _drafts(plans: list[ReadPlan], mapping: Mapping, progress: bool) -> dict[str
     defaults = Defaults(
         *(mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands),
         company_zone=mapping.company_zone,
+        currency=mapping.currency,
     )
     size = sum(p.stat().st_size for p in by_path)
     sources: dict[Path, Source] = {}

@@ -40,6 +40,7 @@ from features.ingest.values.formats import (
     in_order,
     undecided,
 )
+from features.ingest.values.placeholders import REASON, apart, of_category
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, TABLES, Kind
 from features.sources.words import WordColumn, joined_words
 from features.tables import NAT, Bools, Floats, Instants, storage
@@ -62,6 +63,7 @@ class Defaults:
     decimal: str = ""
     thousands: str | None = None
     company_zone: str = "UTC"
+    currency: str = ""
     order: DayOrder = "none"
 
 
@@ -178,7 +180,7 @@ def _fill_one(
     words, unlisted = _mapped(raw, spec)
     unknown = [Note("not in the value map", unlisted, raw)] if unlisted.any() else []
     if storage(kind) != "coded":
-        cleaned = _parse(words, kind, spec, defaults)
+        cleaned = apart(_parse(words, kind, spec, defaults), words.values)
         notes = [
             Note(reason, rows, raw)
             for reason, of_word in {**cleaned.faults, **cleaned.repairs}.items()
@@ -192,11 +194,18 @@ def _fill_one(
         if spec.inverse:
             values = np.divide(1.0, values, where=values != 0, out=np.full(len(values), np.nan))
         return Filled(values, notes, unknown)
+    notes = []
+    if kind == "category" and not allowed and spec.missing is None and not spec.const:
+        nothing = of_category(words)
+        if nothing.any():
+            rows = np.append(nothing, False)[words.codes]
+            notes = [Note(REASON, rows, raw)] if rows.any() else []
+            words = words.without(nothing)
     if allowed:
         words, strange = _only(words, allowed, "other" if "other" in allowed else "")
         if strange.any():
             unknown.append(Note("not a canonical word", strange, raw))
-    return Filled(words, [], unknown)
+    return Filled(words, notes, unknown)
 
 
 def _factor(spec: ColumnSpec, sheet: JoinedSource, defaults: Defaults) -> Filled:
