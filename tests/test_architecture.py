@@ -57,7 +57,10 @@ FLOORS = (
 on one floor; a module named here stands alone on its own: what a package is built on, and what
 puts everything together."""
 
-TOGETHER = {"features.ingest.values": "features.ingest"}
+TOGETHER = {
+    "features.ingest.values": "features.ingest",
+    "features.ingest.consequences": "features.ingest",
+}
 """Packages that are one with their parent."""
 
 DOORS = {

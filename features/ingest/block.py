@@ -11,32 +11,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.calendar_time import zone
-from features.ingest.history import KindOf, long_history, unfold
+from features.ingest.history import long_history, unfold
 from features.ingest.joined_source import (
     OWN_OUTCOME,
     JoinedSource,
     ReadPlan,
-    amounts_without_currency,
     conditions_hold,
     read_sheet,
 )
 from features.ingest.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.ingest.rows import Draft, Loss
 from features.ingest.shape import shaped
-from features.ingest.spec import ColumnSpec
-from features.ingest.values.columns import (
+from features.ingest.values.base import (
     Defaults,
     Filled,
+    KindOf,
     Note,
     Values,
     below,
-    fill,
     missing_rows,
     no_values,
 )
-from features.ingest.values.currencies import is_currencies, of_amounts
+from features.ingest.values.beside import currency_beside, newest_joined
+from features.ingest.values.columns import fill
 from features.ingest.values.dates import BOUNDARIES, as_days, midnights
 from features.ingest.values.formats import DayOrder, day_order
+from features.ingest.values.parse import EITHER_ORDER
 from features.ingest.values.placeholders import REASON
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
@@ -69,7 +69,7 @@ def read_block(
     """Fill every column of the block from its file; nothing is rejected but ragged records."""
     report = _begun(plan, main)
     main = shaped(plan, main, report)
-    newest = _newest_joined(plan, others, defaults, kind_of)
+    newest = newest_joined(plan, others, defaults, kind_of)
     sheet, report.joins = read_sheet(plan, main, others, newest)
     sheet = _filtered(plan, sheet, report)
     defaults = replace(defaults, order=_day_order(plan, sheet, kind_of))
@@ -78,7 +78,7 @@ def read_block(
         base[column] = _column(plan, column, sheet, defaults, kind_of)
         if column == "outcome":
             sheet = sheet.beside(OWN_OUTCOME[0], base[column].values)
-    base = {c: base[c] for c in plan.columns} | _currency_beside(plan, sheet, defaults)
+    base = {c: base[c] for c in plan.columns} | currency_beside(plan, sheet, defaults)
     row, columns = sheet.row, {c: f.values for c, f in base.items()}
     unknown = _noted(plan, base, sheet, report)
     if plan.spec.fields:
@@ -123,6 +123,10 @@ def _losses(filled: Dict[str, Filled]) -> list[Loss]:
     found = []
     for column, one in filled.items():
         for note in one.notes:
+            if note.reason == EITHER_ORDER:
+                rows = np.flatnonzero(note.rows)
+                found.append(Loss("repaired", note.reason, rows, column))
+                continue
             rows = np.flatnonzero(note.rows & missing_rows(one.values))
             if len(rows) and note.reason != REASON:
                 found.append(Loss("repaired", note.reason, rows, column, note.words.take(rows)))
@@ -135,72 +139,6 @@ def _newest(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> Instants
     values = fill(plan.newest, "instant", sheet, defaults, "", "").values
     assert not isinstance(values, WordColumn)
     return values.astype(np.int64)
-
-
-def _currency_beside(plan: ReadPlan, sheet: JoinedSource, defaults: Defaults) -> dict[str, Filled]:
-    """The currency of amounts whose mapping names none: a column of it, else what their cells say.
-
-    Nothing where all are the reporting one, or no reporting one is stated.
-    """
-    amounts = amounts_without_currency(plan.spec.to, plan.columns)
-    if not amounts or not defaults.currency or plan.spec.fields:
-        return {}
-    if plan.beside:
-        found = fill(
-            (ColumnSpec(source=(plan.beside,)),), "category", sheet, defaults, "", "currency"
-        ).values
-        assert isinstance(found, WordColumn)
-        if is_currencies(found, defaults.currency):
-            return {"currency": _noted_currency(found, f"taken from the column {plan.beside}")}
-    for spec in (spec for column in amounts for spec in plan.columns[column] if spec.source):
-        beside = of_amounts(sheet.words[spec.source[0]], defaults.currency)
-        if beside is not None:
-            return {
-                "currency": _noted_currency(beside, f"taken from the cells of {spec.source[0]}")
-            }
-    return {}
-
-
-def _noted_currency(words: WordColumn, reason: str) -> Filled:
-    return Filled(words, [Note(reason, words.codes >= 0, words)])
-
-
-def _newest_joined(
-    plan: ReadPlan, others: Dict[str, Source], defaults: Defaults, kind_of: KindOf
-) -> dict[str, Ints]:
-    """The order of each joined file's rows by its ``newest``; else by its one date that is used."""
-    found = {}
-    for join, _ in plan.joins:
-        names = join.newest or _joined_dates(plan, join.prefix, kind_of)
-        if len(names) == 1:
-            right = others[join.prefix]
-            sheet = JoinedSource({"": right.words[names[0]]}, right.row)
-            found[join.prefix] = _ranks(sheet, defaults)
-    return found
-
-
-def _joined_dates(plan: ReadPlan, prefix: str, kind_of: KindOf) -> tuple[str, ...]:
-    """The columns of a joined file that an instant of the table is read from."""
-    names = {
-        spec.source[0].removeprefix(f"{prefix}.")
-        for column, specs in plan.columns.items()
-        if storage(kind_of(plan.spec.to, column) or "text") == "instant"
-        for spec in specs
-        if spec.source and spec.source[0].startswith(f"{prefix}.")
-    }
-    return tuple(names)
-
-
-def _ranks(sheet: JoinedSource, defaults: Defaults) -> Ints:
-    """Dates as they follow one another; where none can be read, numbers; missing comes first."""
-    specs = (ColumnSpec(source=("",)),)
-    at = fill(specs, "instant", sheet, defaults, "", "").values
-    assert not isinstance(at, WordColumn)
-    if (at != NAT).any():
-        return at.astype(np.int64)
-    held = fill(specs, "number", sheet, defaults, "", "").values
-    assert not isinstance(held, WordColumn)
-    return np.unique(np.nan_to_num(held, nan=-np.inf), return_inverse=True)[1].astype(np.int64)
 
 
 def _begun(plan: ReadPlan, main: Source) -> BlockReport:

@@ -23,8 +23,8 @@ from features.ingest.rows import Draft, check
 from features.ingest.strict import MappingError, nearest
 from features.ingest.survivors import follow, merged_ids
 from features.ingest.table import TableSpec
+from features.ingest.values.base import Defaults
 from features.ingest.values.clean import instants
-from features.ingest.values.columns import Defaults
 from features.ingest.values.keys import relink
 from features.schema import TABLES
 from features.sources.files import find, read, read_header
@@ -179,6 +179,7 @@ def _drafts(plans: list[ReadPlan], mapping: Mapping, progress: bool) -> dict[str
         *(mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands),
         company_zone=mapping.company_zone,
         currency=mapping.currency,
+        assumed_dates=mapping.dates_of_preset,
     )
     size = sum(p.stat().st_size for p in by_path)
     sources: dict[Path, Source] = {}
