@@ -39,10 +39,14 @@ _LATER: tuple[tuple[Concepts, str], ...] = tuple(
 )
 
 
+_ENDS = frozenset({"close", "won", "lost", "churn", "convert"})
+
+
 def leak(column: ColumnProfile, found: OutcomeFound | None) -> str:
     """Why a column is likely to tell the outcome, "" where nothing speaks for it."""
     for words, why in _LATER:
-        if words <= column.concepts:
+        # "update me on …: yes" is an answer, and no time of an update
+        if words <= column.concepts and (column.held != "boolean" or words & _ENDS):
             return f"“{column.heading}” by its name: {why}"
     if found is None or int(found.ended.sum()) < FEW:
         return ""

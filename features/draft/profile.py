@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from features.draft.dates import DateFormat, date_format
 from features.draft.names import Concepts, concepts
 from features.ingest.joined_source import trimmed
-from features.ingest.values.clean import FALSE, TRUE, numbers
+from features.ingest.values.clean import FALSE, TRUE, instants, numbers
 from features.ingest.values.formats import decimal_mark
 from features.sources.files import read, read_header, stem
 from features.sources.words import WordColumn
-from features.tables import Bools, Floats, Ints
+from features.tables import NAT, Bools, Floats, Instants, Ints
 
 Held = Literal["nothing", "instant", "boolean", "number", "category", "text"]
 
@@ -93,6 +93,13 @@ class ColumnProfile:
     def unique(self) -> bool:
         """Whether every row has a value of its own."""
         return self.n > 0 and self.filled == self.n == len(self.counts)
+
+    @cached_property
+    def at(self) -> Instants:
+        """(n,) the instants of a column of dates, as if in UTC; NAT where there is none."""
+        assert self.dates is not None, self.heading
+        read = instants(self.words.values.to_pylist(), self.dates.patterns).values
+        return np.where(self.present, np.append(read, NAT)[self.words.codes], NAT)
 
     @cached_property
     def numbers(self) -> Floats:
