@@ -26,8 +26,10 @@ def why_not(column: ColumnProfile) -> str:
         return "one value in every row"
     if len(column.counts) == 1 and column.filled < 3:
         return "one row has a value"
-    if column.concepts & _PERSONAL:
+    if column.concepts & _PERSONAL and column.held != "boolean":
         return "of a person or place, not of a kind"
+    if column.concepts & {"period"} and column.held == "category":
+        return "a period, as a date says it better"
     if column.held == "text":
         return "free text or names, a value of its own in most rows"
     if column.concepts & {"id"} or (column.held == "number" and column.unique and column.n > 20):
@@ -83,7 +85,9 @@ def _free(name: str, names: set[str]) -> str:
 
 
 def _values(column: ColumnProfile) -> str:
-    filled = f", filled in {column.filled / max(column.n, 1):.0%}" if column.filled < column.n else ""
+    filled = (
+        f", filled in {column.filled / max(column.n, 1):.0%}" if column.filled < column.n else ""
+    )
     if column.held == "category":
         return f"{len(column.counts)} words{filled}"
     return {"number": "numbers", "boolean": "yes or no", "instant": "dates"}[column.held] + filled

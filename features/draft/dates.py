@@ -12,8 +12,12 @@ from features.ingest.values.clean import EPOCHS, instants
 from features.ingest.values.formats import day_order
 from features.tables import NAT, Floats
 
-_CLOCK = r"(?P<clock>(?P<gap>,? |T)(?P<h>\d{1,2}):\d{2}(?P<s>:\d{2})?(?P<f>\.\d+)?(?P<m> ?[AaPp][Mm])?)?"
-_PARTS = re.compile(r"^(?P<a>\d{1,2})(?P<sep>[/.\-])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{4}|\d{2})" + _CLOCK)
+_CLOCK = (
+    r"(?P<clock>(?P<gap>,? |T)(?P<h>\d{1,2}):\d{2}(?P<s>:\d{2})?(?P<f>\.\d+)?(?P<m> ?[AaPp][Mm])?)?"
+)
+_PARTS = re.compile(
+    r"^(?P<a>\d{1,2})(?P<sep>[/.\-])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{4}|\d{2})" + _CLOCK
+)
 _YEAR_FIRST = re.compile(r"^\d{4}(?P<sep>[/.])\d{1,2}(?P=sep)\d{1,2}" + _CLOCK)
 _ISO = re.compile(r"^\d{4}-\d{1,2}-\d{1,2}")
 _NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%b %d %Y")
@@ -88,9 +92,7 @@ def _clock(match: re.Match[str]) -> str:
     return f"{match['gap']}{hours}:%M{':%S' if match['s'] else ''}{fraction}{meridiem}"
 
 
-def _numeric(
-    words: Sequence[str], parts: Sequence[re.Match[str]]
-) -> tuple[tuple[str, ...], bool]:
+def _numeric(words: Sequence[str], parts: Sequence[re.Match[str]]) -> tuple[tuple[str, ...], bool]:
     sep, year = parts[0]["sep"], "%Y" if len(parts[0]["c"]) == 4 else "%y"
     clocks = list(dict.fromkeys(_clock(m) for m in parts))
     if year == "%y" and _year_leads(parts):
@@ -124,7 +126,9 @@ def _spelled(words: Sequence[str]) -> tuple[str, ...]:
 
 def _counted(words: Sequence[str], named_date: bool) -> tuple[str, ...]:
     """Counts since 1970, compact days (20250131) or a spreadsheet's serial days."""
-    if not named_date or not all(re.fullmatch(r"\d+(?:\.\d+)?", w) for w in words):
+    if not all(re.fullmatch(r"\d+(?:\.\d+)?", w) for w in words):
+        return ()
+    if not named_date and not (len(words) > 9 and all(re.fullmatch(r"1\d{12}", w) for w in words)):
         return ()
     counts: Floats = np.array([float(w) for w in words])
     middle = float(np.median(counts))

@@ -96,15 +96,23 @@ def _days(building: Building, found: OutcomeFound | None) -> None:
     if building.table == "deals" and planned:
         best = max(planned, key=lambda c: (fit(c, "deals", "expected_close_at"), c.filled))
         if building.block.column("expected_close_at") is None:
-            evidence = "a planned day" if _planned(best) else "open rows have it too: a plan until the end"
-            building.map("expected_close_at", best, "sure" if _planned(best) else "likely", evidence)
+            evidence = (
+                "a planned day" if _planned(best) else "open rows have it too: a plan until the end"
+            )
+            building.map(
+                "expected_close_at", best, "sure" if _planned(best) else "likely", evidence
+            )
     _created(building, found)
-    building.assign([n for n in building.rest(("instant",)) if n not in ("closed_at", "expected_close_at")])
+    building.assign(
+        [n for n in building.rest(("instant",)) if n not in ("closed_at", "expected_close_at")]
+    )
     _must_have_end(building, found)
 
 
 def _planned(column: ColumnProfile) -> bool:
-    return bool(column.concepts & {"expected", "forecast"})
+    return fit(column, "deals", "expected_close_at") > 0.6 and bool(
+        column.concepts & {"expected", "forecast"}
+    )
 
 
 def _closing(
@@ -115,7 +123,8 @@ def _closing(
     named = [
         c
         for c in dates
-        if fit(c, table, "closed_at") > 0.5 or (set(FLAGS[table]) & c.concepts and len(c.concepts) <= 4)
+        if fit(c, table, "closed_at") > 0.5
+        or (set(FLAGS[table]) & c.concepts and len(c.concepts) <= 4)
     ]
     if found is None:
         return [c for c in named if "close" in c.concepts]
@@ -132,7 +141,9 @@ def _closing(
     if chosen:
         spec = [spec_of(c, building.export.dates) for c in chosen]
         share = float(covered[ended].mean())
-        evidence = f"there in {share:.0%} of the ended rows and {_in_open(chosen, found):.0%} of the open"
+        evidence = (
+            f"there in {share:.0%} of the ended rows and {_in_open(chosen, found):.0%} of the open"
+        )
         if len(chosen) > 1:
             listed = [with_keys(s) for s in spec]
             building.map("closed_at", chosen[0], "sure", evidence, listed)
@@ -151,7 +162,12 @@ def _closing(
         column = max(plans, key=lambda c: (fit(c, table, "closed_at"), c.filled))
         spec_when = with_keys(spec_of(column, building.export.dates), when=[_ENDED])
         building.map(
-            "closed_at", column, "likely", "a plan until it has ended, and then the day", spec_when, keep=True
+            "closed_at",
+            column,
+            "likely",
+            "a plan until it has ended, and then the day",
+            spec_when,
+            keep=True,
         )
     return plans
 
@@ -199,7 +215,9 @@ def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
     ]
     if modified:
         spec = with_keys(spec_of(modified[0], building.export.dates), when=[_ENDED])
-        building.map("closed_at", modified[0], "unsure", "the last change: the nearest there is", spec)
+        building.map(
+            "closed_at", modified[0], "unsure", "the last change: the nearest there is", spec
+        )
         building.export.draft.ask(
             85,
             f"No column of {building.file.path.name} says on which day a record ended; the last change "
@@ -209,7 +227,9 @@ def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
         return
     block.columns = [c for c in block.columns if c is not created]
     block.columns.append(
-        DraftedLine("created_at", created.spec, "unsure", "left out: no day of the end", left_out=True)
+        DraftedLine(
+            "created_at", created.spec, "unsure", "left out: no day of the end", left_out=True
+        )
     )
     building.export.draft.ask(
         85,
@@ -227,7 +247,9 @@ def _amounts(building: Building, found: OutcomeFound | None) -> None:
     money = [
         c
         for c in building.free.values()
-        if c.held == "number" and c.concepts & {"amount", "revenue", "price"} and not c.concepts & {"days"}
+        if c.held == "number"
+        and c.concepts & {"amount", "revenue", "price"}
+        and not c.concepts & {"days"}
     ]
     late = [c for c in money if found is not None and (filled_by_the_end(c, found) or _at_close(c))]
     for column in late[:1]:
@@ -261,7 +283,9 @@ def _currency_beside(building: Building) -> None:
     beside = [
         c
         for c in building.free.values()
-        if "currency" in c.concepts and c.heading.casefold().startswith(heading) and fit(c, "deals", "currency")
+        if "currency" in c.concepts
+        and c.heading.casefold().startswith(heading)
+        and fit(c, "deals", "currency")
     ]
     if beside:
         building.map("currency", beside[0], "sure", f"named after “{amount.spec}”")
@@ -274,7 +298,9 @@ def _name_is_key(building: Building, key: Key) -> None:
         return
     if TABLES[building.table].column("name") is None or column.held == "number":
         return
-    if not column.concepts & {"id", "number"} and (OWN[building.table] in column.concepts or "name" in column.concepts):
+    if not column.concepts & {"id", "number"} and (
+        OWN[building.table] in column.concepts or "name" in column.concepts
+    ):
         building.map("name", column, "likely", "records are known by their names", column.heading)
 
 

@@ -11,7 +11,7 @@ from features.draft.model import DraftedLine
 from features.draft.names import lexicon
 from features.draft.profile import ColumnProfile
 from features.draft.recognise import fit
-from features.draft.specs import activity_kind, directions, unit_of_time, with_keys
+from features.draft.specs import activity_kind, directions, unit_of_time
 from features.schema import TABLES
 from features.sources.words import WordColumn
 from features.tables import Bools
@@ -30,7 +30,14 @@ def event_block(building: Building, key: Key | None) -> bool:
     elif building.table == "invoices":
         _invoice(building, key)
     building.assign(building.rest(("instant",)))
-    building.assign([n for n in building.rest(("category", "number", "text")) if n != "outcome" or building.table == "activities"])
+    _only_date(building)
+    building.assign(
+        [
+            n
+            for n in building.rest(("category", "number", "text"))
+            if n != "outcome" or building.table == "activities"
+        ]
+    )
     if not _complete(building):
         return False
     if building.table in ("activities", "subscriptions"):
@@ -46,11 +53,33 @@ def event_block(building: Building, key: Key | None) -> bool:
     return True
 
 
+def _only_date(building: Building) -> None:
+    """A required day that no heading names: the first day of the file that is free."""
+    wanted = next(
+        (c.name for c in TABLES[building.table].columns if c.required and c.kind == "instant"), ""
+    )
+    dates = [
+        c
+        for c in building.free.values()
+        if c.held == "instant" and not c.concepts & {"available", "modified", "due", "paid", "end"}
+    ]
+    if wanted and building.block.column(wanted) is None and dates:
+        best = max(dates, key=lambda c: c.filled)
+        said = "the only day" if len(dates) == 1 else f"one of {len(dates)} days"
+        building.map(wanted, best, "likely" if len(dates) == 1 else "unsure", said)
+        if len(dates) > 1:
+            building.export.draft.ask(
+                45,
+                f"Which day of {building.file.path.name} is its own: {' or '.join(c.heading for c in dates)}?",
+                f"{building.block.name}.{wanted}",
+            )
+
+
 def _key(building: Building, key: Key | None) -> tuple[str, ...]:
     """The key's line; without one rows are numbered."""
     if key is None or key.column is None:
         return ()
-    if not key.unique and building.table != "invoices":
+    if not key.unique and building.table != "invoices" and key.distinct < 0.5 * building.file.n:
         return ()
     if not (key.named or fits_key(key.column, building.table) or key.column.unique):
         return ()
@@ -111,17 +140,28 @@ def _activity(building: Building) -> None:
 
 def _kind_of_file(building: Building) -> None:
     """One kind for every row, from the file's name or the headings."""
-    for concepts in (building.file.concepts, frozenset().union(*(c.concepts for c in building.file.columns.values()))):
-        kinds = [c for c in concepts if lexicon()["tables"].get(c) == "activities" and c != "activity"]
+    for concepts in (
+        building.file.concepts,
+        frozenset().union(*(c.concepts for c in building.file.columns.values())),
+    ):
+        kinds = [
+            c for c in concepts if lexicon()["tables"].get(c) == "activities" and c != "activity"
+        ]
         if kinds:
             kind = _KIND_OF.get(kinds[0], kinds[0])
-            line = DraftedLine("kind", {"const": kind}, "likely", "by the names of the file and its columns")
+            line = DraftedLine(
+                "kind", {"const": kind}, "likely", "by the names of the file and its columns"
+            )
             building.block.columns.append(line)
             if kind in ("web", "form"):
-                inbound = DraftedLine("direction", {"const": "inbound"}, "likely", "they move, not we")
+                inbound = DraftedLine(
+                    "direction", {"const": "inbound"}, "likely", "they move, not we"
+                )
                 building.block.columns.append(inbound)
             return
-    building.block.columns.append(DraftedLine("kind", {"const": "other"}, "unsure", "nothing says which"))
+    building.block.columns.append(
+        DraftedLine("kind", {"const": "other"}, "unsure", "nothing says which")
+    )
     building.export.draft.ask(
         35,
         f"What kind of activity does {building.file.path.name} hold (call, email, meeting, web …)?",
@@ -141,14 +181,16 @@ def _invoice(building: Building, key: Key | None) -> None:
         building.map("amount", quantity, "sure", "quantity times price", spec)
         building.free.pop(price.heading, None)
     amount = block.column("amount")
-    if key is None or key.column is None or key.unique or amount is None:
+    if key is None or key.column is None or key.distinct > 0.95 * building.file.n or amount is None:
         return
     source = amount.spec["from"] if isinstance(amount.spec, dict) else amount.spec
     assert isinstance(source, str)
     once = _same_in_all_lines(key.column, building.file.columns[source])
     if once < 0.9:
         said = f"several rows an invoice: {building.file.n:,} rows, {key.distinct:,} invoices"
-        block.head.append(DraftedLine("add_up", ["amount"], "sure" if once < 0.5 else "likely", said))
+        block.head.append(
+            DraftedLine("add_up", ["amount"], "sure" if once < 0.5 else "likely", said)
+        )
     else:
         building.export.draft.ask(
             45,
@@ -181,7 +223,9 @@ def _complete(building: Building) -> bool:
         if c.required and c.kind != "key" and building.block.column(c.name) is None
     ]
     refs = [c.name for c in TABLES[building.table].columns if c.kind == "ref"]
-    orphan = building.table == "activities" and not any(building.block.column(r) for r in refs if r != "owner_id")
+    orphan = building.table == "activities" and not any(
+        building.block.column(r) for r in refs if r != "owner_id"
+    )
     if not lacking and not orphan:
         return True
     why = f"looks like {building.table}, but has no column for {', '.join(lacking) or 'the lead, deal or account'}"

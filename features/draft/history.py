@@ -22,14 +22,20 @@ def history_blocks(export: Export, file: FileProfile, evidence: str) -> list[Dra
     columns = {name: _best(file, name) for name in ("changed_at", "field", "value", "old_value")}
     targets = _targets(export, file)
     if columns["changed_at"] is None or not targets:
-        lacking = "a day of the change" if columns["changed_at"] is None else "ids of leads, deals or accounts"
-        export.draft.not_read[file.path.name] = f"looks like a history, but has no {lacking}"
+        lacking = (
+            "a day of the change"
+            if columns["changed_at"] is None
+            else "ids of leads, deals or accounts"
+        )
+        export.draft.not_read[file.path.name] = f"looks like a history, but lacks {lacking}"
         return []
     long = columns["field"] is not None and columns["value"] is not None
     made = []
     for table, (entity, where) in targets.items():
-        block = _long(export, file, table, entity, where, columns, evidence) if long else _wide(
-            export, file, table, entity, evidence
+        block = (
+            _long(export, file, table, entity, where, columns, evidence)
+            if long
+            else _wide(export, file, table, entity, evidence)
         )
         if block is not None:
             made.append(block)
@@ -42,17 +48,26 @@ def history_blocks(export: Export, file: FileProfile, evidence: str) -> list[Dra
 def _best(file: FileProfile, name: str) -> ColumnProfile | None:
     scored = [(fit(c, "changes", name), c.heading) for c in file.columns.values()]
     score, heading = max(scored, default=(0.0, ""))
-    return file.columns[heading] if score >= 0.5 else None
+    if score >= 0.5:
+        return file.columns[heading]
+    dates = [c for c in file.columns.values() if c.held == "instant"]
+    return dates[0] if name == "changed_at" and len(dates) == 1 else None
 
 
-def _targets(export: Export, file: FileProfile) -> dict[str, tuple[ColumnProfile, DraftedLine | None]]:
+def _targets(
+    export: Export, file: FileProfile
+) -> dict[str, tuple[ColumnProfile, DraftedLine | None]]:
     """Table -> the column of its ids, and the rows that are about it where others are not."""
     found: dict[str, tuple[ColumnProfile, DraftedLine | None]] = {}
     for table in OUTCOMES:
         key = export.keys.get(table)
         if key is None or key.column is None:
             continue
-        scored = [(contained(c, key.column), c.heading) for c in file.columns.values() if c.held in ("number", "category", "text")]
+        scored = [
+            (contained(c, key.column), c.heading)
+            for c in file.columns.values()
+            if c.held in ("number", "category", "text")
+        ]
         share, heading = max(scored, default=(0.0, ""))
         entity = file.columns.get(heading)
         if entity is None or share < 0.02:
@@ -75,18 +90,27 @@ def _about(file: FileProfile, entity: ColumnProfile, key: Key) -> DraftedLine | 
         rows = rows_of(column, words)
         if words and mine[~rows].mean() < 0.05 if (~rows).any() else False:
             said = f"its rows have ids of {key.file.path.name}"
-            return DraftedLine("where", {column.heading: words[0] if len(words) == 1 else words}, "sure", said)
+            return DraftedLine(
+                "where", {column.heading: words[0] if len(words) == 1 else words}, "sure", said
+            )
     return None
 
 
-def _started(export: Export, file: FileProfile, table: str, entity: ColumnProfile, evidence: str) -> Building:
+def _started(
+    export: Export, file: FileProfile, table: str, entity: ColumnProfile, evidence: str
+) -> Building:
     building = Building.of(export, file, "changes", evidence)
     names = {b.name for b in export.draft.blocks}
     name = f"{table[:-1]}_history"
     building.block.name = name if name not in names else f"{name}_{len(names)}"
-    building.block.head.append(DraftedLine("of", table, "sure", f"“{entity.heading}” holds its ids"))
+    building.block.head.append(
+        DraftedLine("of", table, "sure", f"“{entity.heading}” holds its ids")
+    )
     building.map("entity_id", entity, "sure", f"ids of {table}", entity.heading)
     building.assign(["changed_at"])
+    dates = [c for c in building.free.values() if c.held == "instant"]
+    if building.block.column("changed_at") is None and len(dates) == 1:
+        building.map("changed_at", dates[0], "likely", "the only day")
     return building
 
 
@@ -98,7 +122,12 @@ def _mapped(export: Export, table: str) -> dict[str, tuple[str, Spec]]:
             source = line.spec.get("from") if isinstance(line.spec, dict) else line.spec
             declared = TABLES[table].column(line.name)
             lives = declared is None or declared.kind not in ("key",)
-            if isinstance(source, str) and lives and not line.left_out and line.name not in ("outcome", "closed_at", "created_at"):
+            if (
+                isinstance(source, str)
+                and lives
+                and not line.left_out
+                and line.name not in ("outcome", "closed_at", "created_at")
+            ):
                 found.setdefault(source, (line.name, line.spec))
     return found
 
@@ -131,13 +160,20 @@ def _long(
 
 
 def _same(word: str, heading: str) -> bool:
-    return word.casefold() == heading.casefold() or concepts(word) == concepts(heading) or word.casefold() in (
-        heading.casefold().removeprefix("property_"),
+    return (
+        word.casefold() == heading.casefold()
+        or concepts(word) == concepts(heading)
+        or word.casefold() in (heading.casefold().removeprefix("property_"),)
     )
 
 
 def _format(
-    export: Export, name: str, table: str, values: ColumnProfile, rows: np.ndarray, words: list[str]  # type: ignore[type-arg]
+    export: Export,
+    name: str,
+    table: str,
+    values: ColumnProfile,
+    rows: np.ndarray,
+    words: list[str],  # type: ignore[type-arg]
 ) -> Spec:
     """How the field's values are written in the history, which need not be as in its own file."""
     spec: Spec = {"is": words[0] if len(words) == 1 else words}
@@ -162,5 +198,7 @@ def _wide(
         column = next((c for h, c in building.free.items() if _same(h, heading)), None)
         if column is not None and not any(f.name == name for f in building.block.fields):
             spec = spec_of(column, export.dates)
-            building.block.fields.append(DraftedLine(name, spec, "sure", "the same heading as in its own file"))
+            building.block.fields.append(
+                DraftedLine(name, spec, "sure", "the same heading as in its own file")
+            )
     return building.block if building.block.fields else None

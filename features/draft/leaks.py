@@ -46,7 +46,9 @@ def leak(column: ColumnProfile, found: OutcomeFound | None) -> str:
     """Why a column is likely to tell the outcome, "" where nothing speaks for it."""
     for words, why in _LATER:
         # "update me on …: yes" is an answer, and no time of an update
-        if words <= column.concepts and (column.held != "boolean" or words & _ENDS):
+        answer = column.held == "boolean" and not words & _ENDS
+        measured = column.held == "number" and words == {"convert"}  # into another unit
+        if words <= column.concepts and not answer and not measured:
             return f"“{column.heading}” by its name: {why}"
     if found is None or int(found.ended.sum()) < FEW:
         return ""

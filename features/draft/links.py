@@ -60,7 +60,8 @@ def key_of(file: FileProfile, table: str) -> Key | None:
             continue
         if not named and (_measured(column) or column.concepts & {"email", "phone", "website"}):
             continue
-        score = 2 * named + share - 0.01 * place
+        own = OWN[table] in column.concepts and bool(column.concepts & {"id", "number"})
+        score = 2 * named + share + (0.8 if own and named >= 0.6 else 0.0) - 0.01 * place
         if best is None or score > best[0]:
             best = (score, column)
     if best is not None:
@@ -156,6 +157,8 @@ def _reference(
         via = _other_column(column, key)
         if via:
             return Reference(column.heading, target, via[1], named, via[0])
+        if target == table and share < 0.5:
+            return None  # names of managers that are no sellers themselves
         return Reference(column.heading, target, share, named)
     return None
 

@@ -31,12 +31,16 @@ def winners_of(file: FileProfile, leads: Key) -> tuple[ColumnProfile, ColumnProf
     days = [
         c
         for c in file.columns.values()
-        if c.held == "instant" and c.concepts & {"won", "convert", "close"} and c.filled > 0.95 * c.n
+        if c.held == "instant"
+        and c.concepts & {"won", "convert", "close"}
+        and c.filled > 0.95 * c.n
     ]
     return (ids[0], days[0]) if ids and days else None
 
 
-def join_winners(building: Building, file: FileProfile, column: ColumnProfile, day: ColumnProfile) -> None:
+def join_winners(
+    building: Building, file: FileProfile, column: ColumnProfile, day: ColumnProfile
+) -> None:
     """The leads' outcome and its day from the list of winners."""
     key = building.export.keys["leads"].column
     assert key is not None
@@ -51,9 +55,13 @@ def join_winners(building: Building, file: FileProfile, column: ColumnProfile, d
     when = {"const": "converted", "when": {name: True}}
     building.block.columns += [
         DraftedLine("outcome", when, "sure", f"{n}: a day of the win is there"),
-        DraftedLine("closed_at", spec_of(day, building.export.dates, name), "sure", "the day of the win"),
+        DraftedLine(
+            "closed_at", spec_of(day, building.export.dates, name), "sure", "the day of the win"
+        ),
     ]
-    building.block.notes.append(f"the other columns of {file.path.name}: they exist for winners only")
+    building.block.notes.append(
+        f"the other columns of {file.path.name}: they exist for winners only"
+    )
     rows = np.isin(_texts(key), list(column.counts))
     found = OutcomeFound("", np.where(rows, "converted", "").astype(object), (), "sure", n)
     building.export.ends[building.block.name] = found
@@ -65,7 +73,9 @@ def _texts(column: ColumnProfile) -> object:
 
 def join_catalogue(building: Building, file: FileProfile) -> bool:
     """Fields of a small file that a column of the block points into, such as a list of products."""
-    keys = [c for c in file.columns.values() if c.unique and c.held in ("category", "text", "number")]
+    keys = [
+        c for c in file.columns.values() if c.unique and c.held in ("category", "text", "number")
+    ]
     taken = {h.spec if isinstance(h.spec, str) else "" for h in building.block.columns}
     for line in list(building.block.columns):
         column = building.file.columns.get(_source(line))
@@ -74,7 +84,11 @@ def join_catalogue(building: Building, file: FileProfile) -> bool:
             continue
         for key in keys:
             share = _share(column, key)
-            if share < 0.6 or len(column.counts) < 2 or key.held == "number" and key.concepts.isdisjoint(column.concepts):
+            if (
+                share < 0.6
+                or len(column.counts) < 2
+                or (key.held == "number" and key.concepts.isdisjoint(column.concepts))
+            ):
                 continue
             _join(building, file, line, column, key, share, declared.mutable)
             return True
@@ -111,7 +125,9 @@ def _join(
         "on": {column.heading: key.heading},
         "prefix": prefix,
     }
-    building.join(join, f"{share:.0%} of the words of “{column.heading}” are in its “{key.heading}”")
+    building.join(
+        join, f"{share:.0%} of the words of “{column.heading}” are in its “{key.heading}”"
+    )
     repaired = _respelled(column, key)
     if repaired:
         building.block.columns = [
@@ -155,16 +171,31 @@ def embedded_accounts(export: Export, building: Building) -> Building | None:
     mine = [
         c
         for c in building.file.columns.values()
-        if c is not by and c.held in ("category", "number", "instant") and 1 < len(c.counts)
+        if c is not by and c.held in ("category", "number", "instant") and len(c.counts) > 1
         and determined(by, c) > 0.97
         and (c.heading in building.free or "account" in c.concepts)
     ]  # fmt: skip
-    wanted = ("country", "industry", "region", "segment", "created_at", "employees", "annual_revenue")
-    own = [c for c in mine if "account" in c.concepts or any(fit(c, "accounts", n) >= 0.9 for n in wanted)]
+    wanted = (
+        "owner_id",
+        "country",
+        "industry",
+        "region",
+        "segment",
+        "created_at",
+        "employees",
+        "annual_revenue",
+    )
+    own = [
+        c
+        for c in mine
+        if "account" in c.concepts or any(fit(c, "accounts", n) >= 0.9 for n in wanted)
+    ]
     if not own or len(by.counts) > 0.8 * by.filled:
         return None
     rows = f"{len(by.counts):,} accounts in {by.filled:,} rows, each with one value of {', '.join(c.heading for c in own[:4])}"
-    made = Building.of(export, building.file, "accounts", f"Accounts of {building.file.path.name}: {rows}.")
+    made = Building.of(
+        export, building.file, "accounts", f"Accounts of {building.file.path.name}: {rows}."
+    )
     made.free = {c.heading: c for c in own}
     made.block.columns.append(DraftedLine("account_id", by.heading, "likely", rows))
     made.assign(list(wanted), least=0.45)

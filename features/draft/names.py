@@ -36,6 +36,12 @@ def headings() -> dict[str, dict[str, tuple[Concepts, ...]]]:
 
 
 @cache
+def countries() -> frozenset[str]:
+    """Names of countries, as ``" ".join(tokens(name))``."""
+    return frozenset(tomllib.loads(_LEXICON.read_text(encoding="utf-8"))["values"]["country"])
+
+
+@cache
 def concepts(text: str) -> Concepts:
     """The concepts of a heading; a word of no known meaning stands for itself.
 

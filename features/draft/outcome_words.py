@@ -6,7 +6,9 @@ import re
 
 from features.ingest.outcomes import LOST, NEGATED, WON
 
-_SOLD = re.compile(r"^(?:closed[ _-]?)?(?:success(?:ful)?|signed|sold|vendid[oa]|venduto|verkauft|aceptad[oa]|gewinn)$")
+_SOLD = re.compile(
+    r"^(?:closed[ _-]?)?(?:success(?:ful)?|signed|sold|vendid[oa]|venduto|verkauft|aceptad[oa]|gewinn)$"
+)
 _GONE = re.compile(
     r"(?<![a-z])(?:loss|verlust|abandoned|dead|rejected|abgelehnt|rechazad[oa]|rifiutat[oa]|"
     r"cancel+ed|canceled|cancelad[oa]|annullat[oa]|storniert|disqualified|no sale|killed)(?![a-z])"

@@ -80,7 +80,13 @@ def _quoted(columns: tuple[str, ...]) -> str:
 def _standing(found: OutcomeFound, file: FileProfile) -> float:
     """How well a candidate is suited: words before flags before days, a result before a stage."""
     meaning = file.columns[found.columns[0]].concepts
-    place = 3.0 if meaning & {"outcome", "churn", "convert", "won"} else 2.0 if "status" in meaning else 1.0
+    place = (
+        3.0
+        if meaning & {"outcome", "churn", "convert", "won"}
+        else 2.0
+        if "status" in meaning
+        else 1.0
+    )
     place += 0.5 if isinstance(found.spec, dict) and "values" in found.spec else 0.0
     kinds = len(set(found.rows.tolist()) - {""})
     return place + 2 * kinds + (0.5 if found.sure == "sure" else 0)
@@ -90,7 +96,16 @@ def _worded(column: ColumnProfile, table: str) -> OutcomeFound | None:
     """A column of words such as Won, Lost, Negotiation."""
     if column.held != "category" or not 1 < len(column.counts) <= 60:
         return None
-    known = column.concepts & {"status", "stage", "outcome", "won", "churn", "convert", "close", "type"}
+    known = column.concepts & {
+        "status",
+        "stage",
+        "outcome",
+        "won",
+        "churn",
+        "convert",
+        "close",
+        "type",
+    }
     said = {w: means(w, table) for w in column.counts}
     hits = [w for w, m in said.items() if m]
     if not hits or (len(hits) < 2 and not known) or (table == "accounts" and not known):
@@ -104,7 +119,9 @@ def _worded(column: ColumnProfile, table: str) -> OutcomeFound | None:
     n_unknown = sum(column.counts[w] for w in unknown)
     # in a list of stages a word of no outcome is a stage on the way; in a two-valued result it is not
     staged = bool(column.concepts & {"stage"}) or len(said) > 4
-    if unknown and (not staged or len(hits) == len(said) - len(unknown) and n_unknown > 0 and not staged):
+    if unknown and (
+        not staged or (len(hits) == len(said) - len(unknown) and n_unknown > 0 and not staged)
+    ):
         doubts.append(
             f"“{column.heading}”: what do {', '.join(f'“{w}”' for w in unknown[:6])} mean "
             f"({n_unknown:,} rows)? They are read as open"
@@ -164,7 +181,10 @@ def _flagged(column: ColumnProfile, table: str) -> str:
 def _weighed(file: FileProfile, flags: list[OutcomeFound]) -> OutcomeFound | None:
     """A flag for closed beside a flag for won, as many CRMs keep them, with the stage's name."""
     booleans = [c for c in file.columns.values() if c.held == "boolean"]
-    closed = next((c for c in booleans if c.concepts <= {"is", "close", "deal"} and "close" in c.concepts), None)
+    closed = next(
+        (c for c in booleans if c.concepts <= {"is", "close", "deal"} and "close" in c.concepts),
+        None,
+    )
     won = next((c for c in booleans if "won" in c.concepts and len(c.concepts) <= 4), None)
     if closed is None or won is None:
         return None
@@ -205,7 +225,11 @@ def _dated(file: FileProfile, table: str) -> list[OutcomeFound]:
     columns = tuple(c.heading for c in made.values())
     return [
         OutcomeFound(
-            specs if len(specs) > 1 else specs[0], rows, columns, "likely", f"a day is there in {n:,} rows"
+            specs if len(specs) > 1 else specs[0],
+            rows,
+            columns,
+            "likely",
+            f"a day is there in {n:,} rows",
         )
     ]
 

@@ -37,7 +37,9 @@ WEAK_PLACEHOLDERS = ("none", "na", "unknown", "keine", "ninguno", "nessuno")
 YES = ("ja", "si", "sí", "oui", "sim", "wahr", "verdadero", "vero", "x")
 NO = ("nein", "non", "nao", "não", "falsch", "falso", "faux")
 _SAMPLE = 5_000
-_MONEY = re.compile(r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)")
+_MONEY = re.compile(
+    r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
+)
 _THREE = re.compile(r"-?\d{1,3}\.\d{3}")
 
 
@@ -164,9 +166,7 @@ def _spread(texts: Sequence[str]) -> list[str]:
     return list(texts[:: max(1, len(texts) // _SAMPLE)])
 
 
-def _kind(
-    heading: str, words: WordColumn, sample: list[str], real: list[str]
-) -> dict[str, object]:
+def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -> dict[str, object]:
     folded = {w.lower() for w in real}
     if folded <= {*TRUE, *FALSE} and (len(folded) > 1 or folded <= {"true", "false", "yes", "no"}):
         return {"held": "boolean"}
@@ -174,7 +174,9 @@ def _kind(
         known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
         return {"held": "boolean", "yes_no": known}
     meaning = concepts(heading)
-    named_date = bool(meaning & {"date", "created", "modified", "due", "paid", "issued", "start", "end"})
+    named_date = bool(
+        meaning & {"date", "created", "modified", "due", "paid", "issued", "start", "end"}
+    )
     dates = date_format(sample, named_date)
     if dates is not None and dates.share >= 0.9:
         return {"held": "instant", "dates": dates}
@@ -182,7 +184,11 @@ def _kind(
     if np.mean(~np.isnan(read)) >= 0.9:
         symbols = tuple(dict.fromkeys(m[0] for w in sample if (m := _MONEY.search(w))))
         three = [w for w in sample if "." in w]
-        tie = len(three) >= 2 and all(_THREE.fullmatch(w) for w in three) and len(three) > len(sample) / 2
+        tie = (
+            len(three) >= 2
+            and all(_THREE.fullmatch(w) for w in three)
+            and len(three) > len(sample) / 2
+        )
         return {"held": "number", "symbols": symbols, "ambiguous_thousands": tie}
     rows = int((words.codes >= 0).sum())
     lengthy = np.mean([len(w) for w in sample]) > 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.draft.names import Concepts, headings, lexicon, likeness
+from features.draft.names import Concepts, countries, headings, lexicon, likeness, tokens
 from features.draft.outcome_words import means
 from features.draft.profile import ColumnProfile, FileProfile
 from features.schema import TABLES
@@ -123,10 +123,16 @@ def _speaks_for(file: FileProfile, table: str) -> tuple[float, list[str]]:
         score += 3
         reasons.insert(0, "words for won and lost")
     if table == "contacts":
-        names = [c for c in file.columns.values() if c.concepts & {"firstname", "lastname"} or {"last", "name"} <= c.concepts]
+        names = [
+            c
+            for c in file.columns.values()
+            if c.concepts & {"firstname", "lastname"} or {"last", "name"} <= c.concepts
+        ]
         score += 2 if names else 0
     if table == "invoices" and _priced(file):
         score += 2
+    if table == "activities" and _pointing(file):
+        score += 1.5
     return score, reasons
 
 
@@ -150,6 +156,17 @@ def _won_and_lost(column: ColumnProfile) -> bool:
     return {"won", "lost"} <= words
 
 
+def _pointing(file: FileProfile) -> bool:
+    """Days, and ids of records that stand in several rows: what happened, not what there is."""
+    dated = any(c.held == "instant" for c in file.columns.values())
+    ids = [
+        c
+        for c in file.columns.values()
+        if c.concepts & {"lead", "deal", "account", "contact"} and c.concepts & {"id", "number"}
+    ]
+    return dated and any(len(c.counts) < 0.8 * c.filled for c in ids)
+
+
 def _priced(file: FileProfile) -> bool:
     every = [c.concepts for c in file.columns.values() if c.held == "number"]
     return any("quantity" in c for c in every) and any("price" in c for c in every)
@@ -163,7 +180,23 @@ def fit(column: ColumnProfile, table: str, canonical: str) -> float:
         (likeness(column.concepts, p, ignored) - 0.02 * i for i, p in enumerate(patterns)),
         default=0.0,
     )
+    if found > 0 and canonical.removesuffix("_at").removesuffix("_id") in tokens(column.heading):
+        found += 0.01  # of two headings of one meaning the one that is called so
+    if canonical == "country" and found < 0.6 and countries_in(column):
+        found = 0.6
     return found if found > 0 and of_kind(column, table, canonical) else 0.0
+
+
+def countries_in(column: ColumnProfile) -> bool:
+    """Whether most words are names of countries."""
+    if column.held != "category" or len(column.counts) < 3 or len(column.counts) > 250:
+        return False
+    known = sum(" ".join(tokens(w)) in countries() for w in column.counts)
+    return known >= 0.7 * len(column.counts)
+
+
+_CODED = ("stage", "status", "pipeline", "campaign", "product", "plan")
+"""Categories that systems number."""
 
 
 def of_kind(column: ColumnProfile, table: str, canonical: str) -> bool:
@@ -181,5 +214,6 @@ def of_kind(column: ColumnProfile, table: str, canonical: str) -> bool:
         codes = [w for w in column.counts if len(w) == 3 and w.isalpha()]
         return len(codes) == len(column.counts)
     if kind == "category":
-        return column.held in ("category", "text") or (column.held == "number" and len(column.counts) <= 50)
+        coded = column.held == "number" and len(column.counts) <= 50 and canonical in _CODED
+        return column.held in ("category", "text") or coded
     return column.held in ("category", "text", "number")

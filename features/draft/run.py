@@ -67,7 +67,9 @@ def _profiles(paths: list[Path], draft: MappingDraft) -> list[FileProfile]:
     return files
 
 
-def _draft(draft: MappingDraft, files: list[FileProfile], taken: dict[str, Recognised]) -> MappingDraft:
+def _draft(
+    draft: MappingDraft, files: list[FileProfile], taken: dict[str, Recognised]
+) -> MappingDraft:
     used = [f for f in files if f.path.name in taken]
     dates = usual_dates(c for f in used for c in f.columns.values())
     export = Export(draft, dates)
@@ -97,6 +99,7 @@ def _draft(draft: MappingDraft, files: list[FileProfile], taken: dict[str, Recog
         history_blocks(export, file, _evidence(file, taken))
     _catalogues(export, buildings, files, taken)
     _flat(export)
+    _ask_leaks(export)
     for file in files:
         read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
         if not read and file.path.name not in draft.not_read:
@@ -105,7 +108,9 @@ def _draft(draft: MappingDraft, files: list[FileProfile], taken: dict[str, Recog
 
 
 def _joined(head: list[DraftedLine]) -> list[str]:
-    return [j["from"] for h in head if h.name == "join" and isinstance(h.spec, list) for j in h.spec]
+    return [
+        j["from"] for h in head if h.name == "join" and isinstance(h.spec, list) for j in h.spec
+    ]
 
 
 def _evidence(file: FileProfile, taken: dict[str, Recognised]) -> str:
@@ -158,7 +163,10 @@ def _accounts_within(export: Export, buildings: list[Building]) -> None:
 
 
 def _catalogues(
-    export: Export, buildings: list[Building], files: list[FileProfile], taken: dict[str, Recognised]
+    export: Export,
+    buildings: list[Building],
+    files: list[FileProfile],
+    taken: dict[str, Recognised],
 ) -> None:
     for file in files:
         if file.path.name in taken or file.n > 50_000:
@@ -171,15 +179,36 @@ def _catalogues(
 def _flat(export: Export) -> None:
     """Without any day everything is one look: what stands there is what was known."""
     draft = export.draft
-    dated = [c for b in draft.blocks for c in b.columns if not c.left_out and c.name.endswith(("_at",))]
+    dated = [
+        c for b in draft.blocks for c in b.columns if not c.left_out and c.name.endswith(("_at",))
+    ]
     if dated:
         _ask_fixed(export)
         return
     for block in draft.blocks:
-        block.head.append(DraftedLine("custom_fixed", True, "sure", "no dates: what it says is what was known"))
-        mutable = [c.name for c in block.columns if (d := TABLES[block.to].column(c.name)) and d.mutable]
+        block.head.append(
+            DraftedLine("custom_fixed", True, "sure", "no dates: what it says is what was known")
+        )
+        mutable = [
+            c.name for c in block.columns if (d := TABLES[block.to].column(c.name)) and d.mutable
+        ]
         if mutable:
-            draft.fixed[block.to] = DraftedLine(block.to, mutable, "sure", "no dates: what was known")
+            draft.fixed[block.to] = DraftedLine(
+                block.to, mutable, "sure", "no dates: what was known"
+            )
+
+
+def _ask_leaks(export: Export) -> None:
+    """Columns that are likely written when it ends are left out until somebody says otherwise."""
+    out = [(b, c) for b in export.draft.blocks for c in b.custom if c.left_out]
+    if out:
+        listed = ", ".join(c.name for _, c in out[:8]) + (" …" if len(out) > 8 else "")
+        export.draft.ask(
+            48,
+            f"Left out, because they are likely written when, or after, it is decided: {listed}. Take "
+            "the # away from those that are known before",
+            *(f"{b.name}.{c.name}" for b, c in out),
+        )
 
 
 def _ask_fixed(export: Export) -> None:

@@ -15,7 +15,17 @@ _KINDS = {
     **{"call": "call", "email": "email", "meeting": "meeting", "web": "web", "form": "form"},
     **{"task": "task", "note": "note", "usage": "usage", "ticket": "support"},
 }
-_IN = {"in", "inbound", "incoming", "eingehend", "entrante", "entrada", "entrata", "received", "rein"}
+_IN = {
+    "in",
+    "inbound",
+    "incoming",
+    "eingehend",
+    "entrante",
+    "entrada",
+    "entrata",
+    "received",
+    "rein",
+}
 _OUT = {"out", "outbound", "outgoing", "ausgehend", "saliente", "salida", "uscita", "sent", "raus"}
 _UNITS = {
     "milliseconds": {"ms", "millis", "milliseconds"},

@@ -13,11 +13,35 @@ _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "R$": "BRL"}
 _DOLLARS = ("$", "¥")
 CODES = (
     *("EUR", "USD", "GBP", "CHF", "BRL", "MXN", "CAD", "AUD", "JPY", "SEK", "NOK", "DKK", "PLN"),
-    *("INR", "ARS", "CLP", "COP", "PEN", "CZK", "HUF", "RON", "TRY", "ZAR", "NZD", "SGD", "HKD", "CNY"),
+    *(
+        "INR",
+        "ARS",
+        "CLP",
+        "COP",
+        "PEN",
+        "CZK",
+        "HUF",
+        "RON",
+        "TRY",
+        "ZAR",
+        "NZD",
+        "SGD",
+        "HKD",
+        "CNY",
+    ),
 )
 _ONE_ZONE = {
-    **{"united kingdom": "Europe/London", "germany": "Europe/Berlin", "deutschland": "Europe/Berlin"},
-    **{"spain": "Europe/Madrid", "españa": "Europe/Madrid", "italy": "Europe/Rome", "italia": "Europe/Rome"},
+    **{
+        "united kingdom": "Europe/London",
+        "germany": "Europe/Berlin",
+        "deutschland": "Europe/Berlin",
+    },
+    **{
+        "spain": "Europe/Madrid",
+        "españa": "Europe/Madrid",
+        "italy": "Europe/Rome",
+        "italia": "Europe/Rome",
+    },
     **{"france": "Europe/Paris", "austria": "Europe/Vienna", "switzerland": "Europe/Zurich"},
     **{"netherlands": "Europe/Amsterdam", "japan": "Asia/Tokyo", "india": "Asia/Kolkata"},
     **{"portugal": "Europe/Lisbon", "poland": "Europe/Warsaw", "sweden": "Europe/Stockholm"},
@@ -32,7 +56,9 @@ def export_lines(draft: MappingDraft, files: Iterable[FileProfile], dates: tuple
     draft.export.append(DraftedLine("name", draft.name, "sure", "the folder's name"))
     if dates != ("iso",):
         n = sum(c.dates is not None and c.dates.patterns == dates for c in columns)
-        draft.export.append(DraftedLine("dates", list(dates), "sure", f"{n} columns are written so"))
+        draft.export.append(
+            DraftedLine("dates", list(dates), "sure", f"{n} columns are written so")
+        )
     _missing(draft, columns)
     _currency(draft, columns)
     _zone(draft, columns)
@@ -42,7 +68,9 @@ def _missing(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
     found: Counter[str] = Counter()
     for column in columns:
         # a weak word counts where numbers or dates show that it is none
-        strong = [w for w in column.missing if w not in WEAK_PLACEHOLDERS or column.held != "nothing"]
+        strong = [
+            w for w in column.missing if w not in WEAK_PLACEHOLDERS or column.held != "nothing"
+        ]
         found.update(dict.fromkeys(strong, 1))
     if found:
         said = ", ".join(f"“{w}” in {n} columns" for w, n in found.most_common(5))
@@ -53,7 +81,11 @@ def _currency(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
     """The one currency of the reports: from signs, headings or a column of codes."""
     signs = Counter(s for c in columns for s in c.symbols)
     named = Counter(
-        t.upper() for c in columns if c.held == "number" for t in tokens(c.heading) if t.upper() in CODES
+        t.upper()
+        for c in columns
+        if c.held == "number"
+        for t in tokens(c.heading)
+        if t.upper() in CODES
     )
     coded = Counter[str]()
     for column in columns:
@@ -68,27 +100,47 @@ def _currency(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
             return
     elif len(coded) == 1:
         code = next(iter(coded))
-        draft.export.append(DraftedLine("currency", code, "sure", "the only currency code there is"))
+        draft.export.append(
+            DraftedLine("currency", code, "sure", "the only currency code there is")
+        )
         return
-    if draft.export[-1].name != "currency" and any("rate" in c.concepts and c.held == "number" for c in columns):
+    if draft.export[-1].name != "currency" and any(
+        "rate" in c.concepts and c.held == "number" for c in columns
+    ):
         unrated = _without_rate(columns, coded)
         if unrated:
-            draft.export.append(DraftedLine("currency", unrated, "likely", "amounts are in it, and it has no rate"))
+            draft.export.append(
+                DraftedLine("currency", unrated, "likely", "amounts are in it, and it has no rate")
+            )
             return
     if draft.export[-1].name == "currency":
         return
-    line = DraftedLine("currency", coded.most_common(1)[0][0] if coded else "EUR", "unsure", "nothing states it", True)
+    money = {"amount", "revenue", "price", "mrr"}
+    if not any(
+        c.held == "number"
+        and c.concepts & money
+        and not c.concepts & {"days", "count", "activity", "date"}
+        for c in columns
+    ):
+        return
+    line = DraftedLine(
+        "currency",
+        coded.most_common(1)[0][0] if coded else "EUR",
+        "unsure",
+        "nothing states it",
+        True,
+    )
     draft.export.append(line)
     there = f" Its amounts are in {', '.join(c for c, _ in coded.most_common(5))}." if coded else ""
     sign = " The sign is $, which many countries use." if set(signs) & set(_DOLLARS) else ""
-    draft.ask(55, f"In which currency are the amounts and the reports?{there}{sign}", "export.currency")
+    draft.ask(
+        55, f"In which currency are the amounts and the reports?{there}{sign}", "export.currency"
+    )
 
 
 def _without_rate(columns: list[ColumnProfile], coded: Counter[str]) -> str:
     """The currency of amounts that the file of exchange rates has no rate for."""
-    rated = [
-        c for c in columns if "currency" in c.concepts and len(c.counts) < len(coded)
-    ]
+    rated = [c for c in columns if "currency" in c.concepts and len(c.counts) < len(coded)]
     for column in rated:
         left = set(coded) - {w.upper() for w in column.counts}
         if len(left) == 1:
@@ -97,18 +149,26 @@ def _without_rate(columns: list[ColumnProfile], coded: Counter[str]) -> str:
 
 
 def _zone(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
-    dated = [c for c in columns if c.dates is not None and c.held == "instant" and not c.dates.offset]
+    dated = [
+        c for c in columns if c.dates is not None and c.held == "instant" and not c.dates.offset
+    ]
     if not dated:
         return
     timed = any(c.dates is not None and c.dates.timed for c in dated)
     hint = _hint(columns)
     example = hint or "Europe/Berlin"
     draft.export.append(
-        DraftedLine("zone", example, "unsure", "no date names its zone; UTC is taken", left_out=True)
+        DraftedLine(
+            "zone", example, "unsure", "no date names its zone; UTC is taken", left_out=True
+        )
     )
     what = "times" if timed else "days"
     maybe = f" Most countries in it are of {hint}." if hint else ""
-    draft.ask(50, f"In which time zone are the {what} of the export written?{maybe} UTC is taken now", "export.zone")
+    draft.ask(
+        50,
+        f"In which time zone are the {what} of the export written?{maybe} UTC is taken now",
+        "export.zone",
+    )
 
 
 def _hint(columns: list[ColumnProfile]) -> str:

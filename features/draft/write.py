@@ -40,7 +40,9 @@ def _intro(draft: MappingDraft) -> Iterator[str]:
     ranked = draft.ranked()
     if ranked:
         yield "#"
-        yield "# Only a person can answer:" if len(ranked) > 1 else "# Only a person can answer this:"
+        yield (
+            "# Only a person can answer:" if len(ranked) > 1 else "# Only a person can answer this:"
+        )
     for i, question in enumerate(ranked[:TOP], 1):
         yield from _numbered(i, question)
     if ranked[TOP:]:
@@ -69,7 +71,11 @@ def _block(block: DraftedBlock) -> Iterator[str]:
     if block.source:
         yield f"from = {text(block.source)}"
     yield from _each(block.head)
-    for part, lines in (("columns", block.columns), ("custom", block.custom), ("fields", block.fields)):
+    for part, lines in (
+        ("columns", block.columns),
+        ("custom", block.custom),
+        ("fields", block.fields),
+    ):
         if lines:
             yield ""
             yield f"[tables.{key(block.name)}.{part}]"
