@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.draft.names import Concepts
 from features.draft.outcomes import OutcomeFound
-from features.draft.profile import ColumnProfile, codes_of
+from features.draft.values.names import Concepts
+from features.draft.values.profile import ColumnProfile, codes_of
 from features.tables import Floats, Ints
 
 FEW = 20
@@ -61,7 +61,8 @@ def leak(column: ColumnProfile, found: OutcomeFound | None) -> str:
 
 
 def filled_by_the_end(column: ColumnProfile, found: OutcomeFound) -> str:
-    """A sentence where the column has values (nearly) only in rows with one outcome, or ended ones."""
+    """A sentence where the column has values (nearly) only in rows with one outcome, or ended "
+    "ones."""
     rows, present = found.rows, column.present
     if int(present.sum()) < FEW:
         return ""
@@ -81,12 +82,12 @@ def missing_while_open(column: ColumnProfile, found: OutcomeFound) -> str:
         return ""
     still, over = (float(1 - column.present[rows].mean()) for rows in (~ended, ended))
     if still > 0.2 and over < 0.01:
-        return f"empty in {still:.0%} of the open rows and in {over:.0%} of the ended: filled in at the end"
+        return f"empty in {still:.0%} of the open rows and in {over:.0%} of the ended"
     return ""
 
 
 def explained(column: ColumnProfile, found: OutcomeFound) -> float:
-    """The share of the outcome's entropy that the column takes away, 0 to 1, honest about small groups.
+    """The share of the outcome's entropy that the column takes away, 0 to 1.
 
     Groups are the column's words, or twenty equal parts of its numbers; the share of each is
     shrunk to the whole's by five rows, so that a word of its own in every row explains nothing.

@@ -1,4 +1,4 @@
-"""Keys and references: which column names each row, and which columns point to other tables' rows."""
+"""Keys and references: the column that names each row, and those that point to other tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.draft.names import headings, likeness
-from features.draft.profile import ColumnProfile, FileProfile, codes_of, contained
 from features.draft.recognise import OWN, fit
+from features.draft.values.names import headings, likeness
+from features.draft.values.profile import ColumnProfile, FileProfile, codes_of, contained
 from features.schema import TABLES
 from features.tables import Ints
 
@@ -150,9 +150,10 @@ def _reference(
     if key is None or key.column is None:
         return Reference(column.heading, target, None, named) if named >= 0.6 else None
     share = contained(column, key.column)
-    if share >= 0.5 and (named >= 0.3 or (_telling(column) and share >= 0.95)):
-        if named or _mentions(column, target) or column.held != "number":
-            return Reference(column.heading, target, share, named)
+    said = named >= 0.3 or _mentions(column, target)
+    shown = _telling(column) and share >= 0.95 and column.held != "number"
+    if share >= 0.5 and (said or shown):
+        return Reference(column.heading, target, share, named)
     if named >= 0.6:
         via = _other_column(column, key)
         if via:
@@ -172,7 +173,8 @@ def _mentions(column: ColumnProfile, target: str) -> bool:
 
 
 def _other_column(column: ColumnProfile, key: Key) -> tuple[str, float] | None:
-    """Another column of the key's file, with a value of its own in each row, that holds the values."""
+    """Another column of the key's file, with a value of its own in each row, that holds the "
+    "values."""
     tried = [
         (contained(column, other), other.heading)
         for other in key.file.columns.values()

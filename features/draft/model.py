@@ -1,4 +1,4 @@
-"""A drafted mapping: lines with their evidence, blocks, and the questions only a person can answer."""
+"""A drafted mapping: lines with their evidence, blocks, and the questions for a person."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Sureness = Literal["sure", "likely", "unsure"]
-Spec = str | list[Any] | dict[str, Any]
+Spec = str | bool | list[Any] | dict[str, Any]
 
 
 @dataclass(frozen=True)

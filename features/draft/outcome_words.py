@@ -1,4 +1,4 @@
-"""What a word of a status says of how it ended: won, lost, converted, given up, left, or still open."""
+"""What a word of a status says: won, lost, converted, given up, left, or still open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from features.ingest.outcomes import LOST, NEGATED, WON
 
 _SOLD = re.compile(
-    r"^(?:closed[ _-]?)?(?:success(?:ful)?|signed|sold|vendid[oa]|venduto|verkauft|aceptad[oa]|gewinn)$"
+    r"^(?:closed[ _-]?)?"
+    r"(?:success(?:ful)?|signed|sold|vendid[oa]|venduto|verkauft|aceptad[oa]|gewinn)$"
 )
 _GONE = re.compile(
     r"(?<![a-z])(?:loss|verlust|abandoned|dead|rejected|abgelehnt|rechazad[oa]|rifiutat[oa]|"
@@ -34,7 +35,8 @@ _STAYS = re.compile(
 )
 _OPEN = re.compile(
     r"(?<![a-z])(?:open|offen|abiert[oa]|apert[oa]|ouvert|new|neu|nuev[oa]|nuov[oa]|working|"
-    r"in (?:progress|bearbeitung|corso)|en (?:curso|proceso|cours)|contact(?:ed|ado|ato)|kontaktiert|"
+    r"in (?:progress|bearbeitung|corso)|en (?:curso|proceso|cours)|contact(?:ed|ado|ato)|"
+    r"kontaktiert|"
     r"qualif\w*|cualif\w*|calific\w*|propos\w*|propuesta|angebot|offert[ae]?|quote|negoti\w*|"
     r"negoci\w*|verhandl\w*|trattativa|prospect\w*|engaging|pending|nurtur\w*|demo|evaluat\w*|"
     r"meeting|appointment|pipeline|active|on hold|pausad[oa]|analysis|review|discovery|"

@@ -1,4 +1,4 @@
-"""How it ended: the column that says so, its words, and the day; contradictions become questions."""
+"""How it ended: the column that says so, its words, and the day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from features.draft.model import Spec, Sureness
 from features.draft.outcome_words import means
-from features.draft.profile import YES, ColumnProfile, FileProfile
+from features.draft.values.profile import YES, ColumnProfile, FileProfile
 from features.ingest.values.clean import TRUE
 from features.schema import OUTCOMES
 from features.tables import Bools
@@ -53,7 +53,7 @@ class OutcomeFound:
 def outcome_of(file: FileProfile, table: str) -> OutcomeFound | None:
     """The outcome of a file of deals, leads or accounts; None where nothing says one."""
     flags = _flags(file, table)
-    if table == "deals" and (weighed := _weighed(file, flags)) is not None:
+    if table == "deals" and (weighed := _weighed(file)) is not None:
         return weighed
     words = [w for c in file.columns.values() if (w := _worded(c, table)) is not None]
     found = [*words, *flags, *_dated(file, table)]
@@ -117,7 +117,7 @@ def _worded(column: ColumnProfile, table: str) -> OutcomeFound | None:
     unknown = [w for w, m in said.items() if m is None]
     doubts = []
     n_unknown = sum(column.counts[w] for w in unknown)
-    # in a list of stages a word of no outcome is a stage on the way; in a two-valued result it is not
+    # in a list of stages a word of no outcome is a stage on the way; in a result it is not
     staged = bool(column.concepts & {"stage"}) or len(said) > 4
     if unknown and (
         not staged or (len(hits) == len(said) - len(unknown) and n_unknown > 0 and not staged)
@@ -178,7 +178,7 @@ def _flagged(column: ColumnProfile, table: str) -> str:
     return ""
 
 
-def _weighed(file: FileProfile, flags: list[OutcomeFound]) -> OutcomeFound | None:
+def _weighed(file: FileProfile) -> OutcomeFound | None:
     """A flag for closed beside a flag for won, as many CRMs keep them, with the stage's name."""
     booleans = [c for c in file.columns.values() if c.held == "boolean"]
     closed = next(

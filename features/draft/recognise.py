@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.draft.names import Concepts, countries, headings, lexicon, likeness, tokens
 from features.draft.outcome_words import means
-from features.draft.profile import ColumnProfile, FileProfile
+from features.draft.values.names import Concepts, countries, headings, lexicon, likeness, tokens
+from features.draft.values.profile import ColumnProfile, FileProfile
 from features.schema import TABLES
 
 OWN = {
@@ -113,11 +113,11 @@ def _speaks_for(file: FileProfile, table: str) -> tuple[float, list[str]]:
             taken.add(best[1])
             score += weight * best[0]
             reasons.append(f"“{best[1]}”")
-    for column in file.columns.values():
-        points = _key_or_outcome(column, own, table)
+    for profile in file.columns.values():
+        points = _key_or_outcome(profile, own, table)
         if points:
             score += points
-            reasons.insert(0, f"“{column.heading}”")
+            reasons.insert(0, f"“{profile.heading}”")
             break
     if table == "deals" and any(_won_and_lost(c) for c in file.columns.values()):
         score += 3
@@ -173,7 +173,8 @@ def _priced(file: FileProfile) -> bool:
 
 
 def fit(column: ColumnProfile, table: str, canonical: str) -> float:
-    """How well a column fits a canonical one by its heading, 0 where its values are of another kind."""
+    """How well a column fits a canonical one by its heading, 0 where its values are of "
+    "another kind."""
     patterns = headings()[table].get(canonical, ())
     ignored = frozenset({OWN[table], "is", "associated"})
     found = max(

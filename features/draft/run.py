@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.draft.context import Building, Export
-from features.draft.entities import entity_block
-from features.draft.events import event_block
-from features.draft.history import history_blocks
+from features.draft.blocks.context import Building, Export
+from features.draft.blocks.entities import entity_block
+from features.draft.blocks.events import event_block
+from features.draft.blocks.history import history_blocks
+from features.draft.blocks.lookups import (
+    embedded_accounts,
+    join_catalogue,
+    join_winners,
+    winners_of,
+)
 from features.draft.links import Key, key_of
-from features.draft.lookups import embedded_accounts, join_catalogue, join_winners, winners_of
 from features.draft.model import DraftedLine, MappingDraft
-from features.draft.profile import FileProfile, profiled
 from features.draft.recognise import Recognised, recognise
-from features.draft.specs import usual_dates
+from features.draft.values.profile import FileProfile, profiled
+from features.draft.values.specs import usual_dates
 from features.draft.whole import export_lines
 from features.ingest.mapping import MUST_HAVE_KEY
 from features.schema import OUTCOMES, TABLES
@@ -36,13 +41,16 @@ def drafted(data: Path) -> MappingDraft:
         files = _profiles(paths, draft)
         if not files:
             raise SourceError(
-                f"{data} holds no file that can be read as a table; give the export's folder or file"
+                f"{data} holds no file that can be read as a table; give the export's folder or "
+                "file"
             )
         taken = {f.path.name: r for f in files if (r := recognise(f, len(files) == 1)) is not None}
         if not taken:
             raise SourceError(
-                f"none of {', '.join(f.path.name for f in files)} looks like accounts, contacts, leads, "
-                "deals, activities, contracts or invoices; write the mapping by hand (docs/mapping.md)"
+                f"none of {', '.join(f.path.name for f in files)} looks like accounts, "
+                "contacts, leads, "
+                "deals, activities, contracts or invoices; write the mapping by hand "
+                "(docs/mapping.md)"
             )
         return _draft(draft, files, taken)
 
@@ -97,7 +105,7 @@ def _draft(
     _accounts_within(export, buildings)
     for file, _ in by_table.get("changes", []):
         history_blocks(export, file, _evidence(file, taken))
-    _catalogues(export, buildings, files, taken)
+    _catalogues(buildings, files, taken)
     _flat(export)
     _ask_leaks(export)
     for file in files:
@@ -163,11 +171,9 @@ def _accounts_within(export: Export, buildings: list[Building]) -> None:
 
 
 def _catalogues(
-    export: Export,
-    buildings: list[Building],
-    files: list[FileProfile],
-    taken: dict[str, Recognised],
+    buildings: list[Building], files: list[FileProfile], taken: dict[str, Recognised]
 ) -> None:
+    """Join small files that no table was seen in, such as lists of products."""
     for file in files:
         if file.path.name in taken or file.n > 50_000:
             continue
@@ -205,7 +211,8 @@ def _ask_leaks(export: Export) -> None:
         listed = ", ".join(c.name for _, c in out[:8]) + (" …" if len(out) > 8 else "")
         export.draft.ask(
             48,
-            f"Left out, because they are likely written when, or after, it is decided: {listed}. Take "
+            "Left out, because they are likely written when, or after, it is decided: "
+            f"{listed}. Take "
             "the # away from those that are known before",
             *(f"{b.name}.{c.name}" for b, c in out),
         )

@@ -1,4 +1,4 @@
-"""What holds for the whole export: formats, placeholders, currency, time zone, and what is asked of them."""
+"""What holds for the whole export: formats, placeholders, currency, time zone."""
 
 from __future__ import annotations
 
@@ -6,30 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from features.draft.model import DraftedLine, MappingDraft
-from features.draft.names import tokens
-from features.draft.profile import WEAK_PLACEHOLDERS, ColumnProfile, FileProfile
+from features.draft.values.names import CODES, tokens
+from features.draft.values.profile import WEAK_PLACEHOLDERS, ColumnProfile, FileProfile
 
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "R$": "BRL"}
 _DOLLARS = ("$", "¥")
-CODES = (
-    *("EUR", "USD", "GBP", "CHF", "BRL", "MXN", "CAD", "AUD", "JPY", "SEK", "NOK", "DKK", "PLN"),
-    *(
-        "INR",
-        "ARS",
-        "CLP",
-        "COP",
-        "PEN",
-        "CZK",
-        "HUF",
-        "RON",
-        "TRY",
-        "ZAR",
-        "NZD",
-        "SGD",
-        "HKD",
-        "CNY",
-    ),
-)
 _ONE_ZONE = {
     **{
         "united kingdom": "Europe/London",

@@ -35,8 +35,8 @@ def to_toml(draft: MappingDraft) -> str:
 
 
 def _intro(draft: MappingDraft) -> Iterator[str]:
-    yield "# A draft by `python -m features draft`. Every line says what it was told from and how sure it"
-    yield "# is: sure, likely, or unsure. A line that begins with # is not read: take the # away, or leave it."
+    yield "# A draft by `python -m features draft`. A line says what it rests on, how sure it is:"
+    yield "# sure, likely or unsure. What begins with # is not read; take the # away to have it."
     ranked = draft.ranked()
     if ranked:
         yield "#"

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from features.draft.model import Spec
-from features.draft.names import concepts, tokens
-from features.draft.profile import ColumnProfile
+from features.draft.values.names import concepts, tokens
+from features.draft.values.profile import ColumnProfile
 from features.schema import ACTIVITY_KINDS
 
 ISO = ("iso",)
@@ -68,7 +68,7 @@ def spelled_twice(column: ColumnProfile) -> dict[str, str]:
 
 def with_keys(spec: Spec, **keys: object) -> Spec:
     """The spec with more keys."""
-    plain = {"from": spec} if isinstance(spec, str | list) else dict(spec)
+    plain = dict(spec) if isinstance(spec, dict) else {"from": spec}
     return {**plain, **keys}
 
 

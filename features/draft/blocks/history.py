@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.draft.context import Building, Export
+from features.draft.blocks.context import Building, Export
 from features.draft.links import Key
 from features.draft.model import DraftedBlock, DraftedLine, Spec
-from features.draft.names import concepts
-from features.draft.profile import ColumnProfile, FileProfile, column_profile, contained, rows_of
 from features.draft.recognise import fit
-from features.draft.specs import spec_of, with_keys
+from features.draft.values.names import concepts
+from features.draft.values.profile import (
+    ColumnProfile,
+    FileProfile,
+    column_profile,
+    contained,
+    rows_of,
+)
+from features.draft.values.specs import spec_of, with_keys
 from features.schema import OUTCOMES, TABLES
 from features.sources.words import WordColumn
 
@@ -173,7 +179,7 @@ def _format(
     table: str,
     values: ColumnProfile,
     rows: np.ndarray,
-    words: list[str],  # type: ignore[type-arg]
+    words: list[str],
 ) -> Spec:
     """How the field's values are written in the history, which need not be as in its own file."""
     spec: Spec = {"is": words[0] if len(words) == 1 else words}

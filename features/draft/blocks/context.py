@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from features.draft.links import Key, Reference, references
 from features.draft.model import DraftedBlock, DraftedLine, MappingDraft, Spec, Sureness
 from features.draft.outcomes import OutcomeFound
-from features.draft.profile import ColumnProfile, FileProfile
 from features.draft.recognise import fit
-from features.draft.specs import spec_of
+from features.draft.values.profile import ColumnProfile, FileProfile
+from features.draft.values.specs import spec_of
 from features.schema import TABLES
 
 
@@ -78,7 +79,8 @@ class Building:
             self.export.draft.ask(
                 100,
                 f"“{column.heading}” of {self.file.path.name} holds days such as {shown}, and none "
-                f"shows whether the day or the month comes first: keep one format, {first} or {second}",
+                f"shows whether the day or the month comes first: keep one format, {first} or "
+                f"{second}",
                 about,
                 stops=True,
             )
@@ -86,7 +88,8 @@ class Building:
             shown = next(w for w in column.counts if "." in w)
             self.export.draft.ask(
                 80,
-                f"“{column.heading}” of {self.file.path.name} holds numbers such as {shown}: is the "
+                f"“{column.heading}” of {self.file.path.name} holds numbers such as {shown}: is "
+                "the "
                 'point a mark of thousands? Then write decimal = "," beside it; it is read as a '
                 "decimal point now",
                 about,
@@ -120,13 +123,14 @@ class Building:
             sure = "unsure"
             self.export.draft.ask(
                 30,
-                f"Only {made.share:.0%} of the values of “{made.column}” ({self.file.path.name}) are "
+                f"Only {made.share:.0%} of the values of “{made.column}” "
+                f"({self.file.path.name}) are "
                 f"records of {key.file.path.name}: is it the {made.table[:-1]}?",
                 f"{self.block.name}.{canonical}",
             )
         self.map(canonical, column, sure, there)
 
-    def join(self, join: dict[str, object], evidence: str) -> None:
+    def join(self, join: Mapping[str, object], evidence: str) -> None:
         """One more join of the block."""
         lines = [h for h in self.block.head if h.name == "join"]
         listed = list(lines[0].spec) if lines and isinstance(lines[0].spec, list) else []
@@ -144,7 +148,7 @@ class Building:
                 for i, (heading, column) in enumerate(self.free.items())
                 for name in names
                 if self.block.column(name) is None
-                and (score := fit(column, self.table, name)) >= least
+                and (score := fit(column, self.table, name)) >= self._least(name, least)
             ),
             reverse=True,
         )
@@ -152,6 +156,12 @@ class Building:
             if heading in self.free and self.block.column(name) is None:
                 sure: Sureness = "sure" if score >= 0.9 else "likely"
                 self.map(name, self.free[heading], sure, "by its name" + self._held(heading))
+
+    def _least(self, name: str, least: float) -> float:
+        """A word or a name must fit better than a number or a day, of which there are few."""
+        declared = TABLES[self.table].column(name)
+        assert declared is not None, name
+        return least if declared.kind in ("number", "instant") else max(least, 0.55)
 
     def _held(self, heading: str) -> str:
         column = self.free[heading]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.draft.context import Building
-from features.draft.custom import custom_lines
+from features.draft.blocks.context import Building
+from features.draft.blocks.custom import custom_lines
 from features.draft.links import Key, determined, fits_key, prefixes
-from features.draft.model import DraftedLine
-from features.draft.names import lexicon
-from features.draft.profile import ColumnProfile
+from features.draft.model import DraftedLine, Spec, Sureness
 from features.draft.recognise import fit
-from features.draft.specs import activity_kind, directions, unit_of_time
+from features.draft.values.names import lexicon
+from features.draft.values.profile import ColumnProfile
+from features.draft.values.specs import activity_kind, directions, unit_of_time
 from features.schema import TABLES
 from features.sources.words import WordColumn
 from features.tables import Bools
@@ -70,7 +70,8 @@ def _only_date(building: Building) -> None:
         if len(dates) > 1:
             building.export.draft.ask(
                 45,
-                f"Which day of {building.file.path.name} is its own: {' or '.join(c.heading for c in dates)}?",
+                f"Which day of {building.file.path.name} is its own: "
+                f"{' or '.join(c.heading for c in dates)}?",
                 f"{building.block.name}.{wanted}",
             )
 
@@ -83,7 +84,7 @@ def _key(building: Building, key: Key | None) -> tuple[str, ...]:
         return ()
     if not (key.named or fits_key(key.column, building.table) or key.column.unique):
         return ()
-    sure = "sure" if key.named else "likely"
+    sure: Sureness = "sure" if key.named else "likely"
     building.map(TABLES[building.table].key, key.column, sure, key.evidence, key.column.heading)
     return key.columns
 
@@ -133,8 +134,10 @@ def _activity(building: Building) -> None:
     for column in list(building.free.values()):
         if column.held == "number" and fit(column, "activities", "duration") >= 0.5:
             unit = unit_of_time(column.heading)
-            spec = column.heading if unit == "minutes" else {"from": column.heading, "unit": unit}
-            building.map("duration", column, "likely", f"in {unit}, by its name", spec)
+            spec_unit: Spec = (
+                column.heading if unit == "minutes" else {"from": column.heading, "unit": unit}
+            )
+            building.map("duration", column, "likely", f"in {unit}, by its name", spec_unit)
             break
 
 
@@ -194,7 +197,8 @@ def _invoice(building: Building, key: Key | None) -> None:
     else:
         building.export.draft.ask(
             45,
-            f"{building.file.path.name} has several rows an invoice, with one amount in all of them: it is "
+            f"{building.file.path.name} has several rows an invoice, with one amount in all of "
+            "them: it is "
             "taken as the invoice's whole amount. Is it?",
             f"{block.name}.amount",
         )
@@ -228,6 +232,7 @@ def _complete(building: Building) -> bool:
     )
     if not lacking and not orphan:
         return True
-    why = f"looks like {building.table}, but has no column for {', '.join(lacking) or 'the lead, deal or account'}"
+    missing = ", ".join(lacking) or "the lead, deal or account"
+    why = f"looks like {building.table}, but has no column for {missing}"
     building.export.draft.not_read[building.file.path.name] = why
     return False

@@ -1,18 +1,18 @@
-"""Blocks of accounts, contacts, leads, deals and owners: key, outcome and its day, references, fields."""
+"""Blocks of accounts, contacts, leads, deals and owners: key, outcome, days, links, fields."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from features.draft.context import Building
-from features.draft.custom import custom_lines
+from features.draft.blocks.context import Building
+from features.draft.blocks.custom import custom_lines
 from features.draft.leaks import filled_by_the_end, missing_while_open
 from features.draft.links import Key
-from features.draft.model import DraftedLine
+from features.draft.model import DraftedLine, Sureness
 from features.draft.outcomes import FLAGS, OutcomeFound, outcome_of
-from features.draft.profile import ColumnProfile
 from features.draft.recognise import OWN, fit
-from features.draft.specs import folded, spec_of, with_keys
+from features.draft.values.profile import ColumnProfile
+from features.draft.values.specs import folded, spec_of, with_keys
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT
 
@@ -49,7 +49,7 @@ def map_key(building: Building, key: Key) -> None:
     """The line of the key."""
     name = TABLES[building.table].key
     if key.column is not None:
-        sure = "sure" if key.named and key.unique else "likely"
+        sure: Sureness = "sure" if key.named and key.unique else "likely"
         spec = key.column.heading
         building.map(name, key.column, sure, key.evidence, spec)
         return
@@ -57,7 +57,8 @@ def map_key(building: Building, key: Key) -> None:
     building.block.columns.append(DraftedLine(name, spec_together, "unsure", key.evidence))
     building.export.draft.ask(
         50,
-        f"{building.file.path.name} has no column with a number or name of each record: is there one "
+        f"{building.file.path.name} has no column with a number or name of each record: is "
+        "there one "
         f"in the system? Its rows are told apart by {', '.join(key.columns)} now",
         f"{building.block.name}.{name}",
     )
@@ -154,7 +155,8 @@ def _closing(
         if share < 0.9:
             building.export.draft.ask(
                 60,
-                f"{1 - share:.0%} of the ended rows of {building.file.path.name} have no day of the end "
+                f"{1 - share:.0%} of the ended rows of {building.file.path.name} have no day of "
+                "the end "
                 f"({', '.join(c.heading for c in chosen)}): is there another column that has it?",
                 f"{building.block.name}.closed_at",
             )
@@ -220,7 +222,8 @@ def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
         )
         building.export.draft.ask(
             85,
-            f"No column of {building.file.path.name} says on which day a record ended; the last change "
+            f"No column of {building.file.path.name} says on which day a record ended; the last "
+            "change "
             f"(“{modified[0].heading}”) stands in for it. Is there a better one?",
             about,
         )
@@ -233,7 +236,8 @@ def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
     )
     building.export.draft.ask(
         85,
-        f"No column of {building.file.path.name} says on which day a record ended, so everything is "
+        f"No column of {building.file.path.name} says on which day a record ended, so "
+        "everything is "
         "read as one look without time. Can the export be made with it?",
         about,
         f"{block.name}.created_at",
@@ -264,7 +268,8 @@ def _amounts(building: Building, found: OutcomeFound | None) -> None:
     if chosen is not None and others:
         building.export.draft.ask(
             25,
-            f"The amount of a deal is taken from “{chosen.spec}”; or is it {' or '.join(others[:3])}?",
+            f"The amount of a deal is taken from “{chosen.spec}”; or is it "
+            f"{' or '.join(others[:3])}?",
             f"{building.block.name}.amount",
         )
     _currency_beside(building)
@@ -314,7 +319,8 @@ def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
         column = building.file.columns.get(line.spec) if isinstance(line.spec, str) else None
         if column is None or declared is None or declared.kind not in ("ref", "category", "number"):
             continue
-        if why := missing_while_open(column, found):
+        late = line.name != "closed_amount" and filled_by_the_end(column, found)
+        if why := late or missing_while_open(column, found):
             told[line.name] = why
     if told:
         said = "; ".join(f"{n}: {why}" for n, why in told.items())
@@ -323,7 +329,8 @@ def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
         )
         building.export.draft.ask(
             40,
-            f"{', '.join(told)} of {building.table} {'is' if len(told) == 1 else 'are'} often empty while "
+            f"{', '.join(told)} of {building.table} {'is' if len(told) == 1 else 'are'} often "
+            "empty while "
             "a record is open and never when it has ended, so the model does without. Right?",
             *(f"left_out.{building.table}.{n}" for n in told),
         )

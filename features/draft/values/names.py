@@ -11,6 +11,15 @@ from pathlib import Path
 Concepts = frozenset[str]
 
 _LEXICON = Path(__file__).with_name("lexicon.toml")
+CODES = (
+    *("EUR", "USD", "GBP", "CHF", "BRL", "MXN", "CAD", "AUD", "JPY", "SEK", "NOK", "DKK", "PLN"),
+    *("INR", "ARS", "CLP", "COP", "PEN", "CZK", "HUF", "RON", "TRY", "ZAR", "NZD", "SGD", "CNY"),
+)
+"""ISO 4217 codes that stand beside amounts and in headings."""
+
+CURRENCIES = frozenset(c.lower() for c in CODES) - {"try", "cop", "ron", "pen"}
+"""Of these the ones that are no other word: an amount in EUR is an amount."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _GLUE = ("", "s", "n", "es", "en", "e")
 """Letters that German puts between the parts of a word: Abschluss-datum, Kunde-n-nummer."""
@@ -50,7 +59,7 @@ def concepts(text: str) -> Concepts:
     found: set[str] = set()
     for token in tokens(text):
         found.update(_meaning(token))
-    return frozenset(found - {"noise"})
+    return frozenset(found - {"noise"} - CURRENCIES)
 
 
 def tokens(text: str) -> list[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.draft.context import Building, Export
-from features.draft.custom import custom_lines
-from features.draft.links import Key, contained, determined
+from features.draft.blocks.context import Building, Export
+from features.draft.blocks.custom import custom_lines
+from features.draft.links import Key, determined
 from features.draft.model import DraftedLine
-from features.draft.names import slug
-from features.draft.outcomes import FLAGS, OutcomeFound
-from features.draft.profile import ColumnProfile, FileProfile
+from features.draft.outcomes import OutcomeFound
 from features.draft.recognise import fit
-from features.draft.specs import spec_of
+from features.draft.values.names import slug
+from features.draft.values.profile import ColumnProfile, FileProfile, contained, rows_of
+from features.draft.values.specs import spec_of
 from features.schema import TABLES
 
 
@@ -62,13 +62,9 @@ def join_winners(
     building.block.notes.append(
         f"the other columns of {file.path.name}: they exist for winners only"
     )
-    rows = np.isin(_texts(key), list(column.counts))
+    rows = rows_of(key, list(column.counts))
     found = OutcomeFound("", np.where(rows, "converted", "").astype(object), (), "sure", n)
     building.export.ends[building.block.name] = found
-
-
-def _texts(column: ColumnProfile) -> object:
-    return np.array([*column.words.values.to_pylist(), ""], object)[column.words.codes]
 
 
 def join_catalogue(building: Building, file: FileProfile) -> bool:
@@ -76,7 +72,6 @@ def join_catalogue(building: Building, file: FileProfile) -> bool:
     keys = [
         c for c in file.columns.values() if c.unique and c.held in ("category", "text", "number")
     ]
-    taken = {h.spec if isinstance(h.spec, str) else "" for h in building.block.columns}
     for line in list(building.block.columns):
         column = building.file.columns.get(_source(line))
         declared = TABLES[building.table].column(line.name)
@@ -92,7 +87,6 @@ def join_catalogue(building: Building, file: FileProfile) -> bool:
                 continue
             _join(building, file, line, column, key, share, declared.mutable)
             return True
-    del taken
     return False
 
 
@@ -192,7 +186,8 @@ def embedded_accounts(export: Export, building: Building) -> Building | None:
     ]
     if not own or len(by.counts) > 0.8 * by.filled:
         return None
-    rows = f"{len(by.counts):,} accounts in {by.filled:,} rows, each with one value of {', '.join(c.heading for c in own[:4])}"
+    listed = ", ".join(c.heading for c in own[:4])
+    rows = f"{len(by.counts):,} accounts in {by.filled:,} rows, each with one value of {listed}"
     made = Building.of(
         export, building.file, "accounts", f"Accounts of {building.file.path.name}: {rows}."
     )
@@ -214,8 +209,3 @@ def embedded_accounts(export: Export, building: Building) -> Building | None:
                 if _source(x) != column.heading or x.name == "account_id"
             ]  # fmt: skip
     return made
-
-
-def flagged_day(column: ColumnProfile, table: str) -> bool:
-    """Whether the heading is a day of an outcome of the table."""
-    return column.held == "instant" and bool(set(FLAGS.get(table, {})) & column.concepts)

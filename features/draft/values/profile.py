@@ -1,4 +1,4 @@
-"""What an export's columns hold: kinds, keys, formats, each decided from all values of the column."""
+"""What an export's columns hold: kinds and formats, decided from all values of a column."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.draft.dates import DateFormat, date_format
-from features.draft.names import Concepts, concepts
+from features.draft.values.dates import DateFormat, date_format
+from features.draft.values.names import Concepts, concepts
 from features.ingest.joined_source import trimmed
 from features.ingest.values.clean import FALSE, TRUE, instants, numbers
 from features.ingest.values.formats import decimal_mark
