@@ -17,7 +17,7 @@ import pandas as pd
 from features.demo import DRIFT, HISTORY, SIZES, Demo, crm, deals
 from features.demo.chain import simulate
 from features.demo.deals import DealFacts, deal_chain, discounted, draw_deals, live_deals
-from features.demo.draw import Calendar, Rng, day_of
+from features.demo.draw import DemoPeriod, Rng, day_of
 from features.demo.people import draw_owners
 from features.tables import DAY, Floats, Ints, micros
 from training.forecast.backtest.cells import cell_of, targets
@@ -64,7 +64,7 @@ def truth_cells(
 ) -> pd.DataFrame:
     """The cells of the true chances at ``origins``, from so many possible worlds each."""
     rng, end = np.random.default_rng([seed, 4]), micros(demo.meta.as_of)
-    calendar = Calendar(end // DAY - HISTORY, end // DAY - HISTORY + DRIFT, end // DAY)
+    calendar = DemoPeriod(end // DAY - HISTORY, end // DAY - HISTORY + DRIFT, end // DAY)
     again = np.random.default_rng(seed)
     owners = draw_owners(again, calendar)
     crm._draw_leads(again, calendar, owners, SIZES[size][0])  # the stream stands where deals begin
@@ -83,7 +83,7 @@ def truth_cells(
     return pd.DataFrame(rows)
 
 
-def _unborn(rng: Rng, calendar: Calendar, owners: Any, n: int) -> Wins:
+def _unborn(rng: Rng, calendar: DemoPeriod, owners: Any, n: int) -> Wins:
     """The wins of a whole other history; those of deals born from the origin on are taken."""
     facts = draw_deals(rng, calendar, owners, n)
     return Wins.of(rng, facts, live_deals(rng, facts, calendar).path)
@@ -93,7 +93,7 @@ def _futures(
     rng: Rng,
     demo: Demo,
     facts: DealFacts,
-    calendar: Calendar,
+    calendar: DemoPeriod,
     origin: int,
     asked: Sequence[Period],
     unborn: Sequence[Wins],

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import uvicorn
 
-from serving.http.app import make_app
+from serving.app import make_app
 from serving.process.trial import free_port
 from serving.settings import Settings
 from serving.store.sheets import ItemRow

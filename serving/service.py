@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import bentoml
-from bentoml._internal.server.http.traffic import TimeoutMiddleware
 
+from serving.app import make_app
 from serving.bundles.check import BundleChecker
 from serving.bundles.load import load_predictor
 from serving.bundles.outcomes import ReloadState
 from serving.bundles.reload import Reloader
-from serving.http.app import make_app
 from serving.http.probes import ProbeMiddleware, is_ready
-from serving.process.timers import cure
 from serving.scoring.queue import RequestQueue
 from serving.settings import read_settings
 from serving.store.connection import StoreConnection
@@ -43,7 +41,6 @@ OWN = Path(__file__).parents[1] / "bundles"
 
 own = {"EMBUDO_BUNDLES": str(OWN)} if OWN.is_dir() else {}
 settings = read_settings({**own, **os.environ})
-cure(TimeoutMiddleware)
 
 app = make_app(now)
 app.state.settings = settings

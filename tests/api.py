@@ -14,7 +14,7 @@ import httpx
 import orjson
 from fastapi import FastAPI
 
-from serving.http.app import make_app
+from serving.app import make_app
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from serving.settings import Settings

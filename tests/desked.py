@@ -18,7 +18,7 @@ from serving.analytics.kpis.definition import Given
 from serving.analytics.lists.build import DeskOptions, sheets
 from serving.analytics.lists.keep import keep
 from serving.analytics.lists.sheets import Sheet
-from serving.http.app import make_app
+from serving.app import make_app
 from serving.process.trial import free_port
 from serving.scoring.batch import score_all
 from serving.scoring.nightly import score_night

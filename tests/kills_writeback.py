@@ -11,7 +11,7 @@ from pathlib import Path
 from features.connectors.kinds import connect
 from features.connectors.tryton import Tryton
 from features.sync.connection import load
-from serving.live.ledger import Ledger
+from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
 from serving.live.tryton import TrytonTarget
 from serving.live.writeback import About, Outcome, write_back
@@ -41,7 +41,7 @@ def write(root: Path, ids: list[str], batch: int = 3) -> Outcome:
     assert isinstance(link, Tryton)
     target = TrytonTarget(link)
     target.batch = batch
-    ledger = Ledger(root / "written.db")
+    ledger = WritebackLedger(root / "written.db")
     try:
         return write_back(rows(ids), ABOUT, target, ledger, Policy(), 1)
     finally:

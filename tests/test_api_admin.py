@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from features.tables import DAY
-from serving.http.openapi.shapes_kept import AuditOut, ErasedOut, PurgedOut
+from serving.http.shapes_kept import AuditOut, ErasedOut, PurgedOut
 from tests.api import HOUR, LEAD, NOW, bearer, call, nightly, post, refused, score_row, served
 
 SCORE = "/v1/leads/score"

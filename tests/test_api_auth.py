@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from serving.http.app import make_app
+from serving.app import make_app
 from serving.store.errors import StoreDownError
 from serving.store.keys import ApiKey
 from serving.store.store import Store

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.http.app import make_app
+from serving.app import make_app
 from tests.api import LEAD, Clock, call, desks, post, refused
 
 SCORE = "/v1/leads/score"

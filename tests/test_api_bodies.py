@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.app import make_app
 from serving.http import body as limits
-from serving.http.app import make_app
 from serving.http.body import parse
 from serving.http.errors import Problem
 from serving.settings import Settings

@@ -16,8 +16,8 @@ import orjson
 import pytest
 
 from features.tables import DAY
+from serving.app import make_app
 from serving.http import VERSION
-from serving.http.app import make_app
 from serving.http.codes import CODES
 from serving.http.openapi.operations import operations
 from serving.scoring.contract import read_record

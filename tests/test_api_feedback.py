@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from serving.http.idempotency import fingerprint
-from serving.http.openapi.shapes_kept import FeedbackKept, FeedbackList
+from serving.http.shapes_kept import FeedbackKept, FeedbackList
 from serving.store.store import open_store
 from tests.api import NOW, SECOND, Clock, bearer, call, post, refused, served
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from features.tables import DAY
 from serving.bundles.outcomes import ReloadOutcome, ReloadState
-from serving.http.openapi.shapes_kept import ModelsOut, OneModelOut
+from serving.http.shapes_kept import ModelsOut, OneModelOut
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from serving.telemetry.drift import FEWEST, drift

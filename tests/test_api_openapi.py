@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
+from serving.app import make_app
 from serving.http import codes
-from serving.http.app import make_app
 from serving.http.openapi.document import document
 from serving.http.openapi.operations import operations
 from tests.api import ENTITIES, Clock, call, desks, post

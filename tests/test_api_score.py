@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from features.schema import TABLES
+from serving.app import make_app
 from serving.http import body as limits
-from serving.http.app import make_app
-from serving.http.openapi.shapes import Answer, ProblemOut
 from serving.http.routes import scores as http
+from serving.http.shapes import Answer, ProblemOut
 from serving.process.trial import answer_text
 from tests.api import JSON, LEAD, Clock, call, desks, post, refused
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.tables import DAY
-from serving.http.openapi.shapes_kept import StoredOut
+from serving.http.shapes_kept import StoredOut
 from tests.api import HOUR, NOW, call, nightly, post, refused, score_row, served
 
 

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from features.tables import DAY
-from serving.http.openapi.shapes_kept import WebhookOut
+from serving.http.shapes_kept import WebhookOut
 from tests.api import HOUR, NOW, call, nightly, refused, score_row, served
 
 PATH = "/v1/webhooks/hubspot"

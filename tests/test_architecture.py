@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,46 @@ MAY_REACH = {
     "training": ("features", "training"),
     "serving": ("features", "training.charts", "training.models", "serving"),
 }
+FLOORS = (
+    "features.schema, features.calendar_time, features.csv_out",
+    "features.tables, features.connectors",
+    "features, features.sources",
+    "features.definitions, features.frames, features.frozen",
+    "features.catalog, features.reference, features.ingest",
+    "features.demo, features.sync, features.glossary",
+    "features.__main__, training.models.curves, training.models.trees, training.charts",
+    "training.models.encoding, training.models.baselines, training.config",
+    "training.models.linear",
+    "training.models, training.task, training.forecast.data",
+    "training.registry, training.leaks, training.evaluation",
+    "training.reports.model",
+    "training.fit",
+    "training.forecast.belief",
+    "training.forecast.simulate",
+    "training.forecast.results",
+    "training.forecast.backtest, training.forecast.planning",
+    "training.forecast.publish",
+    "training.reports.forecast",
+    "training.cli",
+    "training.__main__",
+    "serving.settings, serving.store, serving.store.migrations.versions, serving.i18n",
+    "serving.scoring, serving.analytics.asof, serving.analytics.routing, serving.live",
+    "serving.bundles, serving.analytics.kpis, serving.analytics.quality, serving.web.record",
+    "serving.telemetry, serving.analytics.accounts, serving.analytics.health",
+    "serving.analytics, serving.analytics.lists, serving.http",
+    "serving.http.routes",
+    "serving.http.openapi, serving.web",
+    "serving.app, serving.process",
+    "serving.service, serving.cli",
+    "serving.process.worker, serving.__main__",
+)
+"""From the ground up: a module imports its own package and lower floors. A package's modules stand
+on one floor; a module named here stands alone on its own: what a package is built on, and what
+puts everything together."""
+
+TOGETHER = {"features.ingest.values": "features.ingest"}
+"""Packages that are one with their parent."""
+
 DOORS = {
     "mlflow": ("training/registry/registry.py", "training/registry/pyfunc.py"),
     "optuna": ("training/fit/tune.py",),
@@ -31,6 +73,7 @@ def _files() -> list[Path]:
     return [p for top in OURS for p in sorted((ROOT / top).rglob("*.py"))]
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -42,19 +85,67 @@ def _imports(path: Path) -> set[str]:
     return found
 
 
-def _floor(path: Path) -> str:
-    place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    return next(floor for floor in MAY_REACH if place.startswith(floor))
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_run_one_way(path: Path) -> None:
-    allowed = MAY_REACH[_floor(path)]
-    if path.relative_to(ROOT) == Path("serving/__main__.py"):
-        allowed = (*allowed, "training.registry.registry")  # it builds and promotes
-    for name in _imports(path):
-        if name.split(".")[0] in OURS:
-            assert name.startswith(allowed), f"{path.name} may not import {name}"
+MODULES = {_module(path): path for path in _files()}
+UNITS = {unit: i for i, floor in enumerate(FLOORS) for unit in floor.split(", ")}
+
+
+def _ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports: of ``from a import b``, a.b where that is one."""
+    names = {name for name in _imports(path) if name.split(".")[0] in OURS}
+    return {n if n in MODULES else n.rpartition(".")[0] for n in names} & set(MODULES)
+
+
+def _unit(module: str) -> str:
+    """What of FLOORS a module belongs to: itself, or its package."""
+    if module in UNITS:
+        return module
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    return TOGETHER.get(package, package)
+
+
+def test_every_package_has_a_floor() -> None:
+    """And nothing stands in the table that is not there."""
+    bare = {m for m in MODULES if MODULES[m].name == "__init__.py" and not _ours(MODULES[m])}
+    assert {_unit(module) for module in MODULES if module not in bare} <= set(UNITS)
+    assert set(UNITS) <= {_unit(module) for module in MODULES}
+
+
+def test_imports_run_downward() -> None:
+    upward = [
+        f"{module} -> {other}"
+        for module, path in MODULES.items()
+        for other in _ours(path)
+        if (there := _unit(other)) != (here := _unit(module))
+        and there in UNITS
+        and UNITS[there] >= UNITS[here]
+    ]
+    assert upward == []
+
+
+def test_products_and_their_parts_stay_apart() -> None:
+    """Serving reads models and drawings of training, and nothing else; features read neither."""
+    strangers = [
+        f"{module} -> {name}"
+        for module, path in MODULES.items()
+        for name in _imports(path)
+        if name.split(".")[0] in OURS and not name.startswith(_reach(module))
+    ]
+    assert strangers == []
+
+
+def _reach(module: str) -> tuple[str, ...]:
+    if module == "serving.__main__":  # it builds and promotes
+        return (*MAY_REACH["serving"], "training.registry.registry")
+    return next(may for part, may in MAY_REACH.items() if f"{module}.".startswith(f"{part}."))
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {module: _ours(path) - {module} for module, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("package", sorted(DOORS))
@@ -97,21 +188,17 @@ CLOCKS = (
 )
 
 
+EDGES = ("__main__", "serving.service", "serving.scoring.batch", "serving.cli.serve")
+"""Where commands and the service begin: time is an argument everywhere else."""
+
+
 def test_only_the_edges_read_the_clock() -> None:
-    edges = {"__main__.py", "service.py", "batch.py", "serve.py"}
-    for path in _files():
-        if path.name in edges:
+    for module, path in MODULES.items():
+        if module.endswith(EDGES):
             continue
         text = path.read_text(encoding="utf-8")
         for clock in CLOCKS:
             assert clock not in text, f"{path} reads the clock: {clock}"
-
-
-# Names that two rooms share and that are still to be told apart. The list may only get shorter.
-SHARED = {
-    *("Calendar", "Connection", "Draft", "Drift", "Ledger", "Page"),
-    *("Row", "Settings", "Source", "Step", "Stream", "Target"),
-}
 
 
 def test_a_class_name_exists_once() -> None:
@@ -121,7 +208,7 @@ def test_a_class_name_exists_once() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     twice = {name: where for name, where in places.items() if len(where) > 1}
-    assert {n: w for n, w in twice.items() if n not in SHARED} == {}
+    assert twice == {}
 
 
 def test_no_folder_is_crowded() -> None:

@@ -12,6 +12,7 @@ from features.frames import from_frames
 from features.tables import Meta, micros
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window
+from serving.analytics.glossary import glossary
 from serving.analytics.kpis.catalog import FIGURES, chosen
 from serving.analytics.kpis.compute import COLUMNS, one, table
 from serving.analytics.kpis.definition import (
@@ -29,7 +30,6 @@ from serving.analytics.kpis.definition import (
     Given,
     SalesPlan,
 )
-from serving.analytics.kpis.glossary import glossary
 from tests.figures_company import at, book, frame, frames
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from training.forecast.planning.scenarios import (
     parse_scenario,
     scenarios,
 )
-from training.forecast.results.forecast import Draft, draft
+from training.forecast.results.forecast import DrawnStreams, draft
 
 APRIL = micros("2025-04-10T00:00:00+00:00")
 SETTINGS = ForecastSettings(draws=300, dimensions=("product",), months=3, quarters=1, shock=0.1)
@@ -32,7 +32,7 @@ amounts = st.dictionaries(
 
 
 @cache
-def sold() -> tuple[Tables, FittedModels, Draft]:
+def sold() -> tuple[Tables, FittedModels, DrawnStreams]:
     """A steady seller of deals, as drawn in April."""
     tables = company(deals(4))
     beliefs = FittedModels.of(tables, [APRIL], SETTINGS)

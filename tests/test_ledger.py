@@ -15,7 +15,7 @@ from features.demo import generate
 from features.frames import from_frames
 from features.tables import DAY, Tables, instant_text, micros
 from training.forecast.backtest.cells import MODEL
-from training.forecast.backtest.ledger import COLUMNS, NAIVE, Ledger, ledger
+from training.forecast.backtest.ledger import COLUMNS, NAIVE, ForecastLedger, ledger
 from training.forecast.data.periods import Period, periods
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
@@ -77,7 +77,7 @@ ORIGINS = [
 
 
 @cache
-def scored_ledger(off: float = 1.0) -> Ledger:
+def scored_ledger(off: float = 1.0) -> ForecastLedger:
     return ledger(tables(), [kept(o, off=off) for o in ORIGINS], SETTINGS)
 
 

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from serving.telemetry.logs import Stream, configure, line_of, stamp
+from serving.telemetry.logs import LogWriter, configure, line_of, stamp
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.middleware import LineLimit, TelemetryMiddleware
 from serving.telemetry.request_log import log_of
@@ -81,7 +81,7 @@ def test_a_stamp_is_its_instant(at: int) -> None:
 
 def test_a_reader_that_does_not_read_stops_nobody() -> None:
     read, write = os.pipe()
-    stream = Stream(write, waiting=50)
+    stream = LogWriter(write, waiting=50)
     for i in range(2_000):
         stream(b"%06d" % i + b" " * 1_000 + b"\n")
     assert stream.left_out >= 1_800
@@ -93,7 +93,7 @@ def test_a_reader_that_does_not_read_stops_nobody() -> None:
 def test_lines_keep_their_order_and_the_end_is_written(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("wb") as out:
-        stream = Stream(out.fileno())
+        stream = LogWriter(out.fileno())
         for i in range(3_000):
             stream(b"%d\n" % i)
         stream.close()
@@ -114,9 +114,9 @@ def test_a_ration_gives_so_many_a_second_and_forgets_none(instants: list[int], m
 
 LOGGING = """
 import logging, sys
-from serving.telemetry.logs import Stream, configure
+from serving.telemetry.logs import LogWriter, configure
 early = logging.getLogger("uvicorn.access"); early.addHandler(logging.StreamHandler())
-stream = Stream()
+stream = LogWriter()
 configure(stream)
 early.info('%s "%s"', "m4rked", "/v1/leads/m4rked/score")
 logging.getLogger("sqlalchemy.pool").error("lost %s", "m4rked")

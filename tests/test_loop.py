@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.sync.run import SyncError, alone
 from serving.live.loop import SECOND, Last, due, metrics, once, page, wait_of
-from serving.live.schedule import STEPS, ScheduleError, Step, load, parse
+from serving.live.schedule import STEPS, LoopStep, ScheduleError, load, parse
 
 MINUTE = 60 * SECOND
 START = 1_700_000_000 * SECOND
@@ -91,7 +91,7 @@ def test_two_loops_do_not_run_at_once(tmp_path: Path) -> None:
 
 
 def test_enough_outcomes_make_a_retrain_due() -> None:
-    step, last = Step("retrain", every=7 * 86_400, outcomes=50), Last(began=START, outcomes=100)
+    step, last = LoopStep("retrain", every=7 * 86_400, outcomes=50), Last(began=START, outcomes=100)
     assert not due(step, last, set(), 149, START + MINUTE)
     assert due(step, last, set(), 150, START + MINUTE)
 
@@ -99,7 +99,7 @@ def test_enough_outcomes_make_a_retrain_due() -> None:
 @given(st.integers(0, 10**6), st.integers(1, 10**5))
 def test_it_wakes_no_later_than_the_next_step_is_due(passed: int, every: int) -> None:
     schedule = parse({"connection": "crm", "steps": dict.fromkeys(STEPS[1:], False)}, "t")
-    step = Step("sync", every=float(every))
+    step = LoopStep("sync", every=float(every))
     now = START + passed * SECOND
     wait = wait_of(type(schedule)("crm", (step,)), {"sync": Last(began=START)}, now)
     assert 1 <= wait <= 60

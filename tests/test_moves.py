@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from features.schema import TABLES
 from features.tables import DAY, Tables, micros
 from features.timeline import Timeline
-from serving.http.app import make_app
-from serving.http.openapi.shapes import Answer
-from serving.scoring.explain.changes import ChangeExplainer, moved_since
+from serving.app import make_app
+from serving.http.shapes import Answer
+from serving.scoring.changes import ChangeExplainer, moved_since
 from serving.scoring.faults import ContractError
 from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.sample import record_of

@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from serving.http.app import make_app
+from serving.app import make_app
 from serving.process.trial import running, send
 from tests.api import LEAD, Clock, desks, post
 from tests.histories import history

@@ -17,7 +17,7 @@ from examples.crm.server import Server
 from features.connectors.contract import Budget
 from features.connectors.http import Http
 from features.connectors.tryton import Tryton
-from serving.live.ledger import Entry, Ledger
+from serving.live.ledger import Entry, WritebackLedger
 from serving.live.policy import Policy
 from serving.live.tryton import TrytonTarget
 from serving.live.writeback import Outcome, expected_at, undo, write_back
@@ -57,14 +57,17 @@ def target(server: Server) -> TrytonTarget:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(tmp_path / "written.db")
+def ledger(tmp_path: Path) -> Iterator[WritebackLedger]:
+    made = WritebackLedger(tmp_path / "written.db")
     yield made
     made.close()
 
 
 def written(
-    target: TrytonTarget, ledger: Ledger, scores: list[ScoreRow], policy: Policy | None = None
+    target: TrytonTarget,
+    ledger: WritebackLedger,
+    scores: list[ScoreRow],
+    policy: Policy | None = None,
 ) -> Outcome:
     return write_back(scores, ABOUT, target, ledger, policy or Policy(), 1)
 
@@ -75,7 +78,7 @@ def revisions(company: Company, ids: list[str]) -> int:
 
 
 def test_what_is_written_is_read_back_and_written_once(
-    company: Company, ids: list[str], target: TrytonTarget, ledger: Ledger
+    company: Company, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     before = revisions(company, ids)
     outcome = written(target, ledger, rows(ids))
@@ -93,7 +96,7 @@ def test_what_is_written_is_read_back_and_written_once(
 
 
 def test_a_dry_run_writes_nothing(
-    company: Company, ids: list[str], target: TrytonTarget, ledger: Ledger
+    company: Company, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     before = revisions(company, ids)
     outcome = write_back(rows(ids), ABOUT, target, ledger, Policy(), 1, dry_run=True)
@@ -103,7 +106,7 @@ def test_a_dry_run_writes_nothing(
 
 
 def test_a_persons_own_value_stays(
-    company: Company, ids: list[str], target: TrytonTarget, ledger: Ledger
+    company: Company, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     company.change([int(ids[0])], {"conversion_probability": 0.85})  # before any score
     written(target, ledger, rows(ids))
@@ -118,7 +121,7 @@ def test_a_persons_own_value_stays(
 
 
 def test_undo_restores_what_stood_there(
-    company: Company, ids: list[str], target: TrytonTarget, ledger: Ledger
+    company: Company, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     written(target, ledger, rows(ids))
     written(target, ledger, [replace(r, probability=r.probability + 0.05) for r in rows(ids)])
@@ -133,7 +136,7 @@ def test_undo_restores_what_stood_there(
 
 
 def test_one_refused_record_spoils_no_other(
-    company: Company, ids: list[str], target: TrytonTarget, ledger: Ledger
+    company: Company, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     scores = rows(ids)
     scores[3] = replace(scores[3], probability=1.5)  # beyond what the field may hold
@@ -147,7 +150,7 @@ def test_one_refused_record_spoils_no_other(
 
 
 def test_a_spent_budget_leaves_the_rest_for_the_next_run(
-    server: Server, ids: list[str], target: TrytonTarget, ledger: Ledger
+    server: Server, ids: list[str], target: TrytonTarget, ledger: WritebackLedger
 ) -> None:
     made = iter(range(1, 1000))
     http = Http(f"{server.url}/", budget=Budget(6, lambda: next(made)))
@@ -179,7 +182,7 @@ def test_killed_twenty_times_nothing_is_lost_or_doubled(
         assert shown["conversion_probability"] == round(row.probability, 4)
         assert len(shown["notes"]) == 1
     assert revisions(company, ids) == before + len(ids), "a record was written twice"
-    ledger = Ledger(tmp_path / "written.db")
+    ledger = WritebackLedger(tmp_path / "written.db")
     assert {e.state for e in ledger.entries("deals").values()} == {"written"}
     ledger.close()
 

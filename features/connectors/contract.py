@@ -25,7 +25,7 @@ class ConnectorError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Row:
+class RawRecord:
     """One record of a raw table; ``parent`` is the "table/key" with which it goes."""
 
     table: str
@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Page:
+class RecordPage:
     """What one call brought, and where to go on.
 
     rows      records, new or changed; of one key the last counts
@@ -44,7 +44,7 @@ class Page:
     replaced  (table, parent) whose earlier children are no longer there: the page has all of them
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[RawRecord]
     position: Position
     gone: Sequence[tuple[str, str]] = ()
     replaced: Sequence[tuple[str, str]] = ()
@@ -87,7 +87,7 @@ class Connector(Protocol):
         """The kinds of record there are, in the order in which they are read."""
         ...
 
-    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[Page]:
+    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[RecordPage]:
         """All that is new or changed since ``position``, oldest first."""
         ...
 

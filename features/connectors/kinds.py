@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from features.connectors.contract import Budget, Connector, ConnectorError
 from features.connectors.http import Http
-from features.connectors.sql import Source, SqlDatabase
+from features.connectors.sql import SqlDatabase, SqlTable
 from features.connectors.tryton import Tryton
 
 Wait = Callable[[float], None]
 
 
-class Settings(Protocol):
+class ConnectionSettings(Protocol):
     """What a connector needs to know of its connection."""
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -37,7 +37,7 @@ class Settings(Protocol):
 
 def connect(
     kind: str,
-    settings: Settings,
+    settings: ConnectionSettings,
     environment: Mapping[str, str],
     budget: Budget | None = None,
     wait: Wait = time.sleep,
@@ -51,7 +51,7 @@ def connect(
 
 
 def tryton(
-    settings: Settings, environment: Mapping[str, str], budget: Budget, wait: Wait
+    settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, wait: Wait
 ) -> Tryton:
     """Tryton, by the address of its database."""
     http = Http(
@@ -70,7 +70,7 @@ def tryton(
 
 
 def sql(
-    settings: Settings, environment: Mapping[str, str], budget: Budget, _wait: Wait
+    settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, _wait: Wait
 ) -> SqlDatabase:
     """A database, and the tables of it that ``[tables.…]`` names."""
     stated = settings.table("tables")
@@ -79,7 +79,7 @@ def sql(
         given = {"table": name, **raw} if isinstance(raw, Mapping) else {}
         if "key" not in given or set(given) - {"table", "key", "changed"}:
             raise ConnectorError(f"[tables.{name}]: write key, changed and table; got {raw!r}")
-        sources[name] = Source(**given)
+        sources[name] = SqlTable(**given)
     if not sources:
         raise ConnectorError('no [tables.…]: write [tables.deals] with key = "id"')
     return SqlDatabase(
@@ -91,7 +91,7 @@ def sql(
     )
 
 
-KINDS: dict[str, Callable[[Settings, Mapping[str, str], Budget, Wait], Connector]] = {
+KINDS: dict[str, Callable[[ConnectionSettings, Mapping[str, str], Budget, Wait], Connector]] = {
     "tryton": tryton,
     "sql": sql,
 }

@@ -16,9 +16,9 @@ from features.connectors.contract import (
     Budget,
     ConnectorError,
     Field,
-    Page,
     Position,
-    Row,
+    RawRecord,
+    RecordPage,
     Staged,
     Stream,
 )
@@ -26,7 +26,7 @@ from features.schema import Kind
 
 
 @dataclass(frozen=True)
-class Source:
+class SqlTable:
     """One table or view; ``changed``: its column of last change, "" where all is read each time.
 
     ``changed`` must be an instant, or a number that grows with every change.
@@ -43,7 +43,7 @@ class SqlDatabase:
     def __init__(
         self,
         url: str,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SqlTable],
         budget: Budget | None = None,
         page: int = 5_000,
         overlap: timedelta = timedelta(minutes=10),
@@ -84,7 +84,7 @@ class SqlDatabase:
             for name, s in self.sources.items()
         ]
 
-    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[Page]:  # noqa: ARG002
+    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[RecordPage]:  # noqa: ARG002
         """A full load by key, then what was changed since, by the column of last change."""
         source, table = self.sources[stream.name], self._table(stream.name)
         key = table.c[source.key]
@@ -104,7 +104,9 @@ class SqlDatabase:
         if source.changed:
             yield from self._changes(stream.name, table, source, position["since"])
 
-    def _changes(self, name: str, table: sa.Table, source: Source, since: Any) -> Iterator[Page]:
+    def _changes(
+        self, name: str, table: sa.Table, source: SqlTable, since: Any
+    ) -> Iterator[RecordPage]:
         key, changed = table.c[source.key], table.c[source.changed]
         at, last = _before(since, self.overlap), None
         while True:
@@ -119,7 +121,7 @@ class SqlDatabase:
             at, last = found[-1][source.changed], found[-1][source.key]
             yield _page(name, source, found, {"since": _stored(at)})
 
-    def _latest(self, table: sa.Table, source: Source) -> Any:
+    def _latest(self, table: sa.Table, source: SqlTable) -> Any:
         if not source.changed:
             return None
         (row,) = self._rows(sa.select(sa.func.max(table.c[source.changed]).label("latest")))
@@ -157,10 +159,13 @@ def _field(column: Any, key: str) -> Field:
 
 
 def _page(
-    table: str, source: Source, found: Sequence[Mapping[str, Any]], position: Position
-) -> Page:
-    rows = [Row(table, str(r[source.key]), {str(c): plain(v) for c, v in r.items()}) for r in found]
-    return Page(rows, position)
+    table: str, source: SqlTable, found: Sequence[Mapping[str, Any]], position: Position
+) -> RecordPage:
+    rows = [
+        RawRecord(table, str(r[source.key]), {str(c): plain(v) for c, v in r.items()})
+        for r in found
+    ]
+    return RecordPage(rows, position)
 
 
 def plain(value: Any) -> Any:

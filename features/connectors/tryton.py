@@ -17,9 +17,9 @@ from features.connectors.contract import (
     Body,
     ConnectorError,
     Field,
-    Page,
     Position,
-    Row,
+    RawRecord,
+    RecordPage,
     Staged,
     Stream,
 )
@@ -185,7 +185,7 @@ class Tryton:
     def _field_records(self, model: str) -> list[dict[str, Any]]:
         return self.search_read("ir.model.field", [("model", "=", model)], ["name", "module"])
 
-    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[Page]:
+    def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[RecordPage]:
         """A full load by id, then what was changed since, by the instant of the change."""
         model = self._models[stream.name]
         names = [f.name for f in stream.tables[model.table] if f.name != "id"]
@@ -207,7 +207,7 @@ class Tryton:
 
     def _changes(
         self, model: Model, names: list[str], where: list[Any], since: str, staged: Staged
-    ) -> Iterator[Page]:
+    ) -> Iterator[RecordPage]:
         at, last = _shifted(since, -self.overlap) if since else "", 0
         while True:
             later = ["last_modified_at", ">", _moment(at)] if at else ["id", ">", 0]
@@ -233,16 +233,16 @@ class Tryton:
         found: list[dict[str, Any]],
         position: Position,
         staged: Staged,
-    ) -> Page:
+    ) -> RecordPage:
         bodies = [body(record, names) for record in found]
-        rows = [Row(model.table, str(b["id"]), b) for b in bodies]
+        rows = [RawRecord(model.table, str(b["id"]), b) for b in bodies]
         if model.history and found:
             rows += self._history(model, names, bodies, staged)
-        return Page(rows, position)
+        return RecordPage(rows, position)
 
     def _history(
         self, model: Model, names: list[str], bodies: Sequence[Body], staged: Staged
-    ) -> Iterator[Row]:
+    ) -> Iterator[RawRecord]:
         """The revisions that are not staged yet; the newest is the record itself."""
         by_id = {b["id"]: b for b in bodies}
         known = {i: staged.keys(model.history, f"{model.table}/{i}") for i in by_id}
@@ -260,7 +260,7 @@ class Tryton:
             for one in then:
                 revision = f"{one['id']}@{at}"
                 whole = {**one, "revision": revision, "at": at}
-                yield Row(model.history, revision, whole, f"{model.table}/{one['id']}")
+                yield RawRecord(model.history, revision, whole, f"{model.table}/{one['id']}")
 
     def living(self, stream: Stream) -> Mapping[str, Iterable[str]]:
         """Every id that exists: Tryton tells of a deleted record in no other way."""

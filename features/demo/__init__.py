@@ -39,7 +39,7 @@ import pandas as pd
 
 from features.demo import accounts, deals, leads
 from features.demo.crm import Crm, draw_crm
-from features.demo.draw import Calendar
+from features.demo.draw import DemoPeriod
 from features.demo.export import MAPPING, write_files
 from features.demo.truth import true_curve, truth_frame
 from features.demo.world import World
@@ -109,7 +109,7 @@ def generate(seed: int = 7, size: str = "small", as_of: datetime = AS_OF) -> Dem
     if end % DAY:
         raise ValueError(f"as_of must be a midnight UTC, got {as_of}; the demo lives in whole days")
     start = end // DAY - HISTORY
-    calendar = Calendar(start, start + DRIFT, end // DAY)
+    calendar = DemoPeriod(start, start + DRIFT, end // DAY)
     crm = draw_crm(np.random.default_rng(seed), calendar, SIZES[size])
     worlds = {world.question: world for world in crm.worlds.values()}
     mapping = load(MAPPING)
@@ -119,7 +119,7 @@ def generate(seed: int = 7, size: str = "small", as_of: datetime = AS_OF) -> Dem
     return Demo(crm.frames, meta, truth_frame(worlds), _planted(crm, calendar), worlds)
 
 
-def _planted(crm: Crm, calendar: Calendar) -> dict[str, Any]:
+def _planted(crm: Crm, calendar: DemoPeriod) -> dict[str, Any]:
     skill = {o: round(float(s), 4) for o, s in zip(crm.owners.ids, crm.owners.skill, strict=True)}
     return {
         "drift": {

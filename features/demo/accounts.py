@@ -22,7 +22,7 @@ from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
     HOUR,
     REGION_OF,
-    Calendar,
+    DemoPeriod,
     Factor,
     Rng,
     births,
@@ -119,7 +119,7 @@ class AccountFacts:
         return period
 
 
-def draw_accounts(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> AccountFacts:
+def draw_accounts(rng: Rng, calendar: DemoPeriod, owners: Owners, n: int) -> AccountFacts:
     """Accounts with a subscription; a prospect is drawn alike and then not given one."""
     start = births(rng, calendar, n)
     industry, country, plan, product = (f.draw(rng, n) for f in (INDUSTRY, COUNTRY, PLAN, PRODUCT))
@@ -168,7 +168,7 @@ def is_weekly(facts: AccountFacts, rows: Ints, days: Ints) -> Bools:
     return weekly
 
 
-def account_chain(facts: AccountFacts, calendar: Calendar) -> Chain:
+def account_chain(facts: AccountFacts, calendar: DemoPeriod) -> Chain:
     """The chain of these customers; the rates are a day's, the usage tier moves once a week."""
     start = facts.start
     retail = facts.industry == INDUSTRY.code("retail")
@@ -199,7 +199,7 @@ def account_chain(facts: AccountFacts, calendar: Calendar) -> Chain:
     return Chain(OUTCOMES, BASE, log_odds, steps)
 
 
-def live_accounts(rng: Rng, facts: AccountFacts, calendar: Calendar, ids: list[str]) -> World:
+def live_accounts(rng: Rng, facts: AccountFacts, calendar: DemoPeriod, ids: list[str]) -> World:
     """Simulate the customers, each beginning in a usage tier drawn at random, nothing overdue."""
     n = len(facts)
     chain = account_chain(facts, calendar)

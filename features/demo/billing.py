@@ -20,7 +20,7 @@ from features.demo.accounts import (
     falls_due,
 )
 from features.demo.draw import (
-    Calendar,
+    DemoPeriod,
     Rng,
     day_of,
     instants,
@@ -81,7 +81,7 @@ def invoice_frame(
     world: World,
     moves: Moves,
     closed_at: Instants,
-    calendar: Calendar,
+    calendar: DemoPeriod,
 ) -> pd.DataFrame:
     """The table ``invoices``.
 
@@ -108,7 +108,9 @@ def invoice_frame(
     )
 
 
-def _issued(facts: AccountFacts, closed_at: Instants, calendar: Calendar) -> tuple[Ints, Instants]:
+def _issued(
+    facts: AccountFacts, closed_at: Instants, calendar: DemoPeriod
+) -> tuple[Ints, Instants]:
     """Entity and instant of every invoice: at the start, then every period, while a customer."""
     period = PERIOD[facts.annual] * DAY
     stop = np.where(closed_at == NAT, calendar.end * DAY, closed_at)

@@ -11,7 +11,7 @@ from features.demo import accounts, calls, deals, leads, links
 from features.demo.accounts import AccountFacts
 from features.demo.billing import invoice_frame, subscription_frame
 from features.demo.deals import DealFacts
-from features.demo.draw import Calendar, Rng, instants, keys, texts, words
+from features.demo.draw import DemoPeriod, Rng, instants, keys, texts, words
 from features.demo.leads import LeadFacts
 from features.demo.people import Owners, draw_owners, owner_frames
 from features.demo.world import Moves, World, activity_frame, change_frame
@@ -65,7 +65,7 @@ class _Accounts:
     became: Ints
 
 
-def draw_crm(rng: Rng, calendar: Calendar, size: tuple[int, int, int]) -> Crm:
+def draw_crm(rng: Rng, calendar: DemoPeriod, size: tuple[int, int, int]) -> Crm:
     """Draw so many leads, deals and customers, let them live, and write down what a CRM keeps."""
     owners = draw_owners(rng, calendar)
     lead = _draw_leads(rng, calendar, owners, size[0])
@@ -86,13 +86,13 @@ def draw_crm(rng: Rng, calendar: Calendar, size: tuple[int, int, int]) -> Crm:
     return Crm(frames, worlds, owners, twice.originals, again.originals, _whitespace(account))
 
 
-def _draw_leads(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> _Leads:
+def _draw_leads(rng: Rng, calendar: DemoPeriod, owners: Owners, n: int) -> _Leads:
     facts = leads.draw_leads(rng, calendar, owners, n)
     world = leads.live_leads(rng, facts, calendar)
     return _Leads(facts, world, world.closed_at(rng))
 
 
-def _draw_deals(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> _Deals:
+def _draw_deals(rng: Rng, calendar: DemoPeriod, owners: Owners, n: int) -> _Deals:
     facts = deals.draw_deals(rng, calendar, owners, n)
     world = deals.live_deals(rng, facts, calendar)
     return _Deals(facts, world, world.closed_at(rng))
@@ -102,7 +102,9 @@ def _is_new(deal: _Deals) -> Ints:
     return np.flatnonzero(deal.facts.type == deals.TYPE.code("new business"))
 
 
-def _draw_accounts(rng: Rng, calendar: Calendar, owners: Owners, deal: _Deals, n: int) -> _Accounts:
+def _draw_accounts(
+    rng: Rng, calendar: DemoPeriod, owners: Owners, deal: _Deals, n: int
+) -> _Accounts:
     """Customers, some of them out of won deals, and a prospect for each other new-business deal."""
     customers = accounts.draw_accounts(rng, calendar, owners, n)
     new = _is_new(deal)
@@ -136,7 +138,7 @@ def _account_table(rng: Rng, account: _Accounts, owners: Owners) -> pd.DataFrame
 
 
 def _events(
-    rng: Rng, calendar: Calendar, owners: Owners, lead: _Leads, deal: _Deals, account: _Accounts
+    rng: Rng, calendar: DemoPeriod, owners: Owners, lead: _Leads, deal: _Deals, account: _Accounts
 ) -> Frames:
     """What happened to the entities, and the tables whose last values follow from it."""
     worlds = {"lead": lead.world, "deal": deal.world, "account": account.world}

@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
-    Calendar,
+    DemoPeriod,
     Factor,
     Rng,
     births,
@@ -75,7 +75,7 @@ class DealFacts:
     score: Floats
 
 
-def draw_deals(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> DealFacts:
+def draw_deals(rng: Rng, calendar: DemoPeriod, owners: Owners, n: int) -> DealFacts:
     """Deals as they are born; discovery_score (0 to 10) is missing for 6 %, then without effect."""
     created = births(rng, calendar, n)
     product, region, rival, kind = (f.draw(rng, n) for f in (PRODUCT, REGION, COMPETITOR, TYPE))
@@ -109,7 +109,7 @@ PUSH_RATES = np.array([0.006, 0.008, 0.014, 0.016])
 DISCOUNT_RATES = np.array([0.0, 0.0, 0.010, 0.025])
 
 
-def deal_chain(facts: DealFacts, calendar: Calendar) -> Chain:
+def deal_chain(facts: DealFacts, calendar: DemoPeriod) -> Chain:
     """The chain of these deals; the rates are a day's."""
     first = day_of(facts.created_at) + 1
     norte = facts.competitor == COMPETITOR.code("Norte")
@@ -132,7 +132,7 @@ def deal_chain(facts: DealFacts, calendar: Calendar) -> Chain:
     return Chain(OUTCOMES, BASE, log_odds, steps)
 
 
-def live_deals(rng: Rng, facts: DealFacts, calendar: Calendar) -> World:
+def live_deals(rng: Rng, facts: DealFacts, calendar: DemoPeriod) -> World:
     """Simulate the deals to the end of the history; every deal begins in discovery."""
     n = len(facts.created_at)
     chain = deal_chain(facts, calendar)

@@ -28,7 +28,7 @@ REGION_OF = {
 
 
 @dataclass(frozen=True)
-class Calendar:
+class DemoPeriod:
     """The history's days since 1970: first day, the day of the drift, and the end (exclusive)."""
 
     start: int
@@ -73,7 +73,7 @@ class Factor:
         return self.words.index(word)
 
 
-def births(rng: Rng, calendar: Calendar, n: int, growth: float = 0.3) -> Instants:
+def births(rng: Rng, calendar: DemoPeriod, n: int, growth: float = 0.3) -> Instants:
     """``n`` rising instants in working hours, more by ``growth`` at the end, fewer in autumn."""
     days = np.arange(calendar.start, calendar.end)
     weight = 1 + growth * (days - calendar.start) / len(days) + season(days, 75, 0.15)

@@ -16,7 +16,7 @@ import pandas as pd
 from features.demo.chain import Chain, StageMove, by_state, kron, simulate
 from features.demo.draw import (
     REGION_OF,
-    Calendar,
+    DemoPeriod,
     Factor,
     Rng,
     births,
@@ -104,7 +104,7 @@ class LeadFacts:
     score: Floats
 
 
-def draw_leads(rng: Rng, calendar: Calendar, owners: Owners, n: int) -> LeadFacts:
+def draw_leads(rng: Rng, calendar: DemoPeriod, owners: Owners, n: int) -> LeadFacts:
     """Leads as they are born; company_fit is missing for 8 % and then has no effect."""
     created = births(rng, calendar, n)
     source, country, use_case = (f.draw(rng, n) for f in (SOURCE, COUNTRY, USE_CASE))
@@ -135,7 +135,7 @@ STATUS_RATES = np.array(  # from row to column: new, working, engaged, nurturing
 MEETING_RATES = np.array([0.005, 0.03, 0.07, 0.008])
 
 
-def lead_chain(facts: LeadFacts, calendar: Calendar) -> Chain:
+def lead_chain(facts: LeadFacts, calendar: DemoPeriod) -> Chain:
     """The chain of these leads; the rates are a day's."""
     first = day_of(facts.created_at) + 1
     partner = facts.source == SOURCE.code("partner")
@@ -156,7 +156,7 @@ def lead_chain(facts: LeadFacts, calendar: Calendar) -> Chain:
     return Chain(OUTCOMES, BASE, log_odds, steps)
 
 
-def live_leads(rng: Rng, facts: LeadFacts, calendar: Calendar) -> World:
+def live_leads(rng: Rng, facts: LeadFacts, calendar: DemoPeriod) -> World:
     """Simulate the leads to the end of the history; every lead begins as new, without a meeting."""
     n = len(facts.created_at)
     chain = lead_chain(facts, calendar)

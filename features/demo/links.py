@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.demo.draw import (
-    Calendar,
+    DemoPeriod,
     Rng,
     day_of,
     instants,
@@ -80,7 +80,7 @@ class Duplicates:
     originals: dict[str, str]
 
 
-def _copies(rng: Rng, frame: pd.DataFrame, key: str, calendar: Calendar) -> Duplicates:
+def _copies(rng: Rng, frame: pd.DataFrame, key: str, calendar: DemoPeriod) -> Duplicates:
     born = micros_of(frame["created_at"])
     old = np.flatnonzero(born < (calendar.end - 30) * DAY)
     chosen = np.sort(rng.choice(old, max(1, round(DUPLICATES * len(frame))), replace=False))
@@ -105,7 +105,7 @@ def _misspelt(rng: Rng, name: str) -> str:
     return name[:i] + name[i + 1] + name[i] + name[i + 2 :]
 
 
-def duplicate_leads(rng: Rng, leads: pd.DataFrame, calendar: Calendar) -> Duplicates:
+def duplicate_leads(rng: Rng, leads: pd.DataFrame, calendar: DemoPeriod) -> Duplicates:
     """Copies of leads: never worked, and disqualified once somebody notices."""
     found = _copies(rng, leads, "lead_id", calendar)
     rows, n = found.rows, len(found.rows)
@@ -119,7 +119,7 @@ def duplicate_leads(rng: Rng, leads: pd.DataFrame, calendar: Calendar) -> Duplic
     return found
 
 
-def duplicate_accounts(rng: Rng, accounts: pd.DataFrame, calendar: Calendar) -> Duplicates:
+def duplicate_accounts(rng: Rng, accounts: pd.DataFrame, calendar: DemoPeriod) -> Duplicates:
     """Copies of accounts: without deals, and never customers."""
     found = _copies(rng, accounts, "account_id", calendar)
     nothing = instants(np.full(len(found.rows), NAT))

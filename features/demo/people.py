@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.demo.draw import Calendar, Rng, instants, keys, people, texts, words
+from features.demo.draw import DemoPeriod, Rng, instants, keys, people, texts, words
 from features.tables import DAY, NAT, Floats, Instants, Ints
 
 OWNERS = 12
@@ -38,7 +38,7 @@ class Owners:
         return owner
 
 
-def draw_owners(rng: Rng, calendar: Calendar) -> Owners:
+def draw_owners(rng: Rng, calendar: DemoPeriod) -> Owners:
     """Owners whose skills are evenly spread and shuffled; the last two join mid-way."""
     spread = np.linspace(-1.6, 1.6, OWNERS)
     skill = rng.permutation(spread / spread.std() * SKILL)
@@ -48,7 +48,7 @@ def draw_owners(rng: Rng, calendar: Calendar) -> Owners:
 
 
 def owner_frames(
-    rng: Rng, owners: Owners, calendar: Calendar, yearly: float
+    rng: Rng, owners: Owners, calendar: DemoPeriod, yearly: float
 ) -> dict[str, pd.DataFrame]:
     """The tables owners, quotas (by quarter; ``yearly`` EUR for all together) and fx_rates."""
     leads = ["O01", "O02", "O03"]
@@ -72,13 +72,13 @@ def owner_frames(
     }
 
 
-def _month_starts(calendar: Calendar, step: str) -> Instants:
+def _month_starts(calendar: DemoPeriod, step: str) -> Instants:
     first, last = (np.datetime64(int(d), "D") for d in (calendar.start, calendar.end))
     starts = pd.date_range(first, last, freq=step, inclusive="left")
     return starts.to_numpy("datetime64[us]").astype(np.int64)
 
 
-def _quotas(rng: Rng, owners: Owners, calendar: Calendar, yearly: float) -> pd.DataFrame:
+def _quotas(rng: Rng, owners: Owners, calendar: DemoPeriod, yearly: float) -> pd.DataFrame:
     """Quotas of the quarters of the history, and, from a stream of their own, of the next ones."""
     starts = _month_starts(calendar, "QS")
     now = len(starts)
@@ -110,7 +110,7 @@ def _and_next(starts: Instants, quarters: int) -> Instants:
     return np.append(starts, more.astype("datetime64[us]").astype(np.int64))
 
 
-def _rates(rng: Rng, calendar: Calendar) -> pd.DataFrame:
+def _rates(rng: Rng, calendar: DemoPeriod) -> pd.DataFrame:
     months = _month_starts(calendar, "MS")
     starts = np.concatenate([[calendar.start * DAY - 40 * DAY], months])
     wander = np.cumsum(rng.normal(0, 0.006, len(starts)))

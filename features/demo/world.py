@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.demo.chain import Chain, Path, States
-from features.demo.draw import Calendar, Rng, instants, long_keys, within, words
+from features.demo.draw import DemoPeriod, Rng, instants, long_keys, within, words
 from features.schema import ACTIVITY_KINDS, DIRECTIONS
 from features.tables import DAY, NAT, Floats, Instants, Ints
 
@@ -106,7 +106,7 @@ def activity_frame(
     batches: Sequence[Batch],
     worlds: Mapping[str, World],
     owner_ids: Sequence[str],
-    calendar: Calendar,
+    calendar: DemoPeriod,
 ) -> pd.DataFrame:
     """The table ``activities``, in the order in which things happened."""
     order = np.argsort(np.concatenate([b.at for b in batches]), kind="stable")
@@ -148,7 +148,7 @@ def _late(rng: Rng, at: Instants, kind: Ints) -> Instants:
     return np.where(late, at + delay, NAT)
 
 
-def _known(available: pd.Series, calendar: Calendar) -> pd.Series:
+def _known(available: pd.Series, calendar: DemoPeriod) -> pd.Series:
     """An export cannot hold what was not yet known when it was made."""
     end = pd.Timestamp(calendar.end, unit="D", tz="UTC")
     return available.isna() | (available < end)

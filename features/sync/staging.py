@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from features.connectors.contract import Field, Page, Position, Row, Stream
+from features.connectors.contract import Field, Position, RawRecord, RecordPage, Stream
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS records (
@@ -47,7 +47,7 @@ class Staging:
         found = self._one("SELECT position FROM positions WHERE stream = ?", stream)
         return {} if found is None else dict(orjson.loads(found))
 
-    def keep(self, stream: str, page: Page) -> None:
+    def keep(self, stream: str, page: RecordPage) -> None:
         """Keep a page and the position after it, both or neither."""
         with self._transaction():
             for table, parent in page.replaced:
@@ -128,7 +128,7 @@ class Staging:
         """How many calls were made on a day."""
         return int(self._one("SELECT made FROM calls WHERE day = ?", day) or 0)
 
-    def _upsert(self, rows: Iterable[Row]) -> None:
+    def _upsert(self, rows: Iterable[RawRecord]) -> None:
         self.database.executemany(
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)",
             [(r.table, r.key, r.parent, orjson.dumps(r.body)) for r in rows],

@@ -11,6 +11,7 @@ from features.csv_out import write_csv
 from features.tables import Tables, micros, read
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import PERIODS
+from serving.analytics.glossary import glossary
 from serving.analytics.health.actions import WAIT, call_plan
 from serving.analytics.health.attention import attention
 from serving.analytics.health.bottlenecks import bottlenecks
@@ -20,7 +21,6 @@ from serving.analytics.kpis.catalog import chosen as figures_of
 from serving.analytics.kpis.compute import table, why_not
 from serving.analytics.kpis.definition import Given
 from serving.analytics.kpis.files import for_people, read_costs, read_plan, read_scores
-from serving.analytics.kpis.glossary import glossary
 from serving.cli import CommandError, Subparsers
 from serving.i18n.display_zone import show_in
 

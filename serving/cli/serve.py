@@ -15,7 +15,7 @@ from threading import Thread
 from serving.cli import CommandError, Subparsers
 from serving.process.supervisor import Supervisor, listen
 from serving.settings import read_settings
-from serving.telemetry.logs import Stream, configure
+from serving.telemetry.logs import LogWriter, configure
 from serving.telemetry.metrics_folder import FOLDER, shared_folder
 
 log = logging.getLogger("embudo.serve")
@@ -36,7 +36,7 @@ def add(commands: Subparsers) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    configure(Stream())
+    configure(LogWriter())
     folder = (chosen.bundles or chosen.root / "mlruns" / "serving").resolve()
     root = chosen.root.resolve()
     environment = {

@@ -12,10 +12,10 @@ from features.sync.connection import Connection, load
 from features.sync.run import SyncError, alone, folder_of
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import Clock, opened
-from serving.live.ledger import Ledger
+from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
 from serving.live.tryton import TrytonTarget
-from serving.live.writeback import About, Outcome, Target, undo, write_back
+from serving.live.writeback import About, Outcome, ScoreTarget, undo, write_back
 from serving.store.store import Store
 
 
@@ -36,7 +36,7 @@ def _writeback(chosen: argparse.Namespace) -> int:
     policy = Policy.of(connection.write)
     try:
         with alone(home / "lock", f"a sync or write-back of {chosen.name}"):
-            ledger, target = Ledger(home / "written.db"), target_of(connection, policy)
+            ledger, target = WritebackLedger(home / "written.db"), target_of(connection, policy)
             try:
                 if chosen.undo:
                     outcome = undo(target, ledger, clock())
@@ -62,7 +62,12 @@ def target_of(connection: Connection, policy: Policy) -> TrytonTarget:
 
 
 def _written(
-    store: Store, target: Target, ledger: Ledger, policy: Policy, now: int, dry_run: bool
+    store: Store,
+    target: ScoreTarget,
+    ledger: WritebackLedger,
+    policy: Policy,
+    now: int,
+    dry_run: bool,
 ) -> Outcome:
     run = store.runs.newest(target.entity)
     if run is None or run.cutoff is None:

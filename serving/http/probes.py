@@ -10,7 +10,7 @@ Requests for scores go past the app's own layers, too: its endpoint answers ever
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import uuid4
 
@@ -19,11 +19,14 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from serving.bundles.outcomes import ReloadOutcome, ReloadState
-from serving.process.timers import Message, Receive, Send
 from serving.store.connection import UnavailableStore
 
 ALIVE = ("/livez", "/healthz")
 READY = "/readyz"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
 class ProbeMiddleware:

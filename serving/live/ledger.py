@@ -44,7 +44,7 @@ class Entry:
     said: str = ""
 
 
-class Ledger:
+class WritebackLedger:
     """The entries of one connection."""
 
     def __init__(self, path: Path) -> None:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from features.sync.run import alone, canonical_of
 from features.tables import instant_text
-from serving.live.schedule import Schedule, Step
+from serving.live.schedule import LoopStep, Schedule
 
 SECOND = 1_000_000
 HERE = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def once(schedule: Schedule, root: Path, clock: Clock, run: Run = run_module) ->
         return state
 
 
-def due(step: Step, last: Last, ran: set[str], outcomes: int, now: int) -> bool:
+def due(step: LoopStep, last: Last, ran: set[str], outcomes: int, now: int) -> bool:
     """Whether a step is to run: its time has come, the step before it ran, or enough has closed."""
     timely = step.every > 0 and now - last.began >= step.every * SECOND
     learned = step.outcomes > 0 and outcomes - last.outcomes >= step.outcomes
@@ -138,7 +138,7 @@ def write_state(home: Path, state: Mapping[str, Last]) -> None:
 
 def page(state: Mapping[str, Last]) -> str:
     """The status as one HTML page that refreshes itself."""
-    head = ("Step", "Last began", "Took", "Result", "Runs", "Failures", "Last words")
+    head = ("LoopStep", "Last began", "Took", "Result", "Runs", "Failures", "Last words")
     rows = [
         (
             name,

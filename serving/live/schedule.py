@@ -28,7 +28,7 @@ class ScheduleError(ValueError):
 
 
 @dataclass(frozen=True)
-class Step:
+class LoopStep:
     """One step: due ``every`` so many seconds, or whenever the step ``after`` which it comes ran.
 
     outcomes  also due once so many deals more have closed than when it last ran; 0: not
@@ -45,7 +45,7 @@ class Schedule:
     """The connection and its steps, in their order."""
 
     connection: str
-    steps: tuple[Step, ...]
+    steps: tuple[LoopStep, ...]
 
 
 def load(path: Path) -> Schedule:
@@ -71,7 +71,7 @@ def parse(raw: Mapping[str, Any], where: str) -> Schedule:
     return Schedule(connection, tuple(s for s in steps if s is not None))
 
 
-def _step(name: str, raw: Any, where: str) -> Step | None:
+def _step(name: str, raw: Any, where: str) -> LoopStep | None:
     """One step; ``false`` in its place leaves it out."""
     if raw is False:
         return None
@@ -85,7 +85,7 @@ def _step(name: str, raw: Any, where: str) -> Step | None:
     every = _seconds(raw["every"], where) if "every" in raw else 0.0
     if not (every or after or outcomes):
         raise ScheduleError(f"{where}: needs every, after or outcomes")
-    return Step(name, every, after, outcomes)
+    return LoopStep(name, every, after, outcomes)
 
 
 def _seconds(said: Any, where: str) -> float:

@@ -16,14 +16,14 @@ from features.connectors.contract import BudgetError
 from features.connectors.tryton import OWN_NOTE
 from features.tables import DAY, instant_text
 from serving.i18n.sentences import share
-from serving.live.ledger import Entry, Ledger
+from serving.live.ledger import Entry, WritebackLedger
 from serving.live.policy import Policy
 from serving.store.scores import ScoreRow
 
 T = TypeVar("T")
 
 
-class Target(Protocol):
+class ScoreTarget(Protocol):
     """Where the scores of one entity are written."""
 
     entity: str
@@ -76,8 +76,8 @@ class Outcome:
 def write_back(
     rows: Iterable[ScoreRow],
     about: About,
-    target: Target,
-    ledger: Ledger,
+    target: ScoreTarget,
+    ledger: WritebackLedger,
     policy: Policy,
     now: int,
     dry_run: bool = False,
@@ -107,8 +107,8 @@ def write_back(
 def _write_batch(
     batch: Sequence[ScoreRow],
     about: About,
-    target: Target,
-    ledger: Ledger,
+    target: ScoreTarget,
+    ledger: WritebackLedger,
     policy: Policy,
     known: Mapping[str, Entry],
     now: int,
@@ -145,7 +145,7 @@ def _settled(entry: Entry, refused: str) -> Entry:
     return replace(entry, state="failed" if refused else "written", said=refused)
 
 
-def undo(target: Target, ledger: Ledger, now: int) -> Outcome:
+def undo(target: ScoreTarget, ledger: WritebackLedger, now: int) -> Outcome:
     """Put back what stood there before our first write, and take our notes away.
 
     A record whose value a person has changed since stays as it is.

@@ -20,7 +20,7 @@ MOST = 512
 """Connections at a time; more are closed."""
 
 
-class Connection:
+class StartupConnection:
     """One connection: its head is read, it is answered, and what it still sends is thrown away."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
@@ -59,7 +59,7 @@ class StartupResponder:
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         self._selector, self._clock = selector, clock
-        self._clients: dict[int, Connection] = {}
+        self._clients: dict[int, StartupConnection] = {}
         self.reason = "the workers are starting"
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class StartupResponder:
             connection.close()
             return
         connection.setblocking(False)
-        client = Connection(connection, self._clock() + SECONDS)
+        client = StartupConnection(connection, self._clock() + SECONDS)
         self._clients[connection.fileno()] = client
         self._selector.register(connection, selectors.EVENT_READ, self.step)
 

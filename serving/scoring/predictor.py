@@ -11,8 +11,8 @@ import numpy as np
 from features.schema import TABLES
 from features.tables import DAY, NAT, Table, Tables, instant_text, micros
 from serving.i18n.languages import LANGUAGES
+from serving.scoring.changes import ChangeExplainer, moved_since
 from serving.scoring.contract import SINGULAR, Envelope, read_envelope
-from serving.scoring.explain.changes import ChangeExplainer, moved_since
 from serving.scoring.faults import ContractError, Fault, RecordFault
 from serving.scoring.isolation import Reader, Record, independent_rounds
 from serving.scoring.scorer import TOP, Scored, Scorer

@@ -30,7 +30,7 @@ _FOREIGN_LENGTH = 200
 Emit = Callable[[bytes], None]
 
 
-class Stream:
+class LogWriter:
     """A file descriptor written to by a thread; ``left_out`` lines found no room."""
 
     def __init__(self, descriptor: int = 2, waiting: int = WAITING) -> None:

@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import Any
 
 from serving.bundles.outcomes import ReloadOutcome
-from serving.telemetry.logs import Stream, configure
+from serving.telemetry.logs import LogWriter, configure
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.metrics_folder import FOLDER
 from serving.telemetry.metrics_page import page_server
@@ -34,7 +34,7 @@ class Telemetry:
         self.state, self.clock, self.metrics = state, clock, Metrics()
         self._wants_traces = asked_for(environment)
         self._numbers = environment.get(FOLDER, "")
-        self._stream: Stream | None = None
+        self._stream: LogWriter | None = None
         self._traces: Traces | None = None
         self._told = _Counted()
         self._stop = Event()
@@ -56,7 +56,7 @@ class Telemetry:
         port: of the metrics page where nobody else shows it (`serve` does); the first worker that
         takes the port shows those of all.
         """
-        self._stream = Stream()
+        self._stream = LogWriter()
         configure(self._stream)
         if port and self._numbers:
             with suppress(OSError):  # another worker has it

@@ -10,7 +10,7 @@ from features.tables import NAT
 from serving.analytics.accounts.goals import Progress
 from serving.analytics.asof.history import Happened
 from serving.i18n.lazy_text import LazyText
-from serving.scoring.explain.reasons import Reason
+from serving.scoring.reasons import Reason
 
 
 @dataclass(frozen=True)

@@ -192,12 +192,13 @@ class AsOfFrames(KnownRows):
     @cached_property
     def memberships(self) -> pd.DataFrame:
         """account_id, since, until: the stretches in which each account was a customer."""
-        return memberships(self)
+        stated = self.tables["accounts"].has("closed_at")
+        return memberships(self.accounts, self.subscriptions, stated)
 
     @cached_property
     def stays(self) -> StageSpells:
         """The stages of every deal in order, and how long it stayed in each."""
-        return stage_spells(self)
+        return stage_spells(self, self.deals)
 
     def _named(self, frame: pd.DataFrame, key: str) -> pd.DataFrame:
         """Give a row without a name its account's name and its product, else its id."""

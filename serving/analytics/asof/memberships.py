@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from serving.analytics.asof.columns import looked_up
-
-if TYPE_CHECKING:
-    from serving.analytics.asof.frames import AsOfFrames
 
 DAY = pd.Timedelta(days=1)
 LAST = pd.Timestamp("2200-01-01", tz="UTC")
 """After every instant there is: the end of what runs."""
 
 
-def memberships(book: AsOfFrames) -> pd.DataFrame:
-    """account_id, since, until (NaT: running), by account and time, as known at the book's instant.
+def memberships(accounts: pd.DataFrame, contracts: pd.DataFrame, stated: bool) -> pd.DataFrame:
+    """account_id, since, until (NaT: running), by account and time.
+
+    accounts   account_id, customer_at, left_at, as known at an instant
+    contracts  account_id, started_at, ended_at, as known then
+    stated     whether accounts themselves say when they left: then each has one membership
 
     Contracts that meet, to the day, or overlap are one membership; one that begins later is a
-    return. Where accounts themselves state that they left, each has one membership.
+    return.
     """
-    plain = book.accounts[["account_id", "customer_at", "left_at"]]
+    plain = accounts[["account_id", "customer_at", "left_at"]]
     plain = plain[plain["customer_at"].notna()]
     plain = plain.rename(columns={"customer_at": "since", "left_at": "until"})
-    contracts = book.subscriptions
-    if book.tables["accounts"].has("closed_at") or contracts.empty:
+    if stated or contracts.empty:
         return plain.reset_index(drop=True)
     found = _joined(contracts[contracts["account_id"].isin(plain["account_id"])])
-    stated = looked_up(found["account_id"], plain.set_index("account_id")["since"])
-    first = ~found["account_id"].duplicated()
-    found = found.assign(since=found["since"].where(~(first & (stated < found["since"])), stated))
+    earliest = looked_up(found["account_id"], plain.set_index("account_id")["since"])
+    sooner = ~found["account_id"].duplicated() & (earliest < found["since"])
+    found = found.assign(since=found["since"].where(~sooner, earliest))
     alone = plain[~plain["account_id"].isin(found["account_id"])]
     return pd.concat([found, alone], ignore_index=True)
 

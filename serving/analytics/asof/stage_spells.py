@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from serving.analytics.asof.columns import days, looked_up, stamps, words_of
-
-if TYPE_CHECKING:
-    from serving.analytics.asof.frames import AsOfFrames
+from serving.analytics.asof.known import KnownRows
 
 ENDING = 0.95
 """A stage is only another word for the outcome where this share of its stays begin within a day of
@@ -25,7 +22,7 @@ class StageSpells:
 
     frame  deal_id, stage, entered_at, left_at (NaT: still there), to (the next stage, the outcome,
            NaN: still there), ended, advanced (to a later stage, or won), days (until left or the
-           book's instant), and the deal's owner, team, region, segment, product, source, amount
+           instant), and the deal's owner, team, region, segment, product, source, amount
     order  the stages, earliest first
     """
 
@@ -33,12 +30,15 @@ class StageSpells:
     order: tuple[str, ...]
 
 
-def stage_spells(book: AsOfFrames) -> StageSpells:
-    """Every stay known at the book's instant; empty where stages have no history."""
-    moves = _moves(book)
-    moves = moves[~moves["stage"].isin(_endings(moves, book.deals))]
+def stage_spells(known: KnownRows, frame: pd.DataFrame) -> StageSpells:
+    """Every stay known at the instant of ``known``; empty where stages have no history.
+
+    frame  one row a deal as known then, as ``AsOfFrames.deals``
+    """
+    deals = frame.set_index("deal_id")
+    moves = _moves(known, deals)
+    moves = moves[~moves["stage"].isin(_endings(moves, deals))]
     stays = _joined(moves)
-    deals = book.deals.set_index("deal_id")
     closed = looked_up(stays["deal_id"], deals["closed_at"])
     outcome = looked_up(stays["deal_id"], deals["outcome"])
     after = closed.notna() & (stays["entered_at"] >= closed)
@@ -47,42 +47,42 @@ def stage_spells(book: AsOfFrames) -> StageSpells:
     left = stays["next_at"].where(~last, closed)
     to = stays["next"].where(~last, outcome)
     order = _order(stays)
-    return StageSpells(_told(stays.assign(left_at=left, to=to), order, book), order)
+    stays = stays.assign(left_at=left, to=to)
+    return StageSpells(_described(stays, order, deals, known.instant), order)
 
 
-def _moves(book: AsOfFrames) -> pd.DataFrame:
+def _moves(known: KnownRows, deals: pd.DataFrame) -> pd.DataFrame:
     """deal_id, stage, entered_at: the first stage and every known change, in order of time."""
-    table, rows = book.tables["changes"], book.rows("changes")
-    keep = book.timeline.matches("changes", (("entity", "deals"), ("field", "stage")))
-    rows = rows[keep[rows]]
+    table, rows = known.tables["changes"], known.rows("changes")
+    of_stages = known.timeline.matches("changes", (("entity", "deals"), ("field", "stage")))
+    rows = rows[of_stages[rows]]
     moves = words_of(table, rows, {"deal_id": "entity_id", "stage": "value", "old": "old_value"})
     moves = moves.assign(entered_at=stamps(table.instant("changed_at")[rows]))
-    moves = moves[moves["deal_id"].isin(book.deals["deal_id"])]
+    moves = moves[moves["deal_id"].isin(deals.index)]
     moves = moves.sort_values(["deal_id", "entered_at"], kind="stable")
-    together = pd.concat([_first(moves, book), moves.drop(columns="old")], ignore_index=True)
+    together = pd.concat(
+        [_first(moves, deals, bool(of_stages.any())), moves.drop(columns="old")], ignore_index=True
+    )
     return together.sort_values(["deal_id", "entered_at"], kind="stable", ignore_index=True)
 
 
-def _first(moves: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
-    """The stage each deal was born in, where a change says what was before or none ever came."""
-    deals = book.deals.set_index("deal_id")
+def _first(moves: pd.DataFrame, deals: pd.DataFrame, history: bool) -> pd.DataFrame:
+    """The stage each deal was born in, where a change says what was before or none ever came.
+
+    history  whether stages have any history, known by now or not
+    """
     old = moves.drop_duplicates("deal_id").set_index("deal_id")["old"]
     stage = old.reindex(deals.index)
     still = ~deals.index.isin(moves["deal_id"])
-    if len(moves) or _with_history(book):
+    if len(moves) or history:
         stage = stage.where(~still, deals["stage"])
     born = pd.DataFrame({"stage": stage, "entered_at": deals["created_at"]})
     return born.dropna().rename_axis("deal_id").reset_index()
 
 
-def _with_history(book: AsOfFrames) -> bool:
-    where = (("entity", "deals"), ("field", "stage"))
-    return bool(book.timeline.matches("changes", where).any())
-
-
 def _endings(moves: pd.DataFrame, deals: pd.DataFrame) -> list[str]:
     """Stages that only say how the deal closed."""
-    closed = looked_up(moves["deal_id"], deals.set_index("deal_id")["closed_at"])
+    closed = looked_up(moves["deal_id"], deals["closed_at"])
     close = ((moves["entered_at"] - closed).abs() <= DAY).groupby(moves["stage"]).mean()
     return [str(stage) for stage in close.index[close >= ENDING]]
 
@@ -117,10 +117,12 @@ def _sooner(a: pd.Series, b: pd.Series) -> float:
     return float(((a < b)[both] + 0.5 * (a == b)[both]).mean())
 
 
-def _told(stays: pd.DataFrame, order: tuple[str, ...], book: AsOfFrames) -> pd.DataFrame:
+def _described(
+    stays: pd.DataFrame, order: tuple[str, ...], deals: pd.DataFrame, instant: pd.Timestamp
+) -> pd.DataFrame:
+    """The frame of ``StageSpells``."""
     rank = {stage: i for i, stage in enumerate(order)} | {"won": len(order)}
-    deals = book.deals.set_index("deal_id")
-    until = stays["left_at"].fillna(book.instant)
+    until = stays["left_at"].fillna(instant)
     frame = pd.DataFrame(
         {
             "deal_id": stays["deal_id"],

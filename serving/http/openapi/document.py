@@ -13,9 +13,9 @@ from serving.http import VERSION
 from serving.http.openapi import examples
 from serving.http.openapi.examples_answers import example_of
 from serving.http.openapi.operations import ID_SCHEMA, Operation, Schema, operations
-from serving.http.openapi.shapes import ProblemOut
 from serving.http.routes.admin import Purge
 from serving.http.routes.feedback import ENTITIES, OPEN, FeedbackIn
+from serving.http.shapes import ProblemOut
 from serving.scoring.contract import SINGULAR, Envelope, record_model
 
 ABOUT = "Scores with dates and reasons for leads, deals and accounts. Scores advise; people decide."

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serving.http import shapes, shapes_kept
 from serving.http.codes import CODES
-from serving.http.openapi import shapes, shapes_kept
 from serving.http.routes import forecast
 from serving.http.routes.feedback import ENTITIES
 from serving.scoring.contract import LONGEST_ID, SINGULAR

@@ -18,8 +18,8 @@ from serving.http.forecast_reader import (
     NoForecast,
     answer,
 )
-from serving.http.openapi.shapes import AnswerBody, AnswerPart
 from serving.http.params import read_params
+from serving.http.shapes import AnswerBody, AnswerPart
 
 
 class PeriodOut(AnswerPart):

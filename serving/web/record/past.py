@@ -9,7 +9,7 @@ from typing import Any
 from features.tables import DAY, NAT, Tables
 from features.timeline import Timeline
 from serving.analytics.asof.history import Happened, born, date
-from serving.scoring.explain.changes import ChangeExplainer, moved_since
+from serving.scoring.changes import ChangeExplainer, moved_since
 from serving.scoring.scorer import Scorer
 from serving.web.record.score import fact
 from training.charts.dates import date_axis

@@ -23,7 +23,7 @@ from training.forecast.data.open_panel import WEEK, OpenDealPanel, mondays, open
 from training.forecast.data.periods import Period, periods
 from training.forecast.data.revenue import RevenueFlow
 from training.forecast.data.settings import ForecastSettings
-from training.forecast.results.forecast import Draft, draft
+from training.forecast.results.forecast import DrawnStreams, draft
 
 MODEL = "embudo"
 SIMULATION = "simulation"
@@ -146,7 +146,7 @@ def simulate_origins(
 
 
 def simulated_cells(
-    of: Draft, flow: RevenueFlow, asked: Sequence[tuple[Period, int]]
+    of: DrawnStreams, flow: RevenueFlow, asked: Sequence[tuple[Period, int]]
 ) -> list[dict[str, Any]]:
     """The cells of a draft of one stream; what came is not in them."""
     rows = []

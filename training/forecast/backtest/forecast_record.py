@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.tables import Tables, instant_text
 from training.forecast.backtest.cells import MODEL
-from training.forecast.backtest.ledger import Ledger, ledger
+from training.forecast.backtest.ledger import ForecastLedger, ledger
 from training.forecast.data.periods import month, month_of
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.data.settings import ForecastSettings
@@ -59,7 +59,7 @@ def forecast_record(
         predicted=_said([c for c in (mine, tested) if not c.empty]),
         kept=_board(mine),
         backtest=_board(tested),
-        weeks=pd.DataFrame() if widest.empty else Ledger(widest).by_weeks(),
+        weeks=pd.DataFrame() if widest.empty else ForecastLedger(widest).by_weeks(),
         tested_until="" if tested.empty else until(tested),
     )
 
@@ -72,7 +72,7 @@ def _over(cells: pd.DataFrame | None, origin: int) -> pd.DataFrame:
 
 
 def _board(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells if cells.empty else Ledger(cells).board()
+    return cells if cells.empty else ForecastLedger(cells).board()
 
 
 def _actuals(every: Mapping[str, RevenueFlow], origin: int) -> pd.DataFrame:

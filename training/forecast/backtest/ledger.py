@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Ledger:
+class ForecastLedger:
     """Every method's word on every period that is over, and how it turned out.
 
     cells  as ``Backtest.cells``, of the origins of kept forecasts, or of a backtest
@@ -65,7 +65,9 @@ class Ledger:
         return by_weeks(self.cells)
 
 
-def ledger(tables: Tables, kept: Sequence[KeptForecast], settings: ForecastSettings) -> Ledger:
+def ledger(
+    tables: Tables, kept: Sequence[KeptForecast], settings: ForecastSettings
+) -> ForecastLedger:
     """Score kept forecasts of this data set against what the data now say.
 
     Only periods that were not over at the forecast's origin and are by the data's end. Empty where
@@ -75,7 +77,7 @@ def ledger(tables: Tables, kept: Sequence[KeptForecast], settings: ForecastSetti
     every = flows(tables, end)
     said = [row for one in kept for row in _said(one, every, end)]
     if not said:
-        return Ledger(pd.DataFrame())
+        return ForecastLedger(pd.DataFrame())
     ours = pd.DataFrame(said)
     asked = (int(ours["ahead"].max()) + 1,) * 2
     origins = sorted(set(ours["origin"]))
@@ -83,7 +85,7 @@ def ledger(tables: Tables, kept: Sequence[KeptForecast], settings: ForecastSetti
     keys = ["stream", "origin", "period"]
     easy = easy.merge(ours[keys], on=keys)
     cells = pd.concat([easy, ours], ignore_index=True)
-    return Ledger(scored(cells[cells["q0"].notna()].reset_index(drop=True)))
+    return ForecastLedger(scored(cells[cells["q0"].notna()].reset_index(drop=True)))
 
 
 def _said(one: KeptForecast, every: dict[str, RevenueFlow], end: int) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from training.forecast.backtest.combination import Combined, combined
 from training.forecast.backtest.steering import steer
 from training.forecast.data.periods import Period
 from training.forecast.data.revenue import RevenueFlow, flows
-from training.forecast.results.forecast import Draft
+from training.forecast.results.forecast import DrawnStreams
 
 WAYS = ("stream", "period", "method", "weight")
 CORRECTIONS = ("stream", "period", "evidence", "low", "middle", "high", "effective")
@@ -47,7 +47,7 @@ class Listened:
 
 
 def listened(
-    tables: Tables, of: Draft, store: CellStore, easy: pd.DataFrame | None = None
+    tables: Tables, of: DrawnStreams, store: CellStore, easy: pd.DataFrame | None = None
 ) -> Listened:
     """Listen to what was over at the draft's origin; a stream without a record is left as it is.
 
@@ -104,7 +104,7 @@ def baselines_for(
 def _record(
     tables: Tables,
     every: dict[str, RevenueFlow],
-    of: Draft,
+    of: DrawnStreams,
     store: CellStore,
     easy: pd.DataFrame | None,
 ) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def _most(ahead: list[tuple[Period, int]], kind: str) -> int:
     return max((place + 1 for period, place in ahead if period.kind == kind), default=1)
 
 
-def _now(one: Combined, of: Draft) -> tuple[str, dict[int, int]]:
+def _now(one: Combined, of: DrawnStreams) -> tuple[str, dict[int, int]]:
     """The stream, and the period number -> target number of the draft's own targets."""
     names = {p.name: i for i, p in enumerate(of.asked) if not p.over(of.origin)}
     ours = np.flatnonzero((one.targets["origin"] == of.origin).to_numpy())

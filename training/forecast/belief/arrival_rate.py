@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import DAY, Floats, Instants
-from training.forecast.belief.drift import BIN, Drift, bins_of, count_drift
+from training.forecast.belief.drift import BIN, DriftPosterior, bins_of, count_drift
 
 FEWEST = 56.0
 """Days of history from which on there is a rate."""
@@ -18,7 +18,7 @@ class ArrivalRate:
     """The arrival rate after an origin: ``daily`` on average of the bins seen, times the drift."""
 
     daily: float
-    drift: Drift
+    drift: DriftPosterior
 
     def rate(self, bounds: Floats) -> Floats:
         """(C,) expected arrivals a day between ``bounds`` (C + 1,), days from the origin."""

@@ -69,7 +69,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Drift:
+class DriftPosterior:
     """What is known of f at an origin; factors are against the mean of ``weights`` over the bins.
 
     origin     days since 1970; n bins back from it were seen
@@ -195,14 +195,14 @@ def bins_of(history: float) -> int:
 
 def count_drift(
     origin: int, counts: Floats, expected: Floats, half_life: float | None = None
-) -> Drift:
+) -> DriftPosterior:
     """The drift of counts against what was expected, (n,) each, the newest bin first.
 
     half_life  of the bins' weight in what the factors are against, in days; None: all weigh alike
     """
     n = len(counts)
     weights = expected * (1.0 if half_life is None else 0.5 ** (np.arange(n) * BIN / half_life))
-    return Drift(
+    return DriftPosterior(
         origin / DAY, Observed(counts, np.maximum(expected, 1e-6)), weights / weights.sum()
     )
 
@@ -211,7 +211,7 @@ PRICES = 0.4
 """Prices are taken to move less than numbers of deals."""
 
 
-def price_drift(origin: int, days_ago: Floats, amounts: Floats, recent: float) -> Drift:
+def price_drift(origin: int, days_ago: Floats, amounts: Floats, recent: float) -> DriftPosterior:
     """The drift of the log of amounts (m,) paid ``days_ago``; amounts of 0 or less teach nothing.
 
     recent  factors are against the mean log of the amounts of so many days
@@ -230,4 +230,4 @@ def price_drift(origin: int, days_ago: Floats, amounts: Floats, recent: float) -
     variance = np.where(count > 0, spread / np.maximum(count, 1.0), 1e12)
     weights = count * (np.arange(n) * BIN < recent)
     weights = weights / weights.sum() if weights.sum() else np.full(n, 1.0 / n)
-    return Drift(origin / DAY, Observed(off, np.ones(n), variance), weights, PRICES)
+    return DriftPosterior(origin / DAY, Observed(off, np.ones(n), variance), weights, PRICES)

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from features.tables import DAY, Bools, Floats, Instants
-from training.forecast.belief.drift import BIN, YEAR, Drift, bins_of, count_drift
+from training.forecast.belief.drift import BIN, YEAR, DriftPosterior, bins_of, count_drift
 
 WEEK = 7
 LONGEST = 4 * 365
@@ -116,7 +116,7 @@ def pace_drift(
     lost: Bools,
     origin: int,
     season: HazardSeason,
-) -> Drift:
+) -> DriftPosterior:
     """The drift of wins against what the ages of the open deals and the quarter led to expect.
 
     Factors are against the recent level: the one that curves and ages at the win have learned.

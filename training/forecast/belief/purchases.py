@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, gammaincinv, gammaln
 
 from features.tables import DAY, Floats, Ints
-from training.forecast.belief.drift import BIN, Drift, bins_of, count_drift
+from training.forecast.belief.drift import BIN, DriftPosterior, bins_of, count_drift
 from training.forecast.data.charges import Charges
 
 LEVELS = 24
@@ -117,7 +117,7 @@ AGES = 104
 """Weeks since the first purchase that are told apart."""
 
 
-def purchase_drift(found: PurchaseHistory, origin: int) -> Drift:
+def purchase_drift(found: PurchaseHistory, origin: int) -> DriftPosterior:
     """The drift of repeat purchases against what the customers' ages led to expect.
 
     Of each week since the first purchase the usual number of repeat purchases is known from all

@@ -13,7 +13,7 @@ import numpy as np
 from features.tables import DAY, Floats, Ints
 from training.forecast.belief.arrival_rate import ArrivalRate, arrival_rate
 from training.forecast.belief.curve_model import CurveModel
-from training.forecast.belief.drift import Drift, price_drift
+from training.forecast.belief.drift import DriftPosterior, price_drift
 from training.forecast.belief.purchases import (
     OWN,
     PurchaseHistory,
@@ -40,8 +40,8 @@ class PurchaseModel:
     arrival_rate: ArrivalRate
     recent: Ints
     pool: Floats
-    pace: Drift
-    price: Drift
+    pace: DriftPosterior
+    price: DriftPosterior
 
 
 def fit_purchases(charges: Charges, origin: int, recent_days: float) -> PurchaseModel:

@@ -24,7 +24,7 @@ from features.tables import DAY, NAT, Ints
 from training.forecast.belief.fitted_models import FittedModels
 from training.forecast.belief.recurring import PurchaseModel
 from training.forecast.data.periods import MONTHS, Period, month, month_of, quarter
-from training.forecast.results.forecast import Draft, draft
+from training.forecast.results.forecast import DrawnStreams, draft
 
 COLUMNS = ("stream", "period", "base", "before", "after", "part", "amount")
 PARTS = ("season", "trend", "price", "mix")
@@ -33,7 +33,7 @@ DRAWS = 1_000
 """Draws that numbers of deals and charges are counted in."""
 
 
-def growth(beliefs: FittedModels, base: Draft, chosen: Mapping[str, Ints]) -> pd.DataFrame:
+def growth(beliefs: FittedModels, base: DrawnStreams, chosen: Mapping[str, Ints]) -> pd.DataFrame:
     """``COLUMNS``: four rows for each stream and running period; they add up to after less before.
 
     before is what came in the base period, after the forecast's mean.
@@ -103,7 +103,7 @@ def seasonal_shift(
     return float(sum(d.season(now)[0] - d.season(then)[0] for d in drifts))
 
 
-def _pairs(beliefs: FittedModels, base: Draft, stream: str) -> list[tuple[int, Period]]:
+def _pairs(beliefs: FittedModels, base: DrawnStreams, stream: str) -> list[tuple[int, Period]]:
     """The number of each running period, and the period it is held against."""
     now, began = _now(base), _began(beliefs, stream)
     found = []
@@ -129,7 +129,7 @@ def _earlier(period: Period, back: int, fiscal_start: int) -> Period:
 
 
 def _came(
-    beliefs: FittedModels, base: Draft, stream: str, periods: list[Period]
+    beliefs: FittedModels, base: DrawnStreams, stream: str, periods: list[Period]
 ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """What came in periods that are over, and in how many, by product."""
     once = replace(base.settings, draws=1)
@@ -140,7 +140,7 @@ def _came(
     return money, number
 
 
-def _now(base: Draft) -> int:
+def _now(base: DrawnStreams) -> int:
     """The number of the running month."""
     return month_of(base.origin, base.asked[0].zone)
 
@@ -153,7 +153,9 @@ def _began(beliefs: FittedModels, stream: str) -> int:
     return int(born[born != NAT].min())
 
 
-def _by_product(of: Draft, stream: str, chosen: Mapping[str, Ints]) -> list[dict[str, float]]:
+def _by_product(
+    of: DrawnStreams, stream: str, chosen: Mapping[str, Ints]
+) -> list[dict[str, float]]:
     """The mean of each product by period; "" for all where products are not known."""
     found = next(s for s in of.streams if s.name == stream)
     if stream in chosen:

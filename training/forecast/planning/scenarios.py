@@ -20,7 +20,7 @@ from features.tables import DAY, Floats, Ints, Tables, micros
 from training.forecast.belief.fitted_models import FittedModels
 from training.forecast.data.periods import Period, cells, named
 from training.forecast.planning.ramp import sellers
-from training.forecast.results.forecast import Draft, draft
+from training.forecast.results.forecast import DrawnStreams, draft
 from training.forecast.simulate.shared_effects import Assumed
 
 COLUMNS = ("scenario", "stream", "period", "mean", "p10", "p50", "p90", "change")
@@ -147,7 +147,7 @@ def _share(month: Period, origin: int, since: int) -> float:
 def scenarios(
     tables: Tables,
     beliefs: FittedModels,
-    base: Draft,
+    base: DrawnStreams,
     chosen: Mapping[str, Ints],
     texts: Sequence[str],
 ) -> pd.DataFrame:
@@ -187,6 +187,6 @@ def acts(factors: Assumed) -> bool:
     return any((part != 1.0).any() for part in (factors.pace, factors.arrivals, factors.price))
 
 
-def _of(of: Draft, stream: str, chosen: Mapping[str, Ints]) -> Floats:
+def _of(of: DrawnStreams, stream: str, chosen: Mapping[str, Ints]) -> Floats:
     whole = of.whole(stream)
     return whole[:, chosen[stream]] if stream in chosen else whole

@@ -50,7 +50,7 @@ def forecast(
 
 
 @dataclass(frozen=True)
-class Draft:
+class DrawnStreams:
     """The streams of an origin as drawn, and why one that there is was left out.
 
     made  what the bookings were drawn from; None without bookings
@@ -77,7 +77,7 @@ def draft(
     asked: Sequence[Period] | None = None,
     assumed: Mapping[str, Assumed] | None = None,
     counting: bool = False,
-) -> Draft:
+) -> DrawnStreams:
     """Draw each stream that enough is known about; TooLittleError where that is none.
 
     assumed   stream -> the factors of a scenario
@@ -119,7 +119,7 @@ def draft(
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
     meta = beliefs.tables.meta
     notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
-    return Draft(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
+    return DrawnStreams(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
 
 
 STREAM_WORDS = {"bookings": "bookings", "recurring": "recurring revenue"}
@@ -177,7 +177,7 @@ def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
 def finished(
     tables: Tables,
     beliefs: FittedModels,
-    of: Draft,
+    of: DrawnStreams,
     chosen: Mapping[str, Ints],
     weigh: bool = True,
     notes: Sequence[str] = (),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Floats, Ints
-from training.forecast.belief.drift import Drift
+from training.forecast.belief.drift import DriftPosterior
 from training.forecast.data.random import key_of, normals
 
 
@@ -58,7 +58,7 @@ class SharedEffects:
 
 
 def pace_draws(
-    drift: Drift, bounds: Floats, draws: int, shock: float | None, *purpose: str | int
+    drift: DriftPosterior, bounds: Floats, draws: int, shock: float | None, *purpose: str | int
 ) -> Floats:
     """(C, draws) factors of the drift; with a stated ``shock`` exp(shock z), alike in all cells."""
     if shock is None:

@@ -6,14 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from serving.http.openapi.shapes import (
-    AnswerBody,
-    AnswerPart,
-    CurvePoint,
-    ModelCard,
-    ReasonOut,
-    ReceiptOut,
-)
+from serving.http.shapes import AnswerBody, AnswerPart, CurvePoint, ModelCard, ReasonOut, ReceiptOut
 
 
 class LineOut(AnswerPart):

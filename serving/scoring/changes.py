@@ -17,7 +17,7 @@ from features.tables import Floats, Tables, micros
 from features.timeline import Timeline
 from serving.i18n.languages import LANGUAGES, date, translations
 from serving.i18n.sentences import SUMMARY, change, effect, part_sentence, share
-from serving.scoring.explain.reasons import value_of
+from serving.scoring.reasons import value_of
 from serving.scoring.scorer import Scorer
 from training.models.explain_change import ChangeAttribution, ExplainedScore, moved
 

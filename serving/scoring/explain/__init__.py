@@ -1,1 +1,0 @@
-"""Why a score is what it is, and why it has changed."""
