@@ -26,7 +26,8 @@ FLOORS = (
     "features, features.sources",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",
-    "features.demo, features.sync, features.glossary",
+    "features.demo, features.sync, features.glossary, features.draft.values",
+    "features.draft",
     "features.__main__, training.models.curves, training.models.trees, training.charts",
     "training.models.encoding, training.models.baselines, training.config",
     "training.models.linear",
@@ -57,7 +58,7 @@ FLOORS = (
 on one floor; a module named here stands alone on its own: what a package is built on, and what
 puts everything together."""
 
-TOGETHER = {"features.ingest.values": "features.ingest"}
+TOGETHER = {"features.ingest.values": "features.ingest", "features.draft.blocks": "features.draft"}
 """Packages that are one with their parent."""
 
 DOORS = {

@@ -17,8 +17,8 @@ from features.draft.blocks.lookups import (
 from features.draft.links import Key, key_of
 from features.draft.model import DraftedLine, MappingDraft
 from features.draft.recognise import Recognised, recognise
+from features.draft.specs import usual_dates
 from features.draft.values.profile import FileProfile, profiled
-from features.draft.values.specs import usual_dates
 from features.draft.whole import export_lines
 from features.ingest.mapping import MUST_HAVE_KEY
 from features.schema import OUTCOMES, TABLES

@@ -9,8 +9,8 @@ from features.draft.links import Key, Reference, references
 from features.draft.model import DraftedBlock, DraftedLine, MappingDraft, Spec, Sureness
 from features.draft.outcomes import OutcomeFound
 from features.draft.recognise import fit
+from features.draft.specs import spec_of
 from features.draft.values.profile import ColumnProfile, FileProfile
-from features.draft.values.specs import spec_of
 from features.schema import TABLES
 
 

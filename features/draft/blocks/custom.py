@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from features.draft.leaks import leak
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
+from features.draft.specs import spec_of, with_keys
 from features.draft.values.names import slug
 from features.draft.values.profile import ColumnProfile
-from features.draft.values.specs import spec_of, with_keys
 from features.schema import TABLES
 
 _PERSONAL = {"email", "phone", "address", "zip", "firstname", "lastname", "description", "website"}

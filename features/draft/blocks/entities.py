@@ -11,8 +11,8 @@ from features.draft.links import Key
 from features.draft.model import DraftedLine, Sureness
 from features.draft.outcomes import FLAGS, OutcomeFound, outcome_of
 from features.draft.recognise import OWN, fit
+from features.draft.specs import folded, spec_of, with_keys
 from features.draft.values.profile import ColumnProfile
-from features.draft.values.specs import folded, spec_of, with_keys
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT
 

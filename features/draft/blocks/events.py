@@ -9,9 +9,9 @@ from features.draft.blocks.custom import custom_lines
 from features.draft.links import Key, determined, fits_key, prefixes
 from features.draft.model import DraftedLine, Spec, Sureness
 from features.draft.recognise import fit
+from features.draft.specs import activity_kind, directions, unit_of_time
 from features.draft.values.names import lexicon
 from features.draft.values.profile import ColumnProfile
-from features.draft.values.specs import activity_kind, directions, unit_of_time
 from features.schema import TABLES
 from features.sources.words import WordColumn
 from features.tables import Bools

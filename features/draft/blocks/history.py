@@ -8,6 +8,7 @@ from features.draft.blocks.context import Building, Export
 from features.draft.links import Key
 from features.draft.model import DraftedBlock, DraftedLine, Spec
 from features.draft.recognise import fit
+from features.draft.specs import spec_of, with_keys
 from features.draft.values.names import concepts
 from features.draft.values.profile import (
     ColumnProfile,
@@ -16,7 +17,6 @@ from features.draft.values.profile import (
     contained,
     rows_of,
 )
-from features.draft.values.specs import spec_of, with_keys
 from features.schema import OUTCOMES, TABLES
 from features.sources.words import WordColumn
 

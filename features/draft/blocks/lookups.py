@@ -10,9 +10,9 @@ from features.draft.links import Key, determined
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
 from features.draft.recognise import fit
+from features.draft.specs import spec_of
 from features.draft.values.names import slug
 from features.draft.values.profile import ColumnProfile, FileProfile, contained, rows_of
-from features.draft.values.specs import spec_of
 from features.schema import TABLES
 
 
