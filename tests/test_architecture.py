@@ -26,7 +26,8 @@ FLOORS = (
     "features, features.sources",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",
-    "features.demo, features.sync, features.glossary",
+    "features.demo, features.sync, features.glossary, features.draft.values",
+    "features.draft",
     "features.__main__, training.models.curves, training.models.trees, training.charts",
     "training.models.encoding, training.models.baselines, training.config",
     "training.models.linear",
@@ -60,6 +61,7 @@ puts everything together."""
 TOGETHER = {
     "features.ingest.values": "features.ingest",
     "features.ingest.consequences": "features.ingest",
+    "features.draft.blocks": "features.draft",
 }
 """Packages that are one with their parent."""
 
