@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.asof import EventIndex, past
-from features.catalog import chosen, compute
+from features.catalog import chosen, compute, compute_record
+from features.record_view import RecordView
 from features.reference import CARRIED, tables_of
 from features.schema import OUTCOMES, TABLES
-from features.spine import Features, FeatureSpec, Spine
-from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
+from features.spine import FeatureRows, Features, FeatureSpec, Spine
+from features.tables import NAT, Bools, Floats, Instants, Table, Tables
 from features.timeline import Timeline, View, Where
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.reasons import Explainer, Prior, Reason
@@ -27,6 +28,9 @@ from training.models.curves import log_odds
 from training.models.grades import grade
 from training.models.prior import log_odds_shift, shifted
 from training.models.track_record import ReliabilityBin
+
+FEW = 8
+"""Entities whose features are made one by one; more are made as columns."""
 
 TOP = 5
 """Reasons given unless asked otherwise."""
@@ -65,15 +69,15 @@ class RequestTimeline(Timeline):
         super().__init__(tables)
         self._carried = carried
 
-    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.rows``."""
-        return self._carried.rows(table, ids) if table in CARRIED else super().rows(table, ids)
+    def row_of(self, table: str) -> dict[str, int]:
+        """As ``Timeline.row_of``."""
+        return self._carried.row_of(table) if table in CARRIED else super().row_of(table)
 
-    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.places``."""
+    def place_of(self, table: str, by: str) -> dict[str, int]:
+        """As ``Timeline.place_of``."""
         if table in CARRIED:
-            return self._carried.places(table, by, ids)
-        return super().places(table, by, ids)
+            return self._carried.place_of(table, by)
+        return super().place_of(table, by)
 
     def events(self, table: str, by: str, at: str = "", where: Where = ()) -> EventIndex:
         """As ``Timeline.events``."""
@@ -122,6 +126,21 @@ class Scorer:
         spine = Spine(self.entity, ids, np.full(len(ids), at, np.int64))
         return compute(View(timeline, spine, history), self.definitions)
 
+    def rows(
+        self,
+        timeline: Timeline,
+        ids: list[str],
+        cutoff: int | Instants,
+        history: Timeline | None = None,
+    ) -> FeatureRows:
+        """``features`` record by record: the same to the bit, and faster for a few."""
+        at = np.full(len(ids), NAT if self.flat else cutoff, np.int64).tolist()
+        views = [
+            RecordView(timeline, self.entity, key, instant, history)
+            for key, instant in zip(ids, at, strict=True)
+        ]
+        return FeatureRows(self.specs, [compute_record(v, self.definitions) for v in views])
+
     def score(
         self,
         timeline: Timeline,
@@ -141,7 +160,8 @@ class Scorer:
         ``cutoff``, ``top`` and ``lang`` may be one for all or one each; where ``top`` is 0 for all,
         nothing is explained.
         """
-        features = self.features(timeline, ids, cutoff, history)
+        few = len(ids) <= FEW
+        features = (self.rows if few else self.features)(timeline, ids, cutoff, history)
         model, stated = self.bundle.model, self.prior(prior)
         X = model.encoding.matrix(features)
         if top == 0 or (not isinstance(top, int) and not any(top)):
