@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.spine import FeatureRows, Features, Value
+from features.spine import FeatureRows, Features
 from features.tables import Coded, Floats, Ints
 
 
@@ -95,12 +95,12 @@ class Encoding:
                 matrix[:, f] = _code(_category(features, name), codes)
         return matrix
 
-    def _row(self, row: Mapping[str, Value]) -> list[float]:
+    def _row(self, row: Mapping[str, Any]) -> list[float]:
         """One record's row, whose features are made by the same definitions as its specs."""
         known = self._codes
         return [
             _coded(row[name], known[name]) if name in known else row[name] for name in self.names
-        ]  # type: ignore[misc]
+        ]
 
     def decoded(self, X: Floats) -> npt.NDArray[np.object_]:
         """(n, F) a matrix for people: codes as words (0 is "other"), missing as None."""
@@ -166,9 +166,9 @@ def _code(column: Coded, codes: Mapping[str, float]) -> Floats | list[float]:
     return found
 
 
-def _coded(word: Value, codes: Mapping[str, float]) -> float:
+def _coded(word: Any, codes: Mapping[str, float]) -> float:
     """The code of one word."""
-    return np.nan if word is None else codes.get(word, 0.0)  # type: ignore[arg-type]
+    return np.nan if word is None else codes.get(word, 0.0)
 
 
 def _constant(column: Floats) -> bool:
