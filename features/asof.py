@@ -265,7 +265,7 @@ class WordCounts:
         return days_since(self.last[:, self.words[word]], self.cutoffs)
 
 
-# Features are written for columns and run for a single record, too (features.record_view): there a
+# Features are written for columns and run for a single record, too (features.record): there a
 # column is one plain number, for which numpy's functions would take a hundred times as long.
 
 

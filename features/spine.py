@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from features.asof import past
+from features.rows_asof import RowsAsOf
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats, Instants, Ints, Tables
 
@@ -106,7 +106,8 @@ class Features:
 def everyone(tables: Tables, entity: str, cutoff: int) -> Spine:
     """Every entity of a table that was in the CRM before ``cutoff`` (NAT: every one)."""
     table = tables[entity]
-    keys, born = table.coded(TABLES[entity].key), table.instant(TABLES[entity].born)
-    cutoffs = np.full(table.n, cutoff, np.int64)
-    rows = np.flatnonzero((cutoffs == NAT) | (born == NAT) | past(born, cutoffs))
-    return Spine(entity, [keys.values[c] for c in keys.codes[rows]], cutoffs[rows])
+    keys, rows = table.coded(TABLES[entity].key), np.arange(table.n)
+    if cutoff != NAT:
+        rows = np.flatnonzero(RowsAsOf.of(table).in_crm(cutoff))
+    cutoffs = np.full(len(rows), cutoff, np.int64)
+    return Spine(entity, [keys.values[c] for c in keys.codes[rows]], cutoffs)

@@ -116,6 +116,35 @@ class Timeline:
             self._stated[side, read] = words[column.codes]
         return self._stated[side, read]
 
+    def knows(self, table: str, column: str, at: int | None = None) -> bool:
+        """Whether a column's values of the instant ``at`` can be known; of any instant without.
+
+        They can where the table is flat, where the column does not change (by the schema or by the
+        mapping's word), where ``changes`` keeps its history, and at the end of the data.
+        """
+        meta = self.tables.meta
+        if not meta.as_of or column in meta.fixed.get(table, []):
+            return True
+        declared = TABLES[table].column(column)
+        if declared is not None and not declared.mutable:
+            return True
+        if any(f.name == column and f.fixed for f in meta.custom.get(table, [])):
+            return True
+        return self.keeps_history(table, column) or (at is not None and at >= micros(meta.as_of))
+
+    def keeps_history(self, table: str, column: str) -> bool:
+        """Whether ``changes`` keeps the history of the column."""
+        return (table, column) in self._with_history
+
+    @cached_property
+    def _with_history(self) -> set[tuple[str, str]]:
+        """The (table, column) pairs that ``changes`` holds any change of."""
+        changes = self.tables["changes"]
+        entity, field = changes.coded("entity"), changes.coded("field")
+        stated = (entity.codes >= 0) & (field.codes >= 0)
+        pairs = np.unique(np.stack([entity.codes[stated], field.codes[stated]]), axis=1)
+        return {(entity.values[e], field.values[f]) for e, f in pairs.T.tolist()}
+
     def matches(self, table: str, where: Where) -> Bools:
         """Rows of ``table`` for which every condition holds."""
         keep = np.ones(self.tables[table].n, np.bool_)

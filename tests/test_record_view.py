@@ -12,7 +12,7 @@ from features.calendar_time import zone
 from features.catalog import chosen, compute, compute_record, supported
 from features.demo import generate
 from features.frames import from_frames
-from features.record_view import RecordView, RecordWindow
+from features.record import RecordView, RecordWindow
 from features.spine import FeatureRows, Spine
 from features.tables import DAY, NAT, Coded, Tables, micros
 from features.timeline import Timeline, View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.record_view import RecordWindow
+from features.record import RecordWindow
 from features.schema import TABLES
 from features.tables import Coded, Floats, Instants
 from features.timeline import Timeline, View, at_rows

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import EventIndex, past
+from features.asof import EventIndex
 from features.catalog import chosen, compute, compute_record
-from features.record_view import RecordView
+from features.record import RecordView
 from features.reference import CARRIED, tables_of
-from features.schema import OUTCOMES, TABLES
+from features.rows_asof import RowsAsOf, born_column
+from features.schema import OUTCOMES
 from features.spine import FeatureRows, Features, FeatureSpec, Spine
 from features.tables import NAT, Bools, Floats, Instants, Table, Tables
 from features.timeline import Timeline, View, Where
@@ -215,11 +216,9 @@ class Scorer:
         """The instant from which an entity can be asked about.
 
         An account's is when it became a customer, where the training data knew that day (then the
-        bundle has a tenure), as ``training.task.snapshots.born_at``.
+        bundle has a tenure), as in ``training.task.snapshots``.
         """
-        if self.entity == "accounts" and any(s.name == "tenure" for s in self.specs):
-            return "customer_at"
-        return TABLES[self.entity].born
+        return born_column(self.entity, any(s.name == "tenure" for s in self.specs))
 
     def standing(self, table: Table, cutoff: int | Instants) -> tuple[Bools, Bools, Bools]:
         """Rows of the entity table whose birth is unknown, that are not yet born, that are closed.
@@ -228,11 +227,9 @@ class Scorer:
         """
         if self.flat:
             return (np.zeros(table.n, np.bool_),) * 3
-        at: Instants = np.full(table.n, cutoff, np.int64)
-        born = table.instant(self.born_column)
-        unknown = born == NAT
-        seen = past(np.maximum(born, table.instant("available_at")), at)
-        return unknown, ~unknown & ~seen, past(table.instant("closed_at"), at)
+        rows = RowsAsOf.of(table, self.born_column)
+        unknown = rows.born == NAT
+        return unknown, ~unknown & ~rows.known(cutoff), rows.has_closed(cutoff)
 
 
 def score(
