@@ -15,9 +15,9 @@ from features.definitions import (
     owners,
     properties,
 )
-from features.definitions.fields import rewindable
+from features.record import RecordView
 from features.schema import TABLES
-from features.spine import Features, FeatureSpec, Spine
+from features.spine import Features, FeatureSpec, Spine, Value
 from features.tables import Coded, Meta, Tables
 from features.timeline import Timeline, View
 
@@ -40,11 +40,12 @@ def definitions(entity: str, meta: Meta) -> dict[str, Definition]:
 
 def supported(entity: str, tables: Tables) -> list[FeatureSpec]:
     """The features for which the data hold facts that can be known at a past cutoff."""
-    possible = definitions(entity, tables.meta).values()
-    return [d.spec for d in possible if all(_holds(tables, need) for need in d.needs)]
+    possible, timeline = definitions(entity, tables.meta).values(), Timeline(tables)
+    return [d.spec for d in possible if all(_holds(timeline, need) for need in d.needs)]
 
 
-def _holds(tables: Tables, need: str) -> bool:
+def _holds(timeline: Timeline, need: str) -> bool:
+    tables = timeline.tables
     place, _, word = need.partition("=")
     place, _, many = place.partition("#")
     table, column = place.split(".")
@@ -54,7 +55,7 @@ def _holds(tables: Tables, need: str) -> bool:
         return word in tables[table].coded(column).values
     if many and len(tables[table].coded(column).values) <= MANY:
         return False
-    return tables[table].has(column) and (table not in TABLES or rewindable(tables, table, column))
+    return tables[table].has(column) and (table not in TABLES or timeline.knows(table, column))
 
 
 def build_features(
@@ -83,6 +84,11 @@ def chosen(entity: str, meta: Meta, specs: Sequence[FeatureSpec]) -> list[Defini
             f"{' …' if len(unknown) > 5 else ''}; retrain, or serve with the version that trained"
         )
     return [known[s.name] for s in specs]
+
+
+def compute_record(view: RecordView, wanted: Sequence[Definition]) -> dict[str, Value]:
+    """The features of one record, by the same definitions: numbers, and words of categories."""
+    return {d.spec.name: d.compute(view) for d in wanted}  # type: ignore[arg-type,misc]
 
 
 def compute(view: View, wanted: Sequence[Definition]) -> Features:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Cluster, running
 
@@ -14,6 +15,10 @@ from tests.postgres import Cluster, running
 # on the same cores: one matrix of 200 columns took OpenBLAS's two threads 100 times as long as one.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# no test depends on the clock: a busy machine is not a defect
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,11 @@ FLOORS = (
     "features.schema, features.calendar_time, features.csv_out",
     "features.tables, features.connectors",
     "features, features.sources",
+    "features.record",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",
-    "features.demo, features.sync, features.glossary",
+    "features.demo, features.sync, features.glossary, features.draft.values",
+    "features.draft",
     "features.__main__, training.models.curves, training.models.trees, training.charts",
     "training.models.encoding, training.models.baselines, training.config",
     "training.models.linear",
@@ -57,7 +59,11 @@ FLOORS = (
 on one floor; a module named here stands alone on its own: what a package is built on, and what
 puts everything together."""
 
-TOGETHER = {"features.ingest.values": "features.ingest"}
+TOGETHER = {
+    "features.ingest.values": "features.ingest",
+    "features.ingest.consequences": "features.ingest",
+    "features.draft.blocks": "features.draft",
+}
 """Packages that are one with their parent."""
 
 DOORS = {

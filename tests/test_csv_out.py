@@ -31,7 +31,7 @@ def test_no_cell_and_no_title_is_a_formula_whatever_holds_the_text(
         {
             "name": pd.Series([EVIL, "Ada", None], dtype=dtype),
             "@title": [-1.5, 2.0, None],
-            "at": pd.to_datetime(["2026-01-02", None, "2026-01-03"], utc=True),
+            "at": pd.to_datetime(pd.Series(["2026-01-02", None, "2026-01-03"]), utc=True),
         }
     )
     path = write_csv(frame, tmp_path / "made" / "list.csv")

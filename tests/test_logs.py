@@ -114,9 +114,9 @@ def test_a_ration_gives_so_many_a_second_and_forgets_none(instants: list[int], m
 
 LOGGING = """
 import logging, sys
-from serving.telemetry.logs import Stream, configure
+from serving.telemetry.logs import LogWriter, configure
 early = logging.getLogger("uvicorn.access"); early.addHandler(logging.StreamHandler())
-stream = Stream()
+stream = LogWriter()
 configure(stream)
 early.info('%s "%s"', "m4rked", "/v1/leads/m4rked/score")
 logging.getLogger("sqlalchemy.pool").error("lost %s", "m4rked")

@@ -27,7 +27,7 @@ from serving.scoring.scorer import Scored, Scorer, score
 from tests.histories import START, history, seeds
 from tests.scored import NAMES, bundle_of
 from training.task.questions import QUESTIONS
-from training.task.snapshots import open_at
+from training.task.snapshots import rows_of
 
 Json = dict[str, Any]
 ENTITIES = ("leads", "deals", "accounts")
@@ -102,7 +102,7 @@ def test_who_is_open_is_as_in_training(entity: str, seed: int, day: int) -> None
     """The endpoint and the batch ask about exactly the entities that training would."""
     tables, cutoff = history(seed), START + day * DAY
     unknown, unborn, closed = Scorer(bundle_of(entity, tables)).standing(tables[entity], cutoff)
-    expected = open_at(tables, QUESTIONS[NAMES[entity]], cutoff)
+    expected = rows_of(tables, QUESTIONS[NAMES[entity]]).open(cutoff)
     np.testing.assert_array_equal(~(unknown | unborn | closed), expected)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from features.frames import from_frames
 from features.tables import DAY, NAT, Meta, Tables
 from training.task.questions import QUESTIONS, Question, label
-from training.task.snapshots import open_at, snapshots
+from training.task.snapshots import rows_of, snapshots
 
 START = 1_700_000_000_000_000 // DAY * DAY
 HALF = DAY // 2
@@ -99,7 +99,7 @@ def test_only_what_is_open_and_known_is_asked_about(some: list[Life], end: int) 
     tables = _deals(some)
     for entity, at in _rows(tables, DEALS, end):
         assert at < end
-        assert open_at(tables, DEALS, at)[int(entity[1:])]
+        assert rows_of(tables, DEALS).open(at)[int(entity[1:])]
 
 
 @given(many, ends)
@@ -180,8 +180,8 @@ def test_accounts_are_asked_about_from_the_day_they_became_customers() -> None:
     created: list[int | None] = [START, START]
     customers = _accounts(created_at=created, customer_at=[START + 6 * DAY, None])
     assert _rows(customers, ACCOUNTS, START + 8 * DAY) == [("A0", START + 7 * DAY)]
-    assert open_at(customers, ACCOUNTS, START + 7 * DAY).tolist() == [True, False]
-    assert open_at(customers, ACCOUNTS, START + 5 * DAY).tolist() == [False, False]
+    assert rows_of(customers, ACCOUNTS).open(START + 7 * DAY).tolist() == [True, False]
+    assert rows_of(customers, ACCOUNTS).open(START + 5 * DAY).tolist() == [False, False]
 
 
 def test_without_that_day_accounts_are_asked_about_from_their_entry() -> None:
@@ -195,4 +195,3 @@ def test_a_flat_table_is_looked_at_once_without_a_date() -> None:
     flat = replace(DEALS, flat=True, edges=(1.0,), snapshots="created")
     tables = _deals([Life(None), Life(START, closed=START + DAY)])
     assert _rows(tables, flat, NAT) == [("D0", NAT), ("D1", NAT)]
-    assert open_at(tables, flat, START).all()

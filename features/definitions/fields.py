@@ -13,35 +13,12 @@ from features.asof import days_until
 from features.definition import Column, Definition
 from features.schema import TABLES, Kind
 from features.spine import FeatureSpec
-from features.tables import Floats, Instants, Meta, Tables
+from features.tables import Floats, Instants, Meta
 from features.timeline import View, at_rows, instants_at
 
 # outcomes are labels; amounts and planned dates have features of their own
 NOT_FEATURES = ("outcome", "closed_amount", "currency", "amount")
 RELATIVES = {"account_id": "accounts", "contact_id": "contacts"}
-
-
-def rewindable(tables: Tables, table: str, column: str) -> bool:
-    """Whether the column's value at a past cutoff can be known."""
-    meta = tables.meta
-    if not meta.as_of or column in meta.fixed.get(table, []):
-        return True
-    declared = TABLES[table].column(column)
-    if declared is not None and not declared.mutable:
-        return True
-    if any(f.name == column and f.fixed for f in meta.custom.get(table, [])):
-        return True
-    return tracked(tables, table, column)
-
-
-def tracked(tables: Tables, table: str, column: str) -> bool:
-    """Whether ``changes`` keeps the history of the column."""
-    changes = tables["changes"]
-    entity, field = changes.coded("entity"), changes.coded("field")
-    if table not in entity.values or column not in field.values:
-        return False
-    rows = entity.codes == entity.values.index(table)
-    return bool((rows & (field.codes == field.values.index(column))).any())
 
 
 def definitions(entity: str, meta: Meta) -> list[Definition]:

@@ -13,12 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
-from features.asof import EventIndex, past
-from features.catalog import chosen, compute
+from features.asof import EventIndex
+from features.catalog import chosen, compute, compute_record
+from features.record import RecordView
 from features.reference import CARRIED, tables_of
-from features.schema import OUTCOMES, TABLES
-from features.spine import Features, FeatureSpec, Spine
-from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
+from features.rows_asof import RowsAsOf, born_column
+from features.schema import OUTCOMES
+from features.spine import FeatureRows, Features, FeatureSpec, Spine
+from features.tables import NAT, Bools, Floats, Instants, Table, Tables
 from features.timeline import Timeline, View, Where
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.reasons import Explainer, Prior, Reason
@@ -28,6 +30,9 @@ from training.models.curves import log_odds
 from training.models.grades import at_prior, grade
 from training.models.prior import log_odds_shift, shifted
 from training.models.track_record import ReliabilityBin, TrackRecord
+
+FEW = 8
+"""Entities whose features are made one by one; more are made as columns."""
 
 TOP = 5
 """Reasons given unless asked otherwise."""
@@ -67,15 +72,15 @@ class RequestTimeline(Timeline):
         super().__init__(tables)
         self._carried = carried
 
-    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.rows``."""
-        return self._carried.rows(table, ids) if table in CARRIED else super().rows(table, ids)
+    def row_of(self, table: str) -> dict[str, int]:
+        """As ``Timeline.row_of``."""
+        return self._carried.row_of(table) if table in CARRIED else super().row_of(table)
 
-    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.places``."""
+    def place_of(self, table: str, by: str) -> dict[str, int]:
+        """As ``Timeline.place_of``."""
         if table in CARRIED:
-            return self._carried.places(table, by, ids)
-        return super().places(table, by, ids)
+            return self._carried.place_of(table, by)
+        return super().place_of(table, by)
 
     def events(self, table: str, by: str, at: str = "", where: Where = ()) -> EventIndex:
         """As ``Timeline.events``."""
@@ -124,6 +129,21 @@ class Scorer:
         spine = Spine(self.entity, ids, np.full(len(ids), at, np.int64))
         return compute(View(timeline, spine, history), self.definitions)
 
+    def rows(
+        self,
+        timeline: Timeline,
+        ids: list[str],
+        cutoff: int | Instants,
+        history: Timeline | None = None,
+    ) -> FeatureRows:
+        """``features`` record by record: the same to the bit, and faster for a few."""
+        at = np.full(len(ids), NAT if self.flat else cutoff, np.int64).tolist()
+        views = [
+            RecordView(timeline, self.entity, key, instant, history)
+            for key, instant in zip(ids, at, strict=True)
+        ]
+        return FeatureRows(self.specs, [compute_record(v, self.definitions) for v in views])
+
     def score(
         self,
         timeline: Timeline,
@@ -143,7 +163,8 @@ class Scorer:
         ``cutoff``, ``top`` and ``lang`` may be one for all or one each; where ``top`` is 0 for all,
         nothing is explained.
         """
-        features = self.features(timeline, ids, cutoff, history)
+        few = len(ids) <= FEW
+        features = (self.rows if few else self.features)(timeline, ids, cutoff, history)
         model, stated = self.bundle.model, self.prior(prior)
         X = model.encoding.matrix(features)
         if top == 0 or (not isinstance(top, int) and not any(top)):
@@ -220,11 +241,9 @@ class Scorer:
         """The instant from which an entity can be asked about.
 
         An account's is when it became a customer, where the training data knew that day (then the
-        bundle has a tenure), as ``training.task.snapshots.born_at``.
+        bundle has a tenure), as in ``training.task.snapshots``.
         """
-        if self.entity == "accounts" and any(s.name == "tenure" for s in self.specs):
-            return "customer_at"
-        return TABLES[self.entity].born
+        return born_column(self.entity, any(s.name == "tenure" for s in self.specs))
 
     def standing(self, table: Table, cutoff: int | Instants) -> tuple[Bools, Bools, Bools]:
         """Rows of the entity table whose birth is unknown, that are not yet born, that are closed.
@@ -233,11 +252,9 @@ class Scorer:
         """
         if self.flat:
             return (np.zeros(table.n, np.bool_),) * 3
-        at: Instants = np.full(table.n, cutoff, np.int64)
-        born = table.instant(self.born_column)
-        unknown = born == NAT
-        seen = past(np.maximum(born, table.instant("available_at")), at)
-        return unknown, ~unknown & ~seen, past(table.instant("closed_at"), at)
+        rows = RowsAsOf.of(table, self.born_column)
+        unknown = rows.born == NAT
+        return unknown, ~unknown & ~rows.known(cutoff), rows.has_closed(cutoff)
 
 
 def score(

@@ -17,7 +17,7 @@ from training.leaks.lost import of_reading
 from training.leaks.rest import filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
 from training.task.questions import Question, outcome_codes
-from training.task.snapshots import born_at
+from training.task.snapshots import rows_of
 
 FEWEST = 20
 """Outcomes, and cases without, below which nothing can be told of any column."""
@@ -74,7 +74,7 @@ def audit(tables: Tables, question: Question) -> list[Finding]:
 def _case(tables: Tables, question: Question) -> Case:
     table = tables[question.entity]
     codes, closed = outcome_codes(tables, question), table.instant("closed_at")
-    born = np.full(table.n, NAT, np.int64) if question.flat else born_at(tables, question)
+    born = np.full(table.n, NAT, np.int64) if question.flat else rows_of(tables, question).born
     judged = np.ones(table.n, np.bool_) if question.flat else born != NAT
     if not question.flat:
         codes = np.where(closed == NAT, 0, codes)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from features.catalog import definitions, supported
-from features.definitions.fields import RELATIVES, rewindable, tracked
+from features.definitions.fields import RELATIVES
 from features.schema import TABLES, Kind
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, storage
 from features.timeline import Timeline, at_rows, instants_at
@@ -52,14 +52,14 @@ def candidates(tables: Tables, entity: str) -> list[Candidate]:
     """The entity's own columns and its relatives', where they hold at least one fact."""
     everyone = np.arange(tables[entity].n, dtype=np.int64)
     read = columns_read(tables, entity)
-    found = list(_of_table(tables, entity, everyone, read))
     timeline = Timeline(tables)
+    found = list(_of_table(timeline, entity, everyone, read))
     for ref, table in RELATIVES.items():
         column = TABLES[entity].column(ref)
         if column is None or column.kind != "ref" or not tables[entity].has(ref):
             continue
         rows = timeline.rows(table, tables[entity].coded(ref).words())
-        found += [c for c in _of_table(tables, table, rows, read) if c.words]
+        found += [c for c in _of_table(timeline, table, rows, read) if c.words]
     return found
 
 
@@ -70,7 +70,8 @@ def columns_read(tables: Tables, entity: str) -> set[str]:
     return {need.partition("=")[0].partition("#")[0] for need in needs}
 
 
-def _of_table(tables: Tables, table: str, rows: Ints, read: set[str]) -> Iterator[Candidate]:
+def _of_table(timeline: Timeline, table: str, rows: Ints, read: set[str]) -> Iterator[Candidate]:
+    tables = timeline.tables
     for column, kind, unit in _columns(tables, table):
         if not tables[table].has(column):
             continue
@@ -80,9 +81,9 @@ def _of_table(tables: Tables, table: str, rows: Ints, read: set[str]) -> Iterato
             kind,
             _values(tables, table, column, kind, rows),
             rows >= 0,
-            _status(tables, table, column, read),
+            _status(timeline, table, column, read),
             kind != "ref" or column == "owner_id",  # who works it is a feature by name
-            tracked(tables, table, column),
+            timeline.keeps_history(table, column),
             unit,
         )
 
@@ -115,9 +116,9 @@ def _since_birth(tables: Tables, table: str, column: str) -> Instants:
     return np.where((instants == NAT) | (born == NAT), instants, instants - born)
 
 
-def _status(tables: Tables, table: str, column: str, read: set[str]) -> Status:
-    if column in tables.meta.left_out.get(table, []):
+def _status(timeline: Timeline, table: str, column: str, read: set[str]) -> Status:
+    if column in timeline.tables.meta.left_out.get(table, []):
         return "left out"
     if f"{table}.{column}" in read:
         return "read"
-    return "not read" if rewindable(tables, table, column) else "no history"
+    return "not read" if timeline.knows(table, column) else "no history"

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from features.calendar_time import Zone, zone
+from features.rows_asof import RowsAsOf, born_column
 from features.schema import TABLES
 from features.spine import Spine
-from features.tables import DAY, NAT, Bools, Instants, Ints, Tables
+from features.tables import DAY, NAT, Instants, Ints, Tables
 from training.task.questions import Question
 
 
@@ -57,40 +58,19 @@ def lives(tables: Tables, question: Question, data_end: int) -> tuple[Instants, 
     The end is exclusive: a cutoff at the very instant of closing still asks about the future,
     because facts are known only before the cutoff. Rows without a birth never begin.
     """
-    table = tables[question.entity]
-    born, known = born_at(tables, question), table.known(born_column(tables, question))
-    known = np.maximum(known, table.instant("available_at"))
-    first = np.where(born == NAT, data_end, zone(tables.meta.zone).day_after(known))
-    closed = table.instant("closed_at")
-    until = np.where(closed == NAT, np.int64(data_end), np.minimum(closed + 1, data_end))
+    rows = rows_of(tables, question)
+    first = np.where(rows.born == NAT, data_end, zone(tables.meta.zone).day_after(rows.entered))
+    until = np.where(rows.left == NAT, np.int64(data_end), np.minimum(rows.left + 1, data_end))
     return first, until
 
 
-def born_at(tables: Tables, question: Question) -> Instants:
-    """When each entity began to be one that can be asked about.
+def rows_of(tables: Tables, question: Question) -> RowsAsOf:
+    """When each entity began to be one that can be asked about, and when it closed.
 
     An account is asked about from the day it became a customer, where the export knows that day.
     """
-    return tables[question.entity].instant(born_column(tables, question))
-
-
-def born_column(tables: Tables, question: Question) -> str:
-    """The instant column that holds each entity's birth."""
-    if question.entity == "accounts" and tables[question.entity].has("customer_at"):
-        return "customer_at"
-    return TABLES[question.entity].born
-
-
-def open_at(tables: Tables, question: Question, cutoff: int) -> Bools:
-    """Rows of the entity table that are open, and known, at ``cutoff``."""
-    if question.flat:
-        return np.ones(tables[question.entity].n, np.bool_)
     table = tables[question.entity]
-    born = np.maximum(table.known(born_column(tables, question)), table.instant("available_at"))
-    closed = table.known("closed_at")
-    is_open: Bools = (born_at(tables, question) != NAT) & (born < cutoff)
-    is_open &= (closed == NAT) | (closed >= cutoff)
-    return is_open
+    return RowsAsOf.of(table, born_column(question.entity, table.has("customer_at")))
 
 
 def _spine(tables: Tables, question: Question, rows: Ints, cutoffs: Instants) -> Spine:

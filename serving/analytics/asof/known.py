@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features.asof import past
-from features.definitions.fields import rewindable
 from features.definitions.money import convert
+from features.rows_asof import RowsAsOf
 from features.schema import TABLES
 from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
@@ -43,11 +43,8 @@ class KnownRows:
         return pd.Timestamp(self.as_of, unit="us", tz="UTC")
 
     def rows(self, name: str) -> Ints:
-        """Rows of a table that were known: born, and available, before ``as_of``."""
-        table = self.tables[name]
-        born, available = table.known(TABLES[name].born), table.instant("available_at")
-        known = np.where(available == NAT, born, np.maximum(born, available))
-        return np.flatnonzero((known == NAT) | past(known, np.full(table.n, self.as_of)))
+        """Rows of a table that were known before ``as_of``; one without any date always was."""
+        return np.flatnonzero(RowsAsOf.of(self.tables[name]).in_crm(self.as_of))
 
     @property
     def calendar(self) -> Calendar:
@@ -56,7 +53,7 @@ class KnownRows:
 
     def replays(self, table: str, column: str) -> bool:
         """Whether the past of a column is known: fixed, with history, or asked for at the end."""
-        return self.as_of >= self.end or rewindable(self.tables, table, column)
+        return self.timeline.knows(table, column, self.as_of)
 
     def has(self, need: str) -> bool:
         """Whether any known row holds a fact: "table.column", "table.column=word", or "a|b"."""

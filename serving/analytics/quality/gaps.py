@@ -146,11 +146,7 @@ def _first(scores: Floats, capacity: int) -> float:
 def _stale(timeline: Timeline, entity: str, one: _Field, ids: list[str], cutoff: int) -> Bools:
     """Entities whose value of a tracked field has stood longer than STALE of the changed ones."""
     never = np.zeros(len(ids), np.bool_)
-    if (
-        one.table != entity
-        or cutoff == NAT
-        or not fields.tracked(timeline.tables, entity, one.column)
-    ):
+    if one.table != entity or cutoff == NAT or not timeline.keeps_history(entity, one.column):
         return never
     where: Where = (("entity", entity), ("field", one.column))
     events = timeline.events("changes", "entity_id", where=where)

@@ -22,7 +22,7 @@ from training.forecast.belief.recurring import PurchaseModel, fit_recurring
 from training.forecast.belief.renewals import RenewalModel
 from training.forecast.data.charge_schedule import charge_chains, scheduled
 from training.forecast.data.charges import Charges
-from training.forecast.data.deal_snapshot import FieldHistory, deal_snapshots
+from training.forecast.data.deal_snapshot import deal_snapshots
 from training.forecast.data.deal_table import DealTable
 from training.forecast.data.settings import ForecastSettings
 from training.task.dataset import question_of
@@ -70,7 +70,6 @@ class FittedModels:
     tables: Tables
     settings: ForecastSettings
     deals: DealTable
-    history: FieldHistory
     panel: PanelSnapshots
     curves: CurveChain
     charges: Charges | None
@@ -94,9 +93,7 @@ class FittedModels:
         times = fit_times(book.born[book.born != NAT], max(origins), settings)
         curves = CurveChain(looks, times)
         churn = _churn(timeline, charges, origins, settings)
-        return FittedModels(
-            tables, settings, book, FieldHistory.of(tables), looks, curves, charges, churn
-        )
+        return FittedModels(tables, settings, book, looks, curves, charges, churn)
 
     @property
     def has_bookings(self) -> bool:
@@ -170,7 +167,7 @@ class FittedModels:
         ours = (book.outcome[rows] == 1) & book.ended(origin)[rows] & (book.closed[rows] >= recent)
         keep = np.flatnonzero(ours & past(spine.cutoffs, book.closed[rows]))
         rows, cutoffs = rows[keep], spine.cutoffs[keep]
-        seen = deal_snapshots(book, self.history, rows, cutoffs, origin, strict=False)
+        seen = deal_snapshots(book, rows, cutoffs, origin, strict=False)
         shown = np.where(seen.amount > 0, seen.amount, np.nan)
         days = (book.closed[rows] - cutoffs) / DAY
         return AmountChanges.of(book.amounts(rows) / shown, seen.text("stage"), seen.changed, days)

@@ -7,49 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.asof import past
 from features.definitions.money import convert
-from features.schema import TABLES
 from features.spine import Spine
-from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
+from features.tables import NAT, Coded, Floats, Instants, Ints
 from features.timeline import View
 from training.forecast.data.deal_table import DealTable, deal_dimensions, reporting
-
-
-@dataclass(frozen=True)
-class FieldHistory:
-    """From when on the changes of each field of deals are kept; a field without any is absent."""
-
-    began: dict[str, int]
-    tables: Tables
-
-    @staticmethod
-    def of(tables: Tables) -> FieldHistory:
-        """Read ``changes`` once."""
-        changes = tables["changes"]
-        field, at = changes.coded("field"), changes.instant("changed_at")
-        entity = changes.coded("entity")
-        ours = entity.values.index("deals") if "deals" in entity.values else -2
-        rows = (entity.codes == ours) & (at != NAT)
-        began: dict[str, int] = {}
-        for place, name in enumerate(field.values):
-            when = at[rows & (field.codes == place)]
-            if len(when):
-                began[name] = int(when.min())
-        return FieldHistory(began, tables)
-
-    def knows(self, column: str, at: int) -> bool:
-        """Whether the column of deals as of ``at`` can be known.
-
-        A field that people edit shows its newest value; its past one is known from its history or
-        from the mapping's word that it does not change, and on the day of the export.
-        """
-        declared = TABLES["deals"].column(column)
-        if declared is None or not declared.mutable:
-            return True
-        fixed = column in self.tables.meta.fixed.get("deals", [])
-        kept = self.began.get(column)
-        return fixed or at >= micros(self.tables.meta.as_of) or (kept is not None and kept < at)
 
 
 @dataclass(frozen=True)
@@ -78,7 +40,6 @@ class DealSnapshots:
 
 def deal_snapshots(
     book: DealTable,
-    history: FieldHistory,
     rows: Ints,
     cutoffs: Instants,
     at: int,
@@ -93,27 +54,27 @@ def deal_snapshots(
     view = View(book.timeline, spine)
     unknown = Coded(np.full(len(rows), -1, np.int32), [])
 
+    def knows(column: str) -> bool:
+        return book.timeline.knows("deals", column, at)
+
     def known(column: str, read: Callable[[str], Coded]) -> Coded:
-        return read(column) if history.knows(column, at) else unknown
+        return read(column) if knows(column) else unknown
 
     own = {c: view.word(c) for c in ("owner_id", "product", "region")}
     account = book.tables["deals"].coded("account_id").take(rows)
     dimensions = deal_dimensions(book.timeline, own, account)
     amount = np.full(len(rows), np.nan)
-    if history.knows("amount", at):
+    if knows("amount"):
         currency = book.currency.take(rows)
         given = (book.timeline, view.number("amount"), currency, cutoffs)
         amount = reporting(*given, "open deals") if strict else convert(*given)
     expected = np.full(len(rows), NAT, np.int64)
-    if history.knows("expected_close_at", at):
+    if knows("expected_close_at"):
         expected = view.instant("expected_close_at")
     people = {c: known(c, view.word) for c in ("stage", "forecast_category")}
-    changed = _changed(view, history, at)
+    changed = (
+        (view.changes("amount").count() > 0).astype(np.int64)
+        if knows("amount")
+        else np.zeros(len(rows), np.int64)
+    )
     return DealSnapshots(rows, cutoffs, amount, changed, expected, {**people, **dimensions})
-
-
-def _changed(view: View, history: FieldHistory, at: int) -> Ints:
-    began = history.began.get("amount", NAT)
-    if not past(np.array([began]), np.array([at]))[0]:
-        return np.zeros(len(view), np.int64)
-    return (view.changes("amount").count() > 0).astype(np.int64)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
-from features.asof import past
-from features.definitions.fields import rewindable
 from features.definitions.money import convert
-from features.spine import Spine, everyone
-from features.tables import NAT, Bools, Instants, Tables, micros
+from features.rows_asof import RowsAsOf
+from features.spine import Spine
+from features.tables import NAT, Instants, Ints, Table, Tables
 from features.timeline import Timeline, View, at_rows, instants_at
 
 
@@ -21,21 +22,18 @@ def deal_status(tables: Tables, origin: int) -> pd.DataFrame:
     closed and created (instants, NAT where missing).
     """
     timeline = Timeline(tables)
-    spine = _known(timeline, origin)
+    deals = tables["deals"]
+    lives = RowsAsOf.of(deals)
+    spine = _spine(deals, np.flatnonzero(lives.known(origin)), origin)
     view = View(timeline, spine)
-    deals, rows = tables["deals"], view.rows
-    ended = not tables.meta.as_of or origin >= micros(tables.meta.as_of)
-
-    def told(column: str) -> bool:
-        """Whether the column's value of then is known: it is today's, or it can be rewound."""
-        return ended or rewindable(tables, "deals", column)
-
+    rows = view.rows
     closed = instants_at(deals.instant("closed_at"), rows)
-    done = past(closed, spine.cutoffs)
+    done = lives.has_closed(origin)[rows]
     words = deals.coded("outcome").take(rows).words()
     status = np.where(done, np.array([w or "lost" for w in words], object), "open")
     booked = at_rows(deals.number("closed_amount"), rows)
-    stated = view.number("amount") if told("amount") else np.full(len(rows), np.nan)
+    knows = partial(timeline.knows, "deals", at=origin)
+    stated = view.number("amount") if knows("amount") else np.full(len(rows), np.nan)
     amount = np.where((status == "won") & ~np.isnan(booked), booked, stated)
     currency = deals.coded("currency").take(rows)
     return pd.DataFrame(
@@ -44,7 +42,7 @@ def deal_status(tables: Tables, origin: int) -> pd.DataFrame:
             "status": status,
             "amount": amount,
             "rate": convert(timeline, np.ones(len(rows)), currency, spine.cutoffs),
-            "due": view.instant("expected_close_at") if told("expected_close_at") else NAT,
+            "due": view.instant("expected_close_at") if knows("expected_close_at") else NAT,
             "closed": np.where(done, closed, NAT),
             "created": instants_at(deals.instant("created_at"), rows),
         },
@@ -52,13 +50,10 @@ def deal_status(tables: Tables, origin: int) -> pd.DataFrame:
     )
 
 
-def _known(timeline: Timeline, origin: int) -> Spine:
-    """The deals that were in the CRM, also by the day the system could first know them."""
-    deals = timeline.tables["deals"]
-    spine = everyone(timeline.tables, "deals", origin)
-    available = instants_at(deals.instant("available_at"), timeline.rows("deals", spine.ids))
-    seen: Bools = (available == NAT) | past(available, spine.cutoffs)
-    return spine.take(np.flatnonzero(seen))
+def _spine(deals: Table, rows: Ints, origin: int) -> Spine:
+    keys = deals.coded("deal_id")
+    ids = dict.fromkeys(keys.values[c] for c in keys.codes[rows] if c >= 0)
+    return Spine("deals", list(ids), np.full(len(ids), origin, np.int64))
 
 
 def micros_of(stamps: pd.Series[pd.Timestamp]) -> Instants:

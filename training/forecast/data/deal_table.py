@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from features.asof import past
 from features.definitions.money import convert
+from features.rows_asof import RowsAsOf
 from features.schema import OUTCOMES
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, instant_text
 from features.timeline import Timeline, instants_at
@@ -68,17 +68,14 @@ def stamps(at: Instants) -> pd.Series[pd.Timestamp]:
 class DealTable:
     """The table ``deals`` as a forecast reads it; all arrays (n,).
 
-    born    when each deal could be known; closed when its outcome could be; NAT for not yet
-    closed_at  when it happened: the month it is booked in
+    rows    when each deal was born and closed, and when either was known
     outcome 0 none, 1 won, 2 lost
     stated  the amount booked in the deal's own currency: closed_amount, else the last amount
     """
 
     timeline: Timeline
     ids: list[str]
-    born: Instants
-    closed: Instants
-    closed_at: Instants
+    rows: RowsAsOf
     outcome: Ints
     stated: Floats
     currency: Coded
@@ -88,15 +85,12 @@ class DealTable:
         """Read the deals; a table without dates has no forecast."""
         deals = timeline.tables["deals"]
         keys = deals.coded("deal_id")
-        born, available = deals.instant("created_at"), deals.instant("available_at")
-        closed = deals.instant("closed_at")
+        rows = RowsAsOf.of(deals)
         stated = deals.number("closed_amount")
         return DealTable(
             timeline,
             [keys.values[c] for c in keys.codes],
-            np.where(born == NAT, NAT, np.maximum(born, available)),
-            np.where(closed == NAT, NAT, np.maximum(closed, available)),
-            closed,
+            rows,
             _outcomes(deals.coded("outcome")),
             np.where(np.isnan(stated), deals.number("amount"), stated),
             deals.coded("currency"),
@@ -110,6 +104,21 @@ class DealTable:
         """Where the deals come from."""
         return self.timeline.tables
 
+    @property
+    def born(self) -> Instants:
+        """(n,) when each deal could first be known; NAT without a birth."""
+        return self.rows.entered
+
+    @property
+    def closed(self) -> Instants:
+        """(n,) when each outcome could first be known; NAT for not yet."""
+        return self.rows.left
+
+    @property
+    def closed_at(self) -> Instants:
+        """(n,) when each deal closed: the month that it is booked in."""
+        return self.rows.closed
+
     @cached_property
     def keys(self) -> Keys:
         """Names of the deals' luck."""
@@ -117,16 +126,15 @@ class DealTable:
 
     def known(self, at: int) -> Bools:
         """Deals in the system before ``at``."""
-        return past(self.born, np.full(len(self), at, np.int64))
+        return self.rows.known(at)
 
     def open(self, at: int) -> Ints:
         """Rows of the deals that were known and not closed before ``at``."""
-        undated = (self.outcome > 0) & (self.closed == NAT)  # closed, nobody knows when
-        return np.flatnonzero(self.known(at) & ~self.ended(at) & ~undated)
+        return np.flatnonzero(self.rows.open(at))
 
     def ended(self, at: int) -> Bools:
         """Deals known to be closed before ``at``."""
-        return (self.outcome > 0) & past(self.closed, np.full(len(self), at, np.int64))
+        return self.rows.has_closed(at)
 
     def won(self, at: int, since: int | None = None) -> Ints:
         """Rows of the deals known at ``at`` to be won, in [since, at) if given."""

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from features.calendar_time import zone as zone_of
-from features.definitions.fields import rewindable
 from features.definitions.money import convert
+from features.rows_asof import RowsAsOf
 from features.schema import TABLES
 from features.spine import Spine
-from features.tables import DAY, NAT, Coded, Floats, Instants, Ints, Tables
+from features.tables import DAY, NAT, Bools, Coded, Floats, Instants, Ints, Tables
 from features.timeline import Timeline, View
 from training.forecast.data.categories import calls
 
@@ -67,8 +67,7 @@ class OpenDealPanel:
 def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
     """Look at the open deals at every origin; ``origins`` need not be sorted, doubles count once.
 
-    A column whose past is not known (``rewindable`` in ``features.definitions.fields``) is
-    missing in every row.
+    A column whose values of an origin cannot be known is missing there.
     """
     at = np.unique(np.asarray(origins, np.int64))
     deals = tables["deals"]
@@ -80,12 +79,14 @@ def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
     timeline = Timeline(tables)
     view = View(timeline, spine)
 
-    def word(column: str) -> Coded:
-        there = rewindable(tables, "deals", column)
-        return view.word(column) if there else Coded(np.full(len(rows), -1, np.int32), [])
+    def knows(column: str) -> Bools:
+        return np.repeat([timeline.knows("deals", column, o) for o in at.tolist()], np.diff(begin))
 
-    unknown = np.full(len(rows), np.nan)
-    amount = view.number("amount") if rewindable(tables, "deals", "amount") else unknown
+    def word(column: str) -> Coded:
+        found = view.word(column)
+        return Coded(np.where(knows(column), found.codes, -1).astype(np.int32), found.values)
+
+    amount = np.where(knows("amount"), view.number("amount"), np.nan)
     closed, outcome = deals.instant("closed_at")[rows], deals.coded("outcome").take(rows)
     won = outcome.values.index("won") if "won" in outcome.values else -2
     currency = deals.coded("currency").take(rows)
@@ -95,9 +96,7 @@ def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
         stage=word("stage"),
         call=calls(word("forecast_category")),
         amount=convert(timeline, amount, currency, spine.cutoffs),
-        due=view.instant("expected_close_at")
-        if rewindable(tables, "deals", "expected_close_at")
-        else np.full(len(rows), NAT, np.int64),
+        due=np.where(knows("expected_close_at"), view.instant("expected_close_at"), np.int64(NAT)),
         won=np.where(outcome.codes == won, closed, np.int64(NAT)),
         closed=closed,
     )
@@ -105,11 +104,7 @@ def open_deal_panel(tables: Tables, origins: Sequence[int]) -> OpenDealPanel:
 
 def _open(tables: Tables, origins: Instants) -> tuple[Ints, Ints]:
     """The rows open at each origin, origin by origin, and where each origin's begin."""
-    deals = tables["deals"]
-    born = deals.instant("created_at")
-    known = np.maximum(born, deals.instant("available_at"))
-    closed = deals.instant("closed_at")
-    until = np.where(closed == NAT, np.iinfo(np.int64).max, closed)
-    found = [np.flatnonzero((born != NAT) & (known < o) & (until >= o)) for o in origins.tolist()]
+    deals = RowsAsOf.of(tables["deals"])
+    found = [np.flatnonzero(deals.open(origin)) for origin in origins.tolist()]
     begin = np.concatenate([[0], np.cumsum([len(f) for f in found])]).astype(np.int64)
     return np.concatenate([np.empty(0, np.int64), *found]), begin

@@ -60,7 +60,7 @@ def open_deal_odds(
     book = beliefs.deals
     rows = book.open(origin)
     cutoffs = np.full(len(rows), origin, np.int64)
-    seen = deal_snapshots(book, beliefs.history, rows, cutoffs, origin)
+    seen = deal_snapshots(book, rows, cutoffs, origin)
     shown = np.isfinite(seen.amount) & (seen.amount >= 0)
     products = seen.text("product")
     templates = book.dimensions["product"].take(believed.recent_wins).words()
