@@ -16,17 +16,22 @@ from features.draft.blocks.lookups import (
 )
 from features.draft.links import Key, key_of
 from features.draft.model import DraftedLine, MappingDraft
+from features.draft.presets import PresetFound, date_line, preset_blocks, preset_of
 from features.draft.recognise import Recognised, recognise
 from features.draft.specs import usual_dates
-from features.draft.values.profile import FileProfile, profiled
+from features.draft.values.profile import FileProfile, profiled, settled_days
 from features.draft.whole import export_lines
 from features.ingest.mapping import MUST_HAVE_KEY
 from features.schema import OUTCOMES, TABLES
+from features.sources.files import find
 from features.sources.packed import readable
 from features.sources.words import SourceError
 
 ORDER = ("owners", "accounts", "contacts", "leads", "deals", "subscriptions", "invoices")
 """Tables that others point to come first; then those that point."""
+
+SURE_BESIDE_A_PRESET = 7.0
+"""Points at which a file that a preset does not know is drafted beside it."""
 
 EVENTS = ("subscriptions", "invoices", "activities", "quotas", "fx_rates")
 
@@ -44,7 +49,10 @@ def drafted(data: Path) -> MappingDraft:
                 f"{data} holds no file that can be read as a table; give the export's folder or "
                 "file"
             )
+        known = preset_of(files)
         taken = {f.path.name: r for f in files if (r := recognise(f, len(files) == 1)) is not None}
+        if known is not None:
+            return _extended(draft, files, taken, known)
         if not taken:
             raise SourceError(
                 f"none of {', '.join(f.path.name for f in files)} looks like accounts, "
@@ -72,7 +80,7 @@ def _profiles(paths: list[Path], draft: MappingDraft) -> list[FileProfile]:
             files.append(looked)
         else:
             draft.not_read[path.name] = "it has no rows"
-    return files
+    return settled_days(files)
 
 
 def _draft(
@@ -112,6 +120,56 @@ def _draft(
         read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
         if not read and file.path.name not in draft.not_read:
             draft.not_read[file.path.name] = "nothing in it was recognised"
+    return draft
+
+
+def _extended(
+    draft: MappingDraft,
+    files: list[FileProfile],
+    taken: dict[str, Recognised],
+    known: PresetFound,
+) -> MappingDraft:
+    """The preset's blocks, and those of files that no preset knows, such as invoices."""
+    read = {f.path: f for f in known.files.values()}
+    line, ties = date_line(known)
+    dates = (
+        tuple(line.spec)
+        if line is not None and isinstance(line.spec, list)
+        else known.mapping.dates
+    )
+    export = Export(draft, dates)
+    export_lines(draft, list(read.values()), dates)
+    draft.export = [x for x in draft.export if x.name != "dates"] + ([line] if line else [])
+    if ties:
+        draft.ask(
+            100,
+            f"Does the day or the month come first in {', '.join(ties)}? No value shows it: "
+            "delete the "
+            "formats of the wrong order in `dates`",
+            "export.dates",
+            stops=True,
+        )
+    preset_blocks(export, known)
+    filled = {known.mapping.tables[b].to for b in known.files}
+    for table in EVENTS:
+        for file in files:
+            found = taken.get(file.path.name)
+            if file.path in read or table in filled or found is None or found.table != table:
+                continue
+            if found.score < SURE_BESIDE_A_PRESET:
+                continue
+            building = Building.of(export, file, table, _evidence(file, taken))
+            if event_block(building, key_of(file, table)):
+                draft.blocks.append(building.block)
+    _ask_fixed(export)
+    _ask_leaks(export)
+    used = {f.path.name for f in read.values()} | {b.source for b in draft.blocks}
+    for file in files:
+        joined = any(
+            find([file.path], j.source) for b in known.mapping.tables.values() for j in b.join
+        )
+        if file.path.name not in used and not joined:
+            draft.not_read.setdefault(file.path.name, f"no part of the preset {known.name}")
     return draft
 
 

@@ -8,7 +8,7 @@ from features.draft.leaks import leak
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
 from features.draft.specs import spec_of, with_keys
-from features.draft.values.names import slug
+from features.draft.values.names import slug, tokens
 from features.draft.values.profile import ColumnProfile
 from features.schema import TABLES
 
@@ -30,6 +30,12 @@ def why_not(column: ColumnProfile) -> str:
         return "of a person or place, not of a kind"
     if column.concepts & {"period"} and column.held == "category":
         return "a period, as a date says it better"
+    own = len(column.counts) == column.filled
+    named = {"last", "name"} <= column.concepts or {"first", "name"} <= column.concepts
+    if named or (column.held == "category" and own and column.filled > 8):
+        return "names, a value of its own in each row"
+    if "url" in tokens(column.heading):
+        return "addresses of pages"
     if column.held == "text":
         return "free text or names, a value of its own in most rows"
     if column.concepts & {"id"} or (column.held == "number" and column.unique and column.n > 20):

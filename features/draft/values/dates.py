@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.ingest.values.clean import EPOCHS, instants
-from features.ingest.values.formats import day_order
+from features.ingest.values.formats import DayOrder, day_order, in_order, order_of
 from features.tables import NAT, Floats
 
 _CLOCK = (
@@ -60,6 +60,18 @@ def date_format(words: Sequence[str], named_date: bool) -> DateFormat | None:
     timed = any(re.search(r"\d:\d\d", w) for w in words) or patterns[0] in EPOCHS
     offset = patterns[0] in EPOCHS or sum(_names_zone(w) for w in words) > len(words) / 2
     return DateFormat(patterns, tie, share, timed, offset) if share > 0 else None
+
+
+def settled(found: DateFormat, orders: set[DayOrder]) -> DateFormat:
+    """A tie put into the order that other dates show; left where they show none or two."""
+    if not found.tie or len(orders) != 1:
+        return found
+    return replace(found, patterns=in_order(found.patterns, next(iter(orders))), tie=False)
+
+
+def order_shown(found: DateFormat) -> DayOrder:
+    """Which of day and month is in front; "none" where the format has no such order, or a tie."""
+    return "none" if found.tie else order_of(found.patterns[0])
 
 
 def _names_zone(word: str) -> bool:

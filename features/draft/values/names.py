@@ -118,5 +118,5 @@ def slug(heading: str) -> str:
     """A heading as the name of a custom field: lower-case letters, digits and ``_``."""
     spaced = _HUMP.sub(" ", heading.replace("ß", "ss"))
     plain = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_").removeprefix("property_")
     return name if name[:1].isalpha() else f"field_{name}".rstrip("_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.draft.values.dates import DateFormat, date_format
+from features.draft.values.dates import DateFormat, date_format, order_shown, settled
 from features.draft.values.names import Concepts, concepts
 from features.ingest.joined_source import trimmed
 from features.ingest.values.clean import FALSE, TRUE, instants, numbers
-from features.ingest.values.formats import decimal_mark
+from features.ingest.values.formats import DayOrder, decimal_mark
 from features.sources.files import read, read_header, stem
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Floats, Instants, Ints
@@ -141,6 +141,25 @@ def profiled(path: Path) -> FileProfile:
     source = read(header, header.names)
     columns = {name: column_profile(name, source.words[name]) for name in header.names}
     return FileProfile(path, header.delimiter, columns)
+
+
+def settled_days(files: Sequence[FileProfile]) -> list[FileProfile]:
+    """The files with each tie of day and month decided by other dates of its file, else of all."""
+    everywhere = {order for file in files for order in _orders(file)}
+    return [_settled(file, _orders(file) or everywhere) for file in files]
+
+
+def _orders(file: FileProfile) -> set[DayOrder]:
+    held = [c.dates for c in file.columns.values() if c.dates is not None and c.held == "instant"]
+    return {order_shown(d) for d in held} - {"none"}
+
+
+def _settled(file: FileProfile, orders: set[DayOrder]) -> FileProfile:
+    columns = {
+        name: c if c.dates is None else replace(c, dates=settled(c.dates, orders))
+        for name, c in file.columns.items()
+    }
+    return replace(file, columns=columns)
 
 
 def column_profile(heading: str, words: WordColumn) -> ColumnProfile:
