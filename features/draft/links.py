@@ -146,6 +146,8 @@ def _reference(
         return None
     if column.held not in ("number", "category", "text") or not column.filled:
         return None
+    if len(column.counts) == 1 and column.filled > 2:
+        return None  # one record for all: the company that exports, and no reference
     key = keys.get(target)
     if key is None or key.column is None:
         return Reference(column.heading, target, None, named) if named >= 0.6 else None

@@ -13,6 +13,7 @@ from features.draft.links import Key
 from features.draft.model import DraftedBlock, DraftedLine
 from features.draft.outcome_words import means
 from features.draft.outcomes import outcome_of
+from features.draft.recognise import recognise
 from features.draft.values.names import concepts, tokens
 from features.draft.values.profile import FileProfile
 from features.ingest.mapping import Mapping, load, presets
@@ -27,6 +28,10 @@ STANDARD = "closed - not converted"
 
 SYNCED = ("tryton",)
 """Presets of connectors: nobody exports such files by hand, and their headings are anybody's."""
+
+ALIKE, NEARLY_ALL = 0.3, 0.8
+"""Share of a block's columns that a file called otherwise must have: one that was recognised as the
+block's table, and any other."""
 
 ENTITIES = ("accounts", "contacts", "leads", "deals")
 _HUMPS = re.compile(r"[A-Z][a-z]+[A-Z][a-z]*")
@@ -50,10 +55,9 @@ def preset_of(files: list[FileProfile]) -> PresetFound | None:
     best: tuple[int, PresetFound] | None = None
     for name, mapping in known.items():
         own = {n for n in _all_names(mapping) if every[n] == 1}
-        spoken = [f for f in files if _speaks(f, own)]
-        if not spoken:
+        if not any(_speaks(f, own) for f in files):
             continue
-        by_block, renamed = _by_block(mapping, files, spoken)
+        by_block, renamed = _by_block(mapping, files)
         hits = sum(len(own & set(f.columns)) for f in by_block.values())
         if by_block and (best is None or hits > best[0]):
             best = hits, PresetFound(name, mapping, by_block, renamed)
@@ -93,7 +97,7 @@ def _peculiar(name: str) -> bool:
 
 
 def _by_block(
-    mapping: Mapping, files: list[FileProfile], spoken: list[FileProfile]
+    mapping: Mapping, files: list[FileProfile]
 ) -> tuple[dict[str, FileProfile], frozenset[str]]:
     """Which file each block reads: by its name, else the one that has most of its columns."""
     by_path = {f.path: f for f in files}
@@ -103,17 +107,26 @@ def _by_block(
         if there:
             found[name] = by_path[there[0]]
     taken = {f.path for f in found.values()}
-    renamed = set()
-    for file in (f for f in spoken if f.path not in taken and not _joined(mapping, f.path)):
-        scored = [
-            (_share(block, file), name)
+    left = [f for f in files if f.path not in taken and not _joined(mapping, f.path)]
+    tables = {f.path: r.table for f in left if (r := recognise(f, alone=True)) is not None}
+    scored = sorted(
+        (
+            (share, name, file.path)
+            for file in left
             for name, block in mapping.tables.items()
             if name not in found
-        ]
-        share, name = max(scored, default=(0.0, ""))
-        if share >= 0.6:
-            found[name] = file
-            renamed.add(name)
+            and (share := _share(block, file))
+            >= (ALIKE if tables.get(file.path) == block.to else NEARLY_ALL)
+        ),
+        key=lambda s: -s[0],
+    )
+    renamed: set[str] = set()
+    for _, name, path in scored:
+        if name not in found and path not in taken:
+            taken.add(path)
+            both = [n for n, b in mapping.tables.items() if b.source == mapping.tables[name].source]
+            found |= dict.fromkeys(both, by_path[path])
+            renamed |= set(both)
     return found, frozenset(renamed)
 
 
@@ -131,7 +144,7 @@ def _share(block: TableSpec, file: FileProfile) -> float:
     key = block.columns.get(TABLES[block.to].key, block.columns.get("entity_id", ()))
     if not any(n in file.columns for spec in key for n in _of_spec(spec)):
         return 0.0
-    return sum(there) / max(len(there), 1)
+    return sum(there) / max(len(there), 1) if sum(there) > 2 else 0.0
 
 
 def preset_blocks(export: Export, found: PresetFound) -> None:

@@ -115,6 +115,7 @@ def _draft(
         history_blocks(export, file, _evidence(file, taken))
     _catalogues(buildings, files, taken)
     _flat(export)
+    _ask_how_often(export)
     _ask_leaks(export)
     for file in files:
         read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
@@ -260,6 +261,23 @@ def _flat(export: Export) -> None:
             draft.fixed[block.to] = DraftedLine(
                 block.to, mutable, "sure", "no dates: what was known"
             )
+
+
+def _ask_how_often(export: Export) -> None:
+    """Deals of which nothing is known after their first day can be asked about once."""
+    draft = export.draft
+    dated = any(b.to == "deals" and b.column("created_at") for b in draft.blocks)
+    ended = any(b.to == "deals" and b.column("outcome") for b in draft.blocks)
+    if not dated or not ended or any(b.to in ("changes", "activities") for b in draft.blocks):
+        return
+    said = "nothing is known of a deal after its first day but its age"
+    draft.settings["deal_close"] = DraftedLine("snapshots", "created", "unsure", said, True)
+    draft.ask(
+        28,
+        "The export has no activities and no history of deals, so the model sees a deal age and "
+        'nothing else: ask about each deal once, on its first day (snapshots = "created")?',
+        "deal_close.snapshots",
+    )
 
 
 def _ask_leaks(export: Export) -> None:

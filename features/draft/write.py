@@ -28,6 +28,8 @@ def to_toml(draft: MappingDraft) -> str:
     for part, listed in (("fixed", draft.fixed), ("left_out", draft.left_out)):
         if listed:
             lines += ["", f"[{part}]", *_each(list(listed.values()))]
+    for question, line in draft.settings.items():
+        lines += ["", f"# [questions.{question}]", *_each([line])]
     if draft.not_read:
         lines += ["", "# Files that nothing is read from:"]
         lines += [line for said in _not_read(draft) for line in _comment(said)]

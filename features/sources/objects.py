@@ -22,7 +22,7 @@ Rows = list[dict[str, str]]
 
 
 def tables_in(path: Path) -> dict[str, Rows]:
-    """Name ("" for the only one) -> the rows of every list of objects, nested names with dots.
+    """Name ("" for a bare list) -> the rows of every list of objects, nested names with dots.
 
     Records that say what they are beside their ``data`` (Pipedrive's ``item``) are told apart. A
     null is an empty cell; of a list of objects with a ``value`` the first counts, of plain values
@@ -33,7 +33,7 @@ def tables_in(path: Path) -> dict[str, Rows]:
         for kind, mine in _by_kind(records).items():
             rows = [_flat(record) for record in mine]
             found.setdefault(" ".join(p for p in (name, kind) if p), []).extend(rows)
-    return found if len(found) != 1 else {"": next(iter(found.values()))}
+    return found
 
 
 def _read(path: Path) -> Any:
@@ -59,7 +59,9 @@ def _lists(value: Any, at: tuple[str, ...]) -> Iterator[tuple[str, list[dict[str
 
 def _by_kind(records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Records by what they call themselves, where that stands beside a wrapped record."""
-    wrapped = all(isinstance(r.get("data"), dict) for r in records)
+    wrapped = all(
+        "data" in r and (r["data"] is None or isinstance(r["data"], dict)) for r in records
+    )
     kind = next((k for k in _KINDS if all(isinstance(r.get(k), str) for r in records)), "")
     if not wrapped or not kind:
         return {"": records}
@@ -74,6 +76,8 @@ def _flat(record: dict[str, Any]) -> dict[str, str]:
     for key, value in record.items():
         if isinstance(value, dict) and key in WRAPPERS:
             row |= _flat(value)
+        elif value is None and key in WRAPPERS:
+            continue
         elif isinstance(value, dict):
             row |= {f"{key}.{inner}": word for inner, word in _flat(value).items()}
         else:

@@ -10,7 +10,7 @@ from features.draft.outcomes import OutcomeFound
 from features.draft.specs import spec_of, with_keys
 from features.draft.values.names import slug, tokens
 from features.draft.values.profile import ColumnProfile
-from features.schema import TABLES
+from features.schema import OUTCOMES, TABLES
 
 _PERSONAL = {"email", "phone", "address", "zip", "firstname", "lastname", "description", "website"}
 _NAMES = {"name", "title"}
@@ -74,7 +74,9 @@ def custom_lines(
         if fixed:
             spec = with_keys(spec, fixed=True)
         why = leak(column, found)
-        if why:
+        if why and table not in OUTCOMES:
+            reasons.setdefault("written when something else happens", []).append(column.heading)
+        elif why:
             lines.append(DraftedLine(name, spec, "unsure", why, left_out=True))
         else:
             evidence = f"{_values(column)}{'; ' + fixed if fixed else ''}"
