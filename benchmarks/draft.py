@@ -10,9 +10,9 @@ question names it or the draft wrote it as a comment, *missing* where the draft 
 *wrong* where it reads something else without a question. Lines without any value in the export are
 not counted, nor what the draft reads beyond the hand-written mapping.
 
-With ``--train``: log loss on held-out rows (flat tables: the same outer folds; dated ones: the newest
-period) of a model trained from either; the bar is 2 %. Whether deals are looked at once or regularly
-is taken from the hand-written mapping in both: the draft asks for it.
+With ``--train``: log loss on held-out rows (flat tables: the same outer folds; dated ones: the
+newest period) of a model trained from either; the bar is 2 %. Whether deals are looked at once or
+regularly is taken from the mapping written by hand in both: the draft asks for it.
 """
 
 from __future__ import annotations

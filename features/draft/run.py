@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from features.draft.blocks.context import Building, Export
@@ -17,7 +18,7 @@ from features.draft.blocks.lookups import (
 from features.draft.links import Key, key_of
 from features.draft.model import DraftedLine, MappingDraft
 from features.draft.presets import PresetFound, date_line, preset_blocks, preset_of
-from features.draft.recognise import Recognised, recognise
+from features.draft.recognise import Recognised, recognise, target_table
 from features.draft.specs import usual_dates
 from features.draft.values.profile import FileProfile, profiled, settled_days
 from features.draft.whole import export_lines
@@ -53,6 +54,12 @@ def drafted(data: Path) -> MappingDraft:
         taken = {f.path.name: r for f in files if (r := recognise(f, len(files) == 1)) is not None}
         if known is not None:
             return _extended(draft, files, taken, known)
+        if not taken and len(files) == 1 and (flat := target_table(files[0])) is not None:
+            table, why = flat
+            taken = {files[0].path.name: Recognised(table, 0.0, "", 0.0, why)}
+            draft.ask(
+                95, f"{files[0].path.name} is read as {table}, {why}: is it?", f"{table}.outcome"
+            )
         if not taken:
             raise SourceError(
                 f"none of {', '.join(f.path.name for f in files)} looks like accounts, "
@@ -96,11 +103,16 @@ def _draft(
         if key is None and table in MUST_HAVE_KEY:
             draft.not_read[file.path.name] = f"looks like {table}, but no column can be its key"
             continue
+        same = next((f for f, k in by_table.get(table, []) if _copy(file, key, f, k)), None)
+        if same is not None:
+            draft.not_read[file.path.name] = f"the same records as {same.path.name}"
+            continue
         by_table.setdefault(table, []).append((file, key))
     for table, listed in by_table.items():
-        first = next((k for _, k in listed if k is not None and k.column is not None), None)
-        if first is not None:
-            export.keys[table] = first
+        keys = [k for _, k in listed if k is not None and k.column is not None]
+        if keys:
+            others = tuple(k.column for k in keys[1:] if k.column is not None)
+            export.keys[table] = replace(keys[0], more=others)
     winners = _winners(export, by_table)
     export_lines(draft, used, dates)
     buildings = _entities(export, by_table, taken, winners)
@@ -174,6 +186,15 @@ def _extended(
     return draft
 
 
+def _copy(file: FileProfile, key: Key | None, other: FileProfile, other_key: Key | None) -> bool:
+    """Whether two files have the same records under the same headings, or all but a few "
+    "headings."""
+    if key is None or other_key is None or key.words != other_key.words or not key.words:
+        return False
+    shared = set(file.columns) & set(other.columns)
+    return len(shared) >= 0.8 * max(len(file.columns), len(other.columns))
+
+
 def _joined(head: list[DraftedLine]) -> list[str]:
     return [
         j["from"] for h in head if h.name == "join" and isinstance(h.spec, list) for j in h.spec
@@ -193,7 +214,7 @@ def _winners(
     for file, key in by_table.get("deals", []):
         if leads is not None and key is not None and not key.named and winners_of(file, leads):
             by_table["deals"] = [d for d in by_table["deals"] if d[0] is not file]
-            if export.keys.get("deals") is key:
+            if not by_table["deals"]:
                 del export.keys["deals"]
             return file
     return None

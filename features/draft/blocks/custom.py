@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from features.draft.leaks import leak
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
@@ -38,11 +40,19 @@ def why_not(column: ColumnProfile) -> str:
         return "addresses of pages"
     if column.held == "text":
         return "free text or names, a value of its own in most rows"
-    if column.concepts & {"id"} or (column.held == "number" and column.unique and column.n > 20):
+    if (column.concepts & {"id"} and column.held != "category") or _counted(column):
         return "a number of rows or records"
     if column.concepts & _NAMES and len(column.counts) > 50:
         return "names"
     return ""
+
+
+def _counted(column: ColumnProfile) -> bool:
+    """Whole numbers, one a row, close behind each other: a number of the row."""
+    if column.held != "number" or not column.unique or column.n <= 20:
+        return False
+    spread = float(np.nanmax(column.numbers) - np.nanmin(column.numbers))
+    return bool(column.concepts & {"id", "number"}) or spread < 3 * column.n
 
 
 def custom_lines(

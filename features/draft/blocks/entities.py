@@ -39,7 +39,7 @@ def entity_block(building: Building, key: Key) -> None:
         building.assign(building.rest(("instant",)))
         return
     lines, notes = custom_lines(
-        [c for c in building.free.values() if c.heading not in key.columns],
+        [c for c in building.free.values() if key.column is None or c is not key.column],
         building.table,
         found,
         building.export.dates,
@@ -198,7 +198,7 @@ def _created(building: Building, found: OutcomeFound | None) -> None:
         for c in building.free.values()
         if c.held == "instant" and not c.concepts & {"last", "modified", "expected", "due", "end"}
     ]
-    if building.table not in ("deals", "leads") or not left or closed is None or found is None:
+    if building.table not in OUTCOMES or not left or closed is None or found is None:
         return
     name = closed.spec["from"] if isinstance(closed.spec, dict) else closed.spec
     if not isinstance(name, str) or name not in building.file.columns:

@@ -57,8 +57,10 @@ def concepts(text: str) -> Concepts:
     ``concepts("Abschlussdatum")`` and ``concepts("CloseDate")`` are both {"close", "date"}.
     """
     found: set[str] = set()
-    for token in tokens(text):
-        found.update(_meaning(token))
+    parts = tokens(text)
+    for token in parts:
+        if token != "to" or len(parts) == 1 or "valid" in parts:  # "assigned to" is no end
+            found.update(_meaning(token))
     return frozenset(found - {"noise"} - CURRENCIES)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.draft.values.dates import DateFormat, date_format, order_shown, settled
-from features.draft.values.names import Concepts, concepts
+from features.draft.values.names import CODES, Concepts, concepts
 from features.ingest.joined_source import trimmed
 from features.ingest.values.clean import FALSE, TRUE, instants, numbers
 from features.ingest.values.formats import DayOrder, decimal_mark
@@ -37,6 +37,21 @@ WEAK_PLACEHOLDERS = ("none", "na", "unknown", "keine", "ninguno", "nessuno")
 YES = ("ja", "si", "sí", "oui", "sim", "wahr", "verdadero", "vero", "x")
 NO = ("nein", "non", "nao", "não", "falsch", "falso", "faux")
 _SAMPLE = 5_000
+MONEY = (
+    "euro",
+    "euros",
+    "dollar",
+    "dollars",
+    "pounds",
+    "reais",
+    "kr",
+    "rs",
+    "fr",
+    "lei",
+    "rp",
+    "rm",
+)
+_LETTERS = re.compile(r"[A-Za-z]{2,}")
 _MONEY = re.compile(
     r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
 )
@@ -200,7 +215,7 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
     if dates is not None and dates.share >= 0.9:
         return {"held": "instant", "dates": dates}
     read = numbers(sample, decimal_mark(sample)).values
-    if np.mean(~np.isnan(read)) >= 0.9:
+    if np.mean(~np.isnan(read)) >= 0.9 and not any(_labelled(w) for w in sample):
         symbols = tuple(dict.fromkeys(m[0] for w in sample if (m := _MONEY.search(w))))
         three = [w for w in sample if "." in w]
         tie = (
@@ -213,6 +228,11 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
     lengthy = np.mean([len(w) for w in sample]) > 40
     many = len(real) > max(50, 0.2 * rows)
     return {"held": "text" if lengthy or (many and len(real) > 20) else "category"}
+
+
+def _labelled(word: str) -> bool:
+    """Whether letters stand beside a number that are no currency: "Org 12" is a name."""
+    return any(w.upper() not in CODES and w.lower() not in MONEY for w in _LETTERS.findall(word))
 
 
 def contained(inner: ColumnProfile, outer: ColumnProfile) -> float:
