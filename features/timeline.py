@@ -120,10 +120,11 @@ class Timeline:
         """Whether a column's values of the instant ``at`` can be known; of any instant without.
 
         They can where the table is flat, where the column does not change (by the schema or by the
-        mapping's word), where ``changes`` keeps its history, and at the end of the data.
+        mapping's word), where ``changes`` keeps its history, and at the end of the data. What an
+        activity says of itself is written once, with it.
         """
         meta = self.tables.meta
-        if not meta.as_of or column in meta.fixed.get(table, []):
+        if not meta.as_of or table == "activities" or column in meta.fixed.get(table, []):
             return True
         declared = TABLES[table].column(column)
         if declared is not None and not declared.mutable:

@@ -56,6 +56,9 @@ class Mapping:
         found: dict[str, dict[str, CustomField]] = {}
         for spec in self.tables.values():
             found.setdefault(spec.to, {}).update(spec.custom_fields)
+        for spec in self.tables.values():  # a column says more of a field than its history
+            for name, declared in spec.field_kinds.items():
+                found.setdefault(spec.of, {}).setdefault(name, declared)
         return {t: list(fields.values()) for t, fields in found.items() if fields}
 
     def stated_dates(self, table: str) -> set[str]:

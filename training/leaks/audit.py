@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.catalog import columns_read
 from features.tables import NAT, Bools, Floats, Instants, Tables, micros
-from training.leaks.columns import Candidate, candidates, columns_read
+from training.leaks.columns import Candidate, candidates
 from training.leaks.elapsed import counts_time, follows_the_end
 from training.leaks.events import event_tables, of_events
 from training.leaks.fields import Suspicion, percent, suspicions
@@ -238,7 +239,7 @@ def _tables(case: Case) -> list[Finding]:
     if case.question.flat:
         return []
     entity = case.question.entity
-    read = columns_read(case.tables, entity)
+    read = columns_read(entity, case.tables)
     outcomes = case.classes[: len(case.question.outcomes)]
     return [
         finding

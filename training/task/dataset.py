@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from features.catalog import build_features, supported
+from features.catalog import build_features, grouped, supported, without_feature
 from features.spine import Features, FeatureSpec, Spine
 from features.tables import NAT, Floats, Instants, Ints, Tables, micros
 from features.timeline import Timeline
@@ -79,6 +79,7 @@ def teach(tables: Tables, question: Question, config: Config) -> TrainingData:
     _require_outcomes(tables, question, spine)
     split = _split(tables, question, spine, end, config)
     specs = _wanted(supported(question.entity, tables), question, notes)
+    notes += grouped(without_feature(tables, [question.entity]))
     if not specs:
         raise ValueError(
             f"{question.name}: the data hold no fact that could be a feature; map columns of "
