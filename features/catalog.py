@@ -144,8 +144,8 @@ def _holds(timeline: Timeline, entity: str, need: str) -> bool:
         return word in tables[table].coded(column).values
     if many and len(tables[table].coded(column).values) <= MANY:
         return False
-    if table == entity and timeline.keeps_history(table, column):
-        return True  # a field that only its history holds is replayed from it
+    if table == entity and column in tables.meta.replayed.get(table, ()):
+        return timeline.keeps_history(table, column)
     return tables[table].has(column) and (table not in TABLES or timeline.knows(table, column))
 
 

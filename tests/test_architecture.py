@@ -25,7 +25,7 @@ FLOORS = (
     "features.tables, features.connectors",
     "features, features.sources",
     "features.record",
-    "features.definitions, features.frames, features.frozen",
+    "features.definitions, features.frames, features.frozen, features.questions",
     "features.catalog, features.reference",
     "features.ingest",
     "features.demo, features.sync, features.glossary, features.draft.values",

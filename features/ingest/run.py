@@ -89,6 +89,7 @@ def canonical(
         fiscal_start=mapping.fiscal_start,
         consequences=report.consequences,
         dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
+        replayed=_replayed(mapping, drafts),
     )
     frames = frames_of(drafts, meta)
     if "quotas" in frames and "owners" in frames:
@@ -217,6 +218,17 @@ def _stated_as_of(mapping: Mapping) -> int:
     if at == NAT:
         raise MappingError(f"[export].as_of: no date {mapping.as_of!r}; write it as 2024-12-31")
     return at
+
+
+def _replayed(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[str]]:
+    """Entity table -> fields that a history holds and no column of the table."""
+    found: dict[str, list[str]] = {}
+    for spec in mapping.tables.values() if "changes" in drafts else ():
+        for name in spec.fields:
+            known = found.setdefault(spec.of, []) if spec.of in drafts else [name]
+            if name not in known and name not in drafts[spec.of].columns:
+                known.append(name)
+    return {table: names for table, names in found.items() if names}
 
 
 def _present(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[CustomField]]:
