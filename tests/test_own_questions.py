@@ -23,6 +23,7 @@ from features.questions.event import Event
 from features.tables import DAY, NAT, CustomField, Meta, Tables, micros
 from serving.scoring.batch import score_all
 from serving.scoring.predictor import Predictor, exact_text
+from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scorer
 from training.config import Config
 from training.fit.pipeline import Trained, train
@@ -59,14 +60,14 @@ def _meta(**questions: dict[str, Any]) -> Meta:
 def deals(n: int = 900, seed: int = 0, **more: dict[str, Any]) -> Tables:
     """Deals that reach the demo the sooner the better they fit; some are lost before."""
     random = np.random.default_rng(seed)
-    born, fit = random.uniform(0, 950, n), random.normal(size=n)
+    born, fit = random.uniform(0, 995, n), random.normal(size=n)
     demo = born + random.exponential(25 * np.exp(-1.2 * fit))
     lost = born + random.exponential(60, n)
     closed = np.where(lost < 1000, lost, np.nan)
     ids = [f"D{i}" for i in range(n)]
     frame = pd.DataFrame({"deal_id": ids, "created_at": _at(born), "fit": fit})
     frame["closed_at"] = _at(np.nan_to_num(closed)).where(~np.isnan(closed))
-    frame["outcome"] = np.where(np.isnan(closed), None, "lost")
+    frame["outcome"] = [None if np.isnan(c) else "lost" for c in closed]
     seen = np.flatnonzero((demo < lost) & (demo < 1000))
     moves = pd.DataFrame(
         {
@@ -130,41 +131,34 @@ def bought() -> Trained:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.booleans())
 def test_labels_are_what_a_plain_reading_of_the_events_gives(seed: int, again: bool) -> None:
-    """Snapshot by snapshot: the next event in [cutoff, cutoff + horizon), and before the closing."""
+    """Snapshot by snapshot: the next event lies in [cutoff, cutoff + horizon)."""
     tables = customers(12, seed) if again else deals(12, seed)
     question = question_of("buys_again" if again else "reach_demo", tables)
     asked = question.asked
     assert asked is not None
     seen = asked.seen_by(tables)
-    assert all(
-        np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray) else a == b
-        for name, a in asked.seen_by(seen)[asked.entity].columns.items()
-        for b in [seen[asked.entity].columns[name]]
-        if isinstance(a, np.ndarray)
-    ), "seen twice is seen once"
+    twice, once = (t[asked.entity] for t in (asked.seen_by(seen), seen))
+    for column in ("closed_at", "customer_at"):  # seen twice is seen once
+        assert twice.instant(column).tolist() == once.instant(column).tolist()
+    assert twice.coded("outcome").words() == once.coded("outcome").words()
     end = micros(tables.meta.as_of)
     spine = snapshots(seen, question, end)
     labels = label(seen, question, spine, end)
     for i, (one, cutoff) in enumerate(zip(spine.ids, spine.cutoffs.tolist(), strict=True)):
         events = _events(tables, one, again)
         later = [e for e in events if e >= cutoff]
-        assert (
-            (min(events, default=END) < cutoff) if again else (min(events, default=END) >= cutoff)
-        )
+        assert (min(events, default=END) < cutoff) == again
         within = bool(later) and later[0] < cutoff + question.horizon * DAY and later[0] < end
         assert (labels.event[i] == 1) == within
 
 
 def _events(tables: Tables, one: str, again: bool) -> list[int]:
-    name, key, at = (
-        ("invoices", "account_id", "issued_at")
-        if again
-        else (*("changes", "entity_id", "changed_at"),)
-    )
-    ids = tables[name].coded(key).words()
-    return sorted(
-        t for t, i in zip(tables[name].instant(at).tolist(), ids, strict=True) if i == one
-    )
+    if again:
+        table, key, at = tables["invoices"], "account_id", "issued_at"
+    else:
+        table, key, at = tables["changes"], "entity_id", "changed_at"
+    pairs = zip(table.instant(at).tolist(), table.coded(key).words(), strict=True)
+    return sorted(instant for instant, whose in pairs if whose == one)
 
 
 def test_a_closing_competes_or_censors_as_the_mapping_says() -> None:
@@ -197,7 +191,7 @@ def test_every_moment_is_found_at_or_after_a_cutoff() -> None:
 
 def test_a_question_of_one_s_own_is_trained_judged_and_reported(reached: Trained) -> None:
     tables = deals()
-    assert askable(tables) == ["reach_demo"]  # no deal is won: deal_close has only losses
+    assert askable(tables) == ["deal_close", "reach_demo"]
     assert reached.bundle.promotable, reached.judgement.verdict.sentence
     assert "Will this deal reach the demo?" in reached.run.report
     assert "reached the demo" in reached.run.report
@@ -219,7 +213,7 @@ def test_batch_and_endpoint_answer_it_to_the_bit(
         cutoff = micros(tables.meta.as_of)
         n = score_all(scorer.bundle, tables, cutoff, tmp_path / f"{slot}.parquet")
         batch = pq.read_table(tmp_path / f"{slot}.parquet").to_pylist()
-        assert n == len(batch) > 20
+        assert n == len(batch) > 8
         predictor = Predictor(scorer)
         predictor.warm_up()
         body = {"as_of": exact_text(cutoff), "records": [_record(tables, batch[0]["id"])]}
@@ -229,8 +223,6 @@ def test_batch_and_endpoint_answer_it_to_the_bit(
 
 
 def _record(tables: Tables, one: str) -> dict[str, Any]:
-    from serving.scoring.sample import record_of
-
     return record_of(tables, "deals" if one.startswith("D") else "accounts", one)
 
 
@@ -294,7 +286,7 @@ def test_a_flat_table_is_divided_by_its_order_and_not_by_chance() -> None:
     n = 600
     frame = pd.DataFrame({"lead_id": [f"L{i}" for i in range(n)], "size": random.normal(size=n)})
     frame["number"] = random.permutation(n).astype(float)
-    frame["outcome"] = np.where(random.random(n) < 0.4, "converted", None)
+    frame["outcome"] = ["converted" if hit else None for hit in random.random(n) < 0.4]
     custom = [CustomField(c, "number", fixed=True) for c in ("size", "number")]
     meta = Meta(
         custom={"leads": custom},
