@@ -48,6 +48,7 @@ LONGEST = (
 """What takes longest begins first, so that both processes are busy to the end."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file runs in one process (``--dist loadgroup``), the longest files first."""
 
