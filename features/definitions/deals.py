@@ -42,7 +42,15 @@ def _moved(view: View, column: str, later: bool) -> EventWindow:
     return seen.select(moved)
 
 
-@feature("deals", "changes", "stage", unit="days", needs=STAGE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "stage",
+    unit="days",
+    needs=STAGE,
+    own=True,
+    absent="The stage never changed",
+)
 def days_in_stage(view: View) -> Floats:
     """Days since the deal entered its stage."""
     return view.changes("stage").since_last()
@@ -60,38 +68,70 @@ def stage_moves_30d(view: View) -> Floats:
     return view.changes("stage").count(30)
 
 
-@feature("deals", "changes", "close_date", unit="pushes", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="pushes",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date pushed back",
+)
 def close_date_pushes(view: View) -> Floats:
     """Times the close date was moved later."""
     return _moved(view, "expected_close_at", later=True).count()
 
 
-@feature("deals", "changes", "close_date", unit="pushes", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="pushes",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date pushed back in the last 30 days",
+)
 def close_date_pushes_30d(view: View) -> Floats:
     """Times the close date was moved later in the last 30 days."""
     return _moved(view, "expected_close_at", later=True).count(30)
 
 
-@feature("deals", "changes", "close_date", unit="moves", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="moves",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date brought forward",
+)
 def close_date_pulls(view: View) -> Floats:
     """Times the close date was moved earlier."""
     return _moved(view, "expected_close_at", later=False).count()
 
 
-@feature("deals", "deals", "close_date", unit="days", needs=["deals.expected_close_at"], own=True)
+@feature(
+    "deals",
+    "deals",
+    "close_date",
+    unit="days",
+    needs=["deals.expected_close_at"],
+    own=True,
+    title="Days to the planned close date",
+)
 def days_to_expected_close(view: View) -> Floats:
     """Days to the people's own close date; negative when it is overdue."""
     return days_until(view.instant("expected_close_at"), view.cutoffs)
 
 
-@feature("deals", "deals", "amount", unit="money", needs=["deals.amount"])
+@feature("deals", "deals", "amount", unit="money", needs=["deals.amount"], title="Amount")
 def amount(view: View) -> Floats:
     """Amount in the reporting currency."""
     currency = view.tables["deals"].coded("currency").take(view.rows)
     return convert(view.timeline, view.number("amount"), currency, view.cutoffs)
 
 
-@feature("deals", "changes", "amount", unit="ratio", needs=AMOUNT)
+@feature("deals", "changes", "amount", unit="ratio", needs=AMOUNT, title="Growth of the amount")
 def amount_growth(view: View) -> Floats:
     """Amount now over the first one, less 1."""
     first = view.changes("amount").first_known()
@@ -111,6 +151,7 @@ def amount_growth(view: View) -> Floats:
     own=True,
     name="amount_{way}s",
     over={"way": ("raise", "cut")},
+    title="Amount {way}s",
 )
 def amount_moves(view: View, way: str) -> Floats:
     """Times the amount was changed by a {way}."""

@@ -10,7 +10,15 @@ catalogue = Catalogue()
 feature = catalogue.feature
 
 
-@feature("leads", "changes", "status", unit="days", needs=["changes.field=status"], own=True)
+@feature(
+    "leads",
+    "changes",
+    "status",
+    unit="days",
+    needs=["changes.field=status"],
+    own=True,
+    absent="The status never changed",
+)
 def days_in_status(view: View) -> Floats:
     """Days since the status last changed."""
     return view.changes("status").since_last()

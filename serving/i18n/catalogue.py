@@ -6,31 +6,34 @@ takes out what is gone; it fails while a message is missing somewhere. So does a
 
 from __future__ import annotations
 
+import re
+
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import write_po
 
-from features.glossary import meanings
-from features.schema import ACTIVITY_KINDS
-from serving.i18n import sentences, titles
+from features.definitions.activity import ONE
+from features.definitions.fields import DAYS_AGO, UNLABELLED
+from features.glossary import named
+from serving.i18n import sentences
 from serving.i18n.languages import LANGUAGES, place, read_messages
 
 Key = tuple[str | None, str | tuple[str, str]]
 """Context and id of a message; the id of one with a plural is both forms."""
 
+_OWN = re.compile(r"\{\w+\}")
+"""A blank and nothing else: a company's own label stands for itself."""
+
 
 def required() -> dict[Key, str]:
     """Every message with where it is said: from the definitions, the patterns and the frames."""
     found: dict[Key, str] = {}
-    for meaning in meanings():
-        said = titles.own_part(meaning)
-        if "{" not in said:  # a custom field's own label stands for itself
-            found[None, titles.opened(said)] = "features"
-    for pattern in titles.PATTERNS:
-        found[None, pattern] = "serving/i18n/titles.py"
-    for absent in titles.ABSENT.values():
-        found[None, absent] = "serving/i18n/titles.py"
-    for kind in ACTIVITY_KINDS:
-        found[titles.KIND, kind] = "serving/i18n/titles.py"
+    for spec in named():
+        for phrase in (spec.title, spec.fills.get("field", ""), spec.absent):
+            if phrase and not _OWN.fullmatch(phrase):
+                found[None, phrase] = "features"
+    found[None, UNLABELLED] = found[None, UNLABELLED + DAYS_AGO] = "features"
+    for kind in ONE.values():
+        found[sentences.KIND, kind] = "serving/i18n/sentences.py"
     s = sentences
     frames = [*s.SLIGHTLY.values(), *s.MONTHS, s.SHARE, s.PER_MONTH, s.YES, s.NO, s.UNKNOWN]
     for said in [*frames, s.PRIOR, s.SUMMARY, *s.PARTS.values()]:
@@ -47,16 +50,13 @@ def key_of(message: Message) -> Key:
 
 
 def missing(lang: str) -> list[str]:
-    """Ids that a language has no words for; English may leave a message as it is."""
+    """Ids that a language has no words for."""
     said = {key_of(m): m.string for m in read_messages(lang) if m.id}
-    silent = [key for key in required() if not _spoken(said.get(key), lang != "en")]
-    return [str(key[1]) for key in silent]
+    return [str(key[1]) for key in required() if not _complete(said.get(key))]
 
 
-def _spoken(string: str | tuple[str, ...] | list[str] | None, translated: bool) -> bool:
-    if string is None or not translated:
-        return string is not None
-    return all([string] if isinstance(string, str) else string)
+def _complete(string: str | tuple[str, ...] | list[str] | None) -> bool:
+    return string is not None and all([string] if isinstance(string, str) else string)
 
 
 def update(lang: str) -> list[str]:
@@ -86,5 +86,5 @@ msgstr ""
 
 def update_all() -> dict[str, list[str]]:
     """``update`` every language; what is missing by language, where anything is."""
-    found = {lang: update(lang) for lang in LANGUAGES}
+    found = {lang: update(lang) for lang in LANGUAGES[1:]}
     return {lang: gaps for lang, gaps in found.items() if gaps}
