@@ -63,6 +63,15 @@ PARTS: Mapping[str, str] = {
     "prior": "Another base rate was stated",
 }
 """What moved a score, but for facts: by ``training.models.explain_change.PARTS``."""
+TEXTS: tuple[str | tuple[str, str], ...] = (
+    *SLIGHTLY.values(),
+    *BY_POINTS.values(),
+    *UNITS.values(),
+    *MONTHS,
+    *(SHARE, PER_MONTH, YES, NO, UNKNOWN, PRIOR, SUMMARY),
+    *PARTS.values(),
+)
+"""All texts of this module, to be translated."""
 
 _COUNTS = frozenset(
     {

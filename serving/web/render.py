@@ -11,10 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from serving.i18n.labels import LABELS
 from serving.i18n.languages import date as long_date
-from serving.i18n.languages import fixed, number
+from serving.i18n.languages import fixed, number, translations
 from serving.i18n.lazy_text import translated
-from serving.i18n.page_words import LABELS, translations
 from serving.i18n.titles import titled
 from serving.web.drawings import funnel, outlook, reliability
 from training import charts as reports
