@@ -135,7 +135,7 @@ def test_a_company_s_own_field_is_called_by_its_label() -> None:
     assert sentence(fit, 81.0, 0.04, "won", "", "es") == (
         "Fit of the company, 0 to 100: 81 points (aumenta la probabilidad en 4 puntos)"
     )
-    assert title(known["custom_stack"].spec, "it") == "Campo personalizzato stack"
+    assert title(known["custom_stack"].spec, "it") == "Stack"
     rate = known["stack_rate"].spec
     assert title(rate, "es") == ("Porcentaje de éxito de los casos con el mismo valor de stack")
 

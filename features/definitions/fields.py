@@ -18,9 +18,6 @@ from features.timeline import View, at_rows, instants_at
 
 # outcomes are labels; amounts and planned dates have features of their own
 NOT_FEATURES = ("outcome", "closed_amount", "currency", "amount")
-UNLABELLED = "Custom field {field}"
-DAYS_AGO = ", days ago"
-"""Behind the title of a field that is an instant."""
 RELATIVES = {"account_id": "accounts", "contact_id": "contacts"}
 
 
@@ -91,10 +88,9 @@ def _relatives(entity: str, ref: str, table: str, meta: Meta) -> list[Definition
 
 
 def _custom(one: CustomField) -> Words:
-    """A company's own field: its label as it is, or its name."""
-    if one.label:
-        return Words(one.label, "{field}", {"field": one.label})
-    return Words(f"custom field {one.name}", UNLABELLED, {"field": one.name})
+    """A company's own field: its label as it is, or its name as words."""
+    named = one.label or one.name.replace("_", " ")
+    return Words(one.label or f"custom field {one.name}", "{field}", {"field": capitalized(named)})
 
 
 def _own(entity: str, column: str, kind: Kind, words: Words, unit: str, name: str) -> Definition:
@@ -143,7 +139,7 @@ def _define(
         unit="days" if kind == "instant" else ("yes = 1" if kind == "boolean" else unit),
         source=table,
         group=name,
-        title=capitalized(words.title) + (DAYS_AGO if kind == "instant" else ""),
+        title=capitalized(words.title) + (", days ago" if kind == "instant" else ""),
         fills=words.fills,
     )
     return Definition(spec, (f"{table}.{column}",), compute, name, spec.meaning)

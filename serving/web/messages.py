@@ -14,7 +14,6 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
 from features.definitions.activity import ONE
-from features.definitions.fields import DAYS_AGO, UNLABELLED
 from features.glossary import named
 from serving.analytics.health.actions import TO_DO
 from serving.analytics.kpis.catalog import chosen
@@ -52,8 +51,6 @@ def _declared() -> Iterator[tuple[Text, str]]:
         for phrase in (spec.title, spec.fills.get("field", ""), spec.absent):
             if phrase and not _BLANK.fullmatch(phrase):
                 yield phrase, "features"
-    yield UNLABELLED, "features"
-    yield UNLABELLED + DAYS_AGO, "features"
     for text in sentences.TEXTS:
         yield text, "i18n/sentences.py"
     for text in (*(figure.title for figure in chosen([])), *WARNINGS, *TO_DO.values()):
