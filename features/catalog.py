@@ -19,7 +19,8 @@ from features.record import RecordView
 from features.schema import OUTCOMES, TABLES, Kind
 from features.spine import Features, FeatureSpec, Spine, Value
 from features.tables import Coded, Meta, Tables
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 
 NO_FACTS = ("changes", "owners", "quotas", "fx_rates")
 """Tables of histories, people, plans and rates: none of their columns is a field of an entity."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from features.spine import FeatureSpec
 from features.tables import Coded, Floats
-from features.timeline import View
+from features.view import View
 
 Column = Floats | Coded
 Compute = Callable[..., Column]

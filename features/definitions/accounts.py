@@ -9,7 +9,7 @@ from features.definition import Catalogue
 from features.definitions.money import column
 from features.schema import OUTCOMES
 from features.tables import DAY, NAT, Coded, Floats, Instants
-from features.timeline import View, at_rows, instants_at
+from features.view import View, at_rows, instants_at
 
 catalogue = Catalogue()
 feature = catalogue.feature

@@ -7,7 +7,7 @@ import numpy as np
 from features.definition import Catalogue
 from features.schema import ACTIVITY_KINDS, DIRECTIONS
 from features.tables import DAY, NAT, Coded, Floats
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature

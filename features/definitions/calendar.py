@@ -9,7 +9,7 @@ from features.calendar_time import zone
 from features.definition import Catalogue
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats
-from features.timeline import View, instants_at
+from features.view import View, instants_at
 
 catalogue = Catalogue()
 feature = catalogue.feature

@@ -8,7 +8,8 @@ from features.asof import EventWindow, days_until, missing, where
 from features.definition import Catalogue
 from features.definitions.money import convert
 from features.tables import Bools, Floats, Ints
-from features.timeline import View, at_rows, read_instant, read_number
+from features.timeline import read_instant, read_number
+from features.view import View, at_rows
 
 catalogue = Catalogue()
 feature = catalogue.feature

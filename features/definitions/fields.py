@@ -14,7 +14,7 @@ from features.definition import Column, Definition
 from features.schema import TABLES, Kind
 from features.spine import FeatureSpec, capitalized
 from features.tables import CustomField, Floats, Instants, Meta
-from features.timeline import View, at_rows, instants_at
+from features.view import View, at_rows, instants_at
 
 # outcomes are labels; amounts and planned dates have features of their own
 NOT_FEATURES = ("outcome", "closed_amount", "currency", "amount")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from features.definition import Catalogue
 from features.tables import Floats
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature

@@ -6,7 +6,7 @@ from features.definition import Catalogue, Definition
 from features.schema import OUTCOMES, TABLES
 from features.spine import FeatureSpec
 from features.tables import Coded, Floats, Meta
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature

@@ -10,7 +10,7 @@ import numpy as np
 from features.definition import Column, Definition
 from features.spine import FeatureSpec, capitalized
 from features.tables import CustomField, Meta
-from features.timeline import View, at_rows
+from features.view import View, at_rows
 
 SUM = "Sum of {field} in the last {days} days"
 MEAN = "Mean {field} in the last {days} days"

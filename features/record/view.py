@@ -20,15 +20,8 @@ from features.asof import past
 from features.record.window import NO_EVENTS, RecordCounts, RecordWindow
 from features.schema import TABLES
 from features.tables import DAY, NAT, Coded, Floats, Tables
-from features.timeline import (
-    WINDOWS,
-    Timeline,
-    Where,
-    at_rows,
-    instants_at,
-    read_instant,
-    read_number,
-)
+from features.timeline import Timeline, Where, read_instant, read_number
+from features.view import WINDOWS, at_rows, instants_at
 
 
 class RecordView:
