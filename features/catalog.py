@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.definition import Definition
 from features.definitions import (
     accounts,
     activity,
@@ -15,6 +14,7 @@ from features.definitions import (
     owners,
     properties,
 )
+from features.definitions.declare import Definition
 from features.record import RecordView
 from features.schema import OUTCOMES, TABLES, Kind
 from features.spine import Features, FeatureSpec, Spine, Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.asof import EventWindow, days_since, days_until, later, where
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.definitions.money import column
 from features.schema import OUTCOMES
 from features.tables import DAY, NAT, Coded, Floats, Instants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.schema import ACTIVITY_KINDS, DIRECTIONS
 from features.tables import DAY, NAT, Coded, Floats
 from features.view import View

@@ -6,7 +6,7 @@ import numpy as np
 
 from features.asof import days_since, where
 from features.calendar_time import zone
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats
 from features.view import View, instants_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.asof import EventWindow, days_until, missing, where
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.definitions.money import convert
 from features.tables import Bools, Floats, Ints
 from features.timeline import read_instant, read_number

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from features.asof import days_until
-from features.definition import Column, Definition
+from features.definitions.declare import Column, Definition
 from features.schema import TABLES, Kind
 from features.spine import FeatureSpec, capitalized
 from features.tables import CustomField, Floats, Instants, Meta

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.tables import Floats
 from features.view import View
 

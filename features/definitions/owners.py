@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.definition import Catalogue, Definition
+from features.definitions.declare import Catalogue, Definition
 from features.schema import OUTCOMES, TABLES
 from features.spine import FeatureSpec
 from features.tables import Coded, Floats, Meta

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from features.definition import Column, Definition
+from features.definitions.declare import Column, Definition
 from features.spine import FeatureSpec, capitalized
 from features.tables import CustomField, Meta
 from features.view import View, at_rows

@@ -25,7 +25,7 @@ from features.view import WINDOWS, at_rows, instants_at
 
 
 class RecordView:
-    """One entity as it was at its cutoff: ``timeline.View`` of a spine of one row."""
+    """One entity as it was at its cutoff: ``features.view.View`` of a spine of one row."""
 
     def __init__(
         self,

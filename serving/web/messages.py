@@ -14,7 +14,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
 from features.definitions.activity import ONE
-from features.glossary import named
+from features.definitions.glossary import named
 from serving.analytics.health.actions import TO_DO
 from serving.analytics.kpis.catalog import chosen
 from serving.analytics.kpis.definition import WARNINGS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.catalog import definitions
-from features.definition import Definition
+from features.definitions.declare import Definition
 from features.schema import OUTCOMES, Kind
 from features.spine import FeatureSpec
 from features.tables import CustomField, Meta
