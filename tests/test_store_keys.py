@@ -69,8 +69,8 @@ def test_a_rotated_key_opens_until_the_overlap_ends(store: Store) -> None:
     old, old_token = store.keys.create("crm", ["score"], 0)
     new, new_token = store.keys.rotate(old.id, 10, HOUR)
     assert (new.name, new.scopes) == (old.name, old.scopes) and new.id != old.id
-    for at, opens in ((10, True), (9 + HOUR, True), (10 + HOUR, False)):
-        assert opens(store, old_token, at) == opens
+    for at, still in ((10, True), (9 + HOUR, True), (10 + HOUR, False)):
+        assert opens(store, old_token, at) == still
         assert opens(store, new_token, at)
     with pytest.raises(KeyRefusedError, match="rotated already"):
         store.keys.rotate(old.id, 11, HOUR)
