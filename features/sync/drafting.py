@@ -67,6 +67,9 @@ def _parts(mapping: Mapping, block: TableSpec, found: dict[str, list[Field]]) ->
         fields = next((found[s] for s in other.source if s in found), [])
         for part in _new_columns(other, fields).values():
             named |= {spec["from"]: column for column, spec in part.items()}
+    if "field" in block.columns:  # a row for every change
+        kept = {f.name for other in of for s in other.source for f in found.get(s, []) if f.history}
+        return {"fields": {c: {"is": [f]} for f, c in named.items() if f in kept}}
     there = {f.name for f in here}
     return {"fields": {c: {"from": f, "optional": True} for f, c in named.items() if f in there}}
 
