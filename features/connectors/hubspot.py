@@ -29,6 +29,7 @@ from features.connectors.hubspot_objects import (
     TEAMS,
     HubSpotObject,
 )
+from features.connectors.hubspot_records import HubSpotRecords, listed
 from features.connectors.increments import increments, named_history, whole_table
 
 
@@ -51,7 +52,7 @@ class HubSpot:
 
     @cached_property
     def _kinds(self) -> dict[str, HubSpotRecords]:
-        stages = {key: str(stage["label"]) for key, stage in self._stages()}
+        stages = {key: str(stage["label"]) for key, stage in self._stages}
         return {
             o.table: HubSpotRecords(self.http, self.page, o, self._fields(o), stages)
             for o in OBJECTS
@@ -82,7 +83,7 @@ class HubSpot:
     def pages(self, stream: Stream, position: Position, staged: Staged) -> Iterator[RecordPage]:
         """A full load by id, then what changed since, then what was archived."""
         if stream.name == "pipelines":
-            yield whole_table(STAGES, self._stages(), staged)
+            yield whole_table(STAGES, self._stages, staged)
         elif stream.name == "owners":
             owners = list(self._owners())
             yield whole_table(
@@ -93,13 +94,16 @@ class HubSpot:
             kind = self._kinds[stream.name]
             yield from increments(kind, stream.name, position, staged, self.overlap)
 
-    def _stages(self) -> Iterator[tuple[str, Body]]:
+    @cached_property
+    def _stages(self) -> list[tuple[str, Body]]:
+        found = []
         for pipeline in self.http.json("GET", "crm/v3/pipelines/deals")["results"]:
             for stage in pipeline["stages"]:
                 about = stage.get("metadata", {})
                 closed, probability = about.get("isClosed"), about.get("probability")
                 values = (stage["id"], pipeline["id"], stage["label"], closed, probability)
-                yield str(stage["id"]), dict(zip(SMALL[STAGES], values, strict=True))
+                found.append((str(stage["id"]), dict(zip(SMALL[STAGES], values, strict=True))))
+        return found
 
     def _owners(self) -> Iterator[Mapping[str, Any]]:
         for archived in ("false", "true"):

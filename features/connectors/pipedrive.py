@@ -20,8 +20,10 @@ from features.connectors.http import Http, RefusedError
 from features.connectors.increments import Records, increments, named_history, whole_table
 from features.connectors.pipedrive_objects import (
     CHANGE,
+    FLOWING,
     KINDS,
     OBJECTS,
+    OWN_LABEL,
     PAGE,
     SMALL,
     PipedriveObject,

@@ -24,7 +24,15 @@ from features.connectors.contract import (
 )
 from features.connectors.http import AuthError, Http, RefusedError
 from features.connectors.increments import Records, increments, moved
-from features.connectors.salesforce_objects import ALWAYS, KINDS, OBJECTS, PAGE, SalesforceObject
+from features.connectors.salesforce_objects import (
+    ALWAYS,
+    KINDS,
+    NAMED,
+    OBJECTS,
+    OWN_PREFIX,
+    PAGE,
+    SalesforceObject,
+)
 
 VERSION = "v62.0"
 
