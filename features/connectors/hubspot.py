@@ -96,7 +96,7 @@ class HubSpot:
 
     @cached_property
     def _stages(self) -> list[tuple[str, Body]]:
-        found = []
+        found: list[tuple[str, Body]] = []
         for pipeline in self.http.json("GET", "crm/v3/pipelines/deals")["results"]:
             for stage in pipeline["stages"]:
                 about = stage.get("metadata", {})

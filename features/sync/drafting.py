@@ -84,7 +84,7 @@ def _new_columns(block: TableSpec, fields: list[Field]) -> Parts:
     }
     parts: Parts = {"columns": {}, "custom": {}}
     for field in (f for f in fields if f.name not in named):
-        column = _name(field.name)
+        column = _column(field, {*parts["columns"], *parts["custom"]})
         canonical = TABLES[block.to].column(column)
         if canonical is None or column in block.columns:
             own = column if canonical is None else f"{column}_custom"
@@ -96,6 +96,13 @@ def _new_columns(block: TableSpec, fields: list[Field]) -> Parts:
         ):
             parts["columns"][column] = {"from": field.name, "optional": True}
     return parts
+
+
+def _column(field: Field, taken: set[str]) -> str:
+    """What a field is called here: by its label where its name is a hash, as Pipedrive's are."""
+    hashed = re.fullmatch("[0-9a-f]{40}", field.name) and field.label
+    name = _name(field.label if hashed else field.name.removesuffix("__c"))
+    return f"{name}_{_name(field.name)[:10]}" if name in taken else name
 
 
 def _name(source: str) -> str:

@@ -176,11 +176,8 @@ class HubSpotStandIn(StandIn):
             if value is thing.modified
             else int(test["value"])
         )
-        return {
-            "GT": value > wanted,
-            "GTE": value >= wanted,
-            "EQ": value == wanted,
-        }[test["operator"]]
+        tests = {"GT": value > wanted, "GTE": value >= wanted, "EQ": value == wanted}
+        return bool(tests[test["operator"]])
 
     def _shown(self, kind: str, thing: Thing, names: Sequence[str]) -> dict[str, Any]:
         changed = MODIFIED.get(kind, "hs_lastmodifieddate")
@@ -331,8 +328,10 @@ def live(crm: HubSpotStandIn, chance: random.Random) -> None:
     alive = sorted(k for k, t in crm.things[kind].items() if not t.archived)
     act = chance.choice("mmmcccclladr")
     if act == "m" or len(alive) < 4:
-        values = {"deals": {"dealname": "New", "dealstage": "10", "amount": "100"}}
-        crm.put(kind, **values.get(kind, {"hs_timestamp": "2025-02-01T10:00:00.000Z"}))
+        values: dict[str, dict[str, str | None]] = {
+            "deals": {"dealname": "New", "dealstage": "10", "amount": "100"}
+        }
+        crm.put(kind, None, **values.get(kind, {"hs_timestamp": "2025-02-01T10:00:00.000Z"}))
     elif act == "c":
         names = {
             "deals": ("dealstage", "dealstage", "amount", "plan", "closedate"),

@@ -6,7 +6,7 @@ import base64
 import json
 import random
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from tests.standins.service import Answer, Call, Route, StandIn
@@ -26,6 +26,7 @@ FIELDS: dict[str, list[dict[str, Any]]] = {
     "personFields": [],
     "organizationFields": [],
 }
+FIXED = {"pipeline_id": 1, "owner_id": 7, "currency": "EUR", "expected_close_date": "2025-05-01"}
 TYPES = ("organizations", "persons", "deals", "activities")
 
 
@@ -177,13 +178,20 @@ def live(crm: PipedriveStandIn, chance: random.Random) -> None:
     act = chance.choice("mmmccccar")
     if act == "m" or len(alive) < 4:
         about: dict[str, dict[str, Any]] = {
-            "deals": {"title": "New", "stage_id": 1, "status": "open", "value": 100},
-            "activities": {"type": "call", "done": True, "due_date": "2025-02-01"},
+            "deals": {"title": "New", "stage_id": 1, "status": "open", "value": 100, **FIXED},
+            "activities": {
+                "type": "call",
+                "done": True,
+                "due_date": "2025-02-01",
+                "duration": "00:30",
+            },
             "persons": {"emails": [{"value": "a@example.com", "primary": True}]},
         }
         values = about.get(kind, {"name": "Customer"})
         if kind in ("deals", "persons") and crm.things["organizations"]:
             values["org_id"] = chance.choice(sorted(crm.things["organizations"]))
+        if kind == "activities" and crm.things["deals"]:
+            values["deal_id"] = chance.choice(sorted(crm.things["deals"]))
         crm.put(kind, **values)
     elif act == "c":
         choices: dict[str, dict[str, list[Any]]] = {

@@ -35,7 +35,13 @@ OBJECTS: dict[str, dict[str, str]] = {
         "Embudo_Scored_At__c": "datetime",
         "Embudo_Model__c": "string",
     },
-    "Task": {"WhatId": "reference", "WhoId": "reference", "ActivityDate": "date"},
+    "Task": {
+        "WhatId": "reference",
+        "WhoId": "reference",
+        "ActivityDate": "date",
+        "IsClosed": "boolean",
+        "TaskSubtype": "picklist",
+    },
     "User": {"Name": "string"},
 }
 PREFIX = {"Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "Task": "00T"}
@@ -262,6 +268,7 @@ def live(crm: SalesforceStandIn, chance: random.Random) -> None:
     crm.pass_time(chance.choice([0, 0, 1, 30, -20]))
     kind = chance.choice(["Opportunity", "Opportunity", "Lead", "Account", "Contact", "Task"])
     alive = [r["Id"] for r in crm.rows(f"SELECT Id FROM {kind} WHERE IsDeleted = 'false'")]
+    deals = [r["Id"] for r in crm.rows("SELECT Id FROM Opportunity ORDER BY Id")]
     accounts = [r["Id"] for r in crm.rows("SELECT Id FROM Account ORDER BY Id")]
     act = chance.choice("mmmccccadru")
     if act == "m" or len(alive) < 4:
@@ -269,7 +276,12 @@ def live(crm: SalesforceStandIn, chance: random.Random) -> None:
         about: dict[str, dict[str, Any]] = {
             "Opportunity": {"StageName": "Prospecting", "Amount": 100.5, "CloseDate": day},
             "Lead": {"Status": "Open", "IsConverted": "false"},
-            "Task": {"ActivityDate": day, "WhatId": chance.choice([*alive, None])},
+            "Task": {
+                "IsClosed": "true",
+                "TaskSubtype": "Call",
+                "ActivityDate": day,
+                "WhatId": chance.choice([*deals, None]),
+            },
         }
         values = about.get(kind, {})
         if kind in ("Opportunity", "Contact") and accounts:

@@ -116,7 +116,8 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("content-length") or 0)
             raw = self.rfile.read(length)
             query = {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
-            call = Call(self.command, unquote(parts.path), query, self.headers, _body(self, raw))
+            heads = {name.lower(): value for name, value in self.headers.items()}
+            call = Call(self.command, unquote(parts.path), query, heads, _body(self, raw))
             found = service.answer(call)
             if found.after:
                 threading.Event().wait(found.after)
@@ -137,7 +138,7 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
