@@ -51,6 +51,8 @@ def spec_of(column: ColumnProfile, dates: tuple[str, ...], name: str = "") -> Sp
     ):
         listed = column.dates.patterns
         spec["format"] = listed[0] if len(listed) == 1 else list(listed)
+    if column.held == "number" and column.scale != 1.0:
+        spec["scale"] = column.scale
     if column.yes_no:
         spec["values"] = dict(column.yes_no)
     if column.held == "category" and (same := spelled_twice(column)):

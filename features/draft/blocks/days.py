@@ -61,8 +61,8 @@ def _closing(
     ]
     if found is None:
         return [c for c in named if "close" in c.concepts]
-    ended, still = found.ended, ~found.ended
-    plans = [c for c in named if still.sum() >= 3 and c.present[still].mean() > 0.5]
+    ended = found.ended
+    plans = [c for c in named if _plan(c, found)]
     real = [c for c in named if c not in plans and c.present[ended].any()]
     real.sort(key=lambda c: -float(c.present[ended].mean()))
     chosen: list[ColumnProfile] = []
@@ -104,6 +104,14 @@ def _closing(
             keep=True,
         )
     return plans
+
+
+def _plan(column: ColumnProfile, found: OutcomeFound) -> bool:
+    """Whether open rows have the day too; of one or two open rows all must, beside all ended."""
+    still = column.present[~found.ended]
+    if len(still) >= 3:
+        return bool(still.mean() > 0.5)
+    return len(still) > 0 and bool(still.all() and column.present[found.ended].all())
 
 
 def _in_open(columns: list[ColumnProfile], found: OutcomeFound) -> float:

@@ -136,10 +136,10 @@ def _activity(building: Building) -> None:
     for column in list(building.free.values()):
         if column.held == "number" and fit(column, "activities", "duration") >= 0.5:
             unit = unit_of_time(column.heading)
-            spec_unit: Spec = (
-                column.heading if unit == "minutes" else {"from": column.heading, "unit": unit}
-            )
-            building.map("duration", column, "likely", f"in {unit}, by its name", spec_unit)
+            plain = unit == "minutes" and not column.lasting
+            spec_unit: Spec = column.heading if plain else {"from": column.heading, "unit": unit}
+            said = "durations such as 1h30" if column.lasting else f"in {unit}, by its name"
+            building.map("duration", column, "likely", said, spec_unit)
             break
 
 
