@@ -44,8 +44,10 @@ class Key:
         return frozenset(_plain(self.words))
 
     def share(self, column: ColumnProfile) -> float:
-        """The share of a column's different values that are ids of the table, as reading finds them:
-        ``71.0`` is 71, and of ``71;72`` the first counts."""
+        """The share of a column's different values that are ids of the table.
+
+        They are compared as in reading: ``71.0`` is 71, and of ``71;72`` the first counts.
+        """
         if len(self.words & column.counts.keys()) == len(column.counts):
             return 1.0 if column.counts else 0.0
         ids = _plain([w.split(";")[0] for w in column.counts])

@@ -39,7 +39,6 @@ def map_days(building: Building, found: OutcomeFound | None) -> None:
     building.assign(
         [n for n in building.rest(("instant",)) if n not in ("closed_at", "expected_close_at")]
     )
-    _must_have_end(building, found)
 
 
 def _planned(column: ColumnProfile) -> bool:
@@ -147,7 +146,7 @@ def _created(building: Building, found: OutcomeFound | None) -> None:
         building.map("created_at", first, "likely", "the first of its days, never after the end")
 
 
-def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
+def must_have_end(building: Building, found: OutcomeFound | None) -> None:
     """An outcome without a day: the last change stands in for it, or the table is read as flat."""
     block = building.block
     created = block.column("created_at")

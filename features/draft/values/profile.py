@@ -272,7 +272,7 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
 
 
 def _nearly_all(share: float, n: int, named: bool) -> bool:
-    """Whether enough words are of one kind: nine of ten, or all but one where the heading says so."""
+    """Whether enough words are of a kind: nine of ten, or all but one where the heading says so."""
     return share >= 0.9 or (named and n > 3 and share * n >= n - 1.5)
 
 
