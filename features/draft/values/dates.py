@@ -148,11 +148,11 @@ def _spelled(words: Sequence[str]) -> tuple[str, ...]:
 
 def _counted(words: Sequence[str], named_date: bool) -> tuple[str, ...]:
     """Counts since 1970, compact days (20250131) or a spreadsheet's serial days."""
-    if not all(re.fullmatch(r"\d+(?:\.\d+)?", w) for w in words):
+    if not all(re.fullmatch(r"\d+(?:[.,]\d+)?", w) for w in words):
         return ()
     if not named_date and not (len(words) > 9 and all(re.fullmatch(r"1\d{12}", w) for w in words)):
         return ()
-    counts: Floats = np.array([float(w) for w in words])
+    counts: Floats = np.array([float(w.replace(",", ".")) for w in words])
     middle = float(np.median(counts))
     if all(re.fullmatch(r"(?:19|20)\d{6}", w) for w in words):
         return ("%Y%m%d",)

@@ -56,6 +56,29 @@ MONEY = (
     "rp",
     "rm",
 )
+_OF_DAYS = frozenset(
+    [
+        "date",
+        "created",
+        "modified",
+        "due",
+        "paid",
+        "issued",
+        "start",
+        "end",
+        "close",
+        "won",
+        "lost",
+        "convert",
+        "churn",
+        "renew",
+    ]
+)
+_OF_NUMBERS = frozenset(
+    ["amount", "revenue", "price", "mrr", "quantity", "number", "count", "days", "ratio", "id"]
+)
+"""Concepts of headings below which bare numbers are days; and below which they are none."""
+
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _MONEY = re.compile(
     r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
@@ -243,9 +266,7 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
         known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
         return {"held": "boolean", "yes_no": known}
     meaning = concepts(heading)
-    named_date = bool(
-        meaning & {"date", "created", "modified", "due", "paid", "issued", "start", "end"}
-    )
+    named_date = bool(meaning & _OF_DAYS) and not meaning & _OF_NUMBERS
     dates = date_format(sample, named_date)
     if dates is not None and _nearly_all(dates.share, len(sample), named_date):
         return {"held": "instant", "dates": dates}
