@@ -16,8 +16,7 @@ from features.tables import instant_text
 from serving.http.endpoint import Endpoints
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
 from serving.http.routes.models import ModelRoutes, card
-from serving.i18n.languages import mark
-from serving.i18n.page_words import translations
+from serving.i18n.languages import mark, translations
 from serving.scoring.predictor import Predictor
 from serving.store.sheets import SheetHead, Wanted
 from serving.web.csv import head, lines
