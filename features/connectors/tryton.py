@@ -108,6 +108,8 @@ class Tryton:
               late, by a transaction that had begun before others, is then read after all
     """
 
+    sweep_every = timedelta(0)
+
     def __init__(
         self,
         http: Http,
