@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -331,29 +331,6 @@ def dates_of(name: str, meta: Meta) -> Dates:
     """The date columns of a table of a data set."""
     columns = frozenset(meta.dates.get(name, ()))
     return Dates(columns, meta.zone, micros(meta.as_of) if meta.as_of else NAT)
-
-
-def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:
-    values = [row.get(column) for row in rows]
-    if storage(kind) == "number":
-        return _numbers([np.nan if v is None else v for v in values])
-    if storage(kind) == "instant":
-        return np.array([NAT if v is None else micros(v) for v in values], np.int64)
-    return code(None if v is None else str(v) for v in values)
-
-
-def from_records(records: Mapping[str, Sequence[Mapping[str, Any]]], meta: Meta) -> Tables:
-    """Tables from records in canonical terms: numbers, words, and instants with a zone.
-
-    Fields that ``meta`` does not know are left out: the contract has already named them.
-    """
-    tables: dict[str, Table] = {}
-    for name, rows in records.items():
-        names = dict.fromkeys(column for row in rows for column in row)
-        kinds = {c: k for c in names if (k := meta.kind(name, c)) is not None}
-        columns = {c: _record_column(rows, c, k) for c, k in kinds.items()}
-        tables[name] = Table(name, len(rows), columns)
-    return Tables(tables, meta)
 
 
 def read(folder: Path) -> Tables:

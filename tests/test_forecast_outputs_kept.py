@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,27 @@ from training.models import kept_forecasts as keeping
 from training.models.kept_forecasts import every as kept
 from training.models.kept_forecasts import newest
 
-FORECAST = made()
+forecast = cache(made)
 
 
 def found(origin: int = ORIGIN) -> ForecastOutputs:
     """The outputs of the hand-made forecast, beside one in which every mean was 1,000 lower."""
-    means = {key: mean - 1000 for key, mean in means_of(FORECAST).items()}
+    means = {key: mean - 1000 for key, mean in means_of(forecast()).items()}
     before = EarlierForecast(origin - 7 * DAY, None, means, True)
-    whole = replace(FORECAST, origin=origin)
+    whole = replace(forecast(), origin=origin)
     return replace(
-        outputs(company(), FORECAST, None, CapacitySettings()), forecast=whole, since=before
+        outputs(company(), forecast(), None, CapacitySettings()), forecast=whole, since=before
     )
 
 
-STATE = found().to_json()
+@cache
+def kept_state() -> dict[str, Any]:
+    return found().to_json()
 
 
 def kept_at(root: Path, origin: int = ORIGIN, **changes: Any) -> Path:
     """Keep the forecast as if it had been made at ``origin``."""
-    state = {**STATE, "origin": instant_text(origin), **changes}
+    state = {**kept_state(), "origin": instant_text(origin), **changes}
     return keep(root, state, {"a.csv": pd.DataFrame({"x": [1]})}, {"report.html": "<p>"})
 
 
@@ -79,7 +82,7 @@ def test_what_was_said_is_replaced_only_where_that_is_asked_for(tmp_path: Path) 
     assert (folder / "forecast.json").read_bytes() == said
     with pytest.raises(ValueError, match="of another data set"):
         kept_at(tmp_path, data="another")
-    state = {**STATE, "currency": "USD"}
+    state = {**kept_state(), "currency": "USD"}
     keep(tmp_path, state, {}, {}, replace=True)
     assert json.loads((folder / "forecast.json").read_text())["currency"] == "USD"
 
@@ -95,7 +98,7 @@ def test_a_keeping_that_breaks_leaves_nothing_half(
 
     monkeypatch.setattr(os, "fsync", broken)
     for origin in (ORIGIN, ORIGIN + DAY):
-        state = {**STATE, "origin": instant_text(origin)}
+        state = {**kept_state(), "origin": instant_text(origin)}
         with pytest.raises(OSError, match="full"):
             keep(tmp_path, state, {}, {}, replace=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2026-01-15", "newest"]
@@ -135,7 +138,7 @@ def test_the_endpoint_answers_with_the_whole_company(app: FastAPI) -> None:
     assert body["as_of"] == "2026-01-15T00:00:00Z" and body["expires"] == "2026-02-01T00:00:00Z"
     assert not body["expired"] and body["dimensions"] == ["all", "owner", "team", "product"]
     assert {row["dimension"] for row in body["table"]} == {"all"}
-    assert [p["name"] for p in body["periods"]] == [p.name for p in FORECAST.periods]
+    assert [p["name"] for p in body["periods"]] == [p.name for p in forecast().periods]
     rows = [r for r in body["table"] if r["period"] == "2026-Q1"]
     parts = {r["part"]: r["mean"] for r in rows}
     assert parts.pop("whole") == pytest.approx(sum(parts.values()), rel=1e-9)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.catalog import definitions
 from features.schema import TABLES
 from features.spine import Features, FeatureSpec, Spine
 from features.tables import DAY, Tables
@@ -24,7 +25,7 @@ from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.reasons import FAINT, Explainer
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scored, Scorer, score
-from tests.histories import START, history, seeds
+from tests.histories import META, START, history, seeds
 from tests.scored import NAMES, bundle_of
 from training.task.questions import QUESTIONS
 from training.task.snapshots import rows_of
@@ -156,7 +157,8 @@ def _spec(name: str, meaning: str, unit: str = "") -> FeatureSpec:
 
 def _known(name: str) -> FeatureSpec:
     """A feature of the catalogue, by its name."""
-    return next(s for e in ENTITIES for s in bundle_of(e, history(3)).features if s.name == name)
+    every = (d for entity in ENTITIES for d in definitions(entity, META).values())
+    return next(d.spec for d in every if d.spec.name == name)
 
 
 def test_what_is_not_known_is_no_reason() -> None:

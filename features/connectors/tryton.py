@@ -99,7 +99,6 @@ EVERYTHING = {"active_test": False}
 """Records that were archived are records too."""
 
 ALWAYS = ("create_date", "last_modified_at")
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Tryton:

@@ -63,10 +63,6 @@ class Staging:
         """Keep a position without a page."""
         self._run("INSERT OR REPLACE INTO positions VALUES (?, ?)", stream, orjson.dumps(position))
 
-    def restart(self, stream: str) -> None:
-        """Read a stream from its beginning again; what is staged stays until then."""
-        self._run("DELETE FROM positions WHERE stream = ?", stream)
-
     def remove_all_but(self, table: str, living: Iterable[str]) -> tuple[int, int]:
         """Remove the records whose key is not ``living``: (how many were there, how many went)."""
         before = self.keys(table)

@@ -7,7 +7,8 @@ records describe them for OpenAPI; ``reader`` reads them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from datetime import UTC
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -90,6 +91,18 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]}),
 ]
 """Microseconds since 1970 UTC, sent as ISO 8601 text."""
+InstantOrDay = Annotated[
+    int,
+    _described(partial(read_instant, days_in=UTC)),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"format": "date-time"}, {"format": "date"}],
+            "examples": [EXAMPLE, EXAMPLE[:10]],
+        }
+    ),
+]
+"""As ``Instant``; a date without a time is a day of the company's zone."""
 Lang = Literal["en", "es", "it"]
 CustomName = Annotated[str, _ID]
 CustomValue = Annotated[
@@ -103,7 +116,7 @@ _TYPES: dict[str, Any] = {
     "text": Word,
     "number": Number,
     "boolean": bool,
-    "instant": Instant,
+    "instant": InstantOrDay,
 }
 
 
