@@ -49,7 +49,6 @@ class HubSpotStandIn(StandIn):
         self.number = 100
         self.own: dict[str, dict[str, Any]] = {t: {} for t in TYPES}
         self.stage_names = {key: label for key, (label, _, _) in STAGES.items()}
-        self.limits: dict[str, float] = {"deals.embudo_probability": 1.0}
 
     def authorised(self, call: Call) -> bool:
         return call.headers.get("authorization") == f"Bearer {self.token}"
@@ -277,7 +276,7 @@ class HubSpotStandIn(StandIn):
             for name, value in one["properties"].items():
                 if name not in self.own[kind]:
                     return _wrong(f"Property {name} does not exist")
-                if value and float(value if name == "embudo_probability" else 0) > 1.0:
+                if value and name == "embudo_probability" and float(value) > 1.0:
                     return _wrong(f"{value} is not valid for {name} of {one['id']}")
         errors, results = [], []
         for one in inputs:
@@ -287,6 +286,7 @@ class HubSpotStandIn(StandIn):
                 errors.append({"status": "error", "message": "not found", "context": about})
             else:
                 self.put(kind, thing.id, **one["properties"])
+                self.written[str(thing.id)] += 1
                 results.append({"id": one["id"]})
         return Answer(207 if errors else 200, {"results": results, "errors": errors})
 

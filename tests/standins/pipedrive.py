@@ -105,6 +105,10 @@ class PipedriveStandIn(StandIn):
         gone = asked.get("status") == "deleted"
         down = asked.get("sort_direction") == "desc"
         found = [t for t in self.things[kind].values() if t["is_deleted"] == gone]
+        if asked.get("status") == "open":
+            found = [t for t in found if t.get("status") == "open"]
+        if "ids" in asked:
+            found = [t for t in found if str(t["id"]) in asked["ids"].split(",")[:100]]
         found = [t for t in found if t["update_time"] >= asked.get("updated_since", "")]
         found.sort(key=lambda t: (t[by], t["id"]), reverse=down)
         if "cursor" in asked:
@@ -159,6 +163,7 @@ class PipedriveStandIn(StandIn):
             if names[name] == "Embudo probability" and value is not None and value > 1:
                 return Answer(400, {"success": False, "error": f"{value} is not valid"})
         self.put("deals", key, **own)
+        self.written[str(key)] += 1
         return _data(self.things["deals"][key], None)
 
 

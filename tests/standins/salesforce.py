@@ -243,6 +243,7 @@ class SalesforceStandIn(StandIn):
         if (values.get("Embudo_Probability__c") or 0) > 100:
             return _failed("FIELD_INTEGRITY_EXCEPTION", "Embudo_Probability__c: too large")
         self.put(kind, key, **values)
+        self.written[key] += 1
         return {"id": key, "success": True, "errors": []}
 
 

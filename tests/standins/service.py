@@ -44,7 +44,12 @@ Fault = Callable[[Call], Answer | None]
 
 
 class StandIn:
-    """A CRM's API. ``fault`` may answer a call in its place; ``before`` is run before each call."""
+    """A CRM's API.
+
+    fault    may answer a call in its place
+    before   is run before each call
+    written  how often each record was set through the API
+    """
 
     token = "the-token"
 
@@ -55,6 +60,7 @@ class StandIn:
         self.before: Callable[[Call], None] = lambda _: None
         self.lock = threading.RLock()
         self.url = ""
+        self.written: Counter[str] = Counter()
 
     def routes(self) -> Mapping[str, Route]:
         """ "METHOD pattern" -> what answers."""
