@@ -4,7 +4,8 @@
 
 The stand-in is a process of its own and computes each contact from its number, so that the memory
 measured is the sync's. Prints records per second, peak memory after reading and in all, and the
-calls made beside the fewest that HubSpot's documentation allows: 200 records a search, 50 a history.
+calls made beside the fewest that HubSpot's documentation allows: 200 records a search, 50 a
+history.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from features.sync.connection import load
@@ -78,7 +80,7 @@ class ManyContacts(HubSpotStandIn):
 
     def _first_since(self, at: datetime) -> int:
         seconds = round((at - START).total_seconds())
-        if self.changed and seconds > self.n:
+        if self.changed and seconds > self.n - self.changed:
             return max(seconds - self.n, self.n - self.changed + 1)
         return min(max(seconds, 1), self.n + 1)
 
@@ -147,9 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = [sys.executable, "-m", "benchmarks.connector", "--serve", str(chosen.contacts)]
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as child,
+        subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as child,
     ):
         assert child.stdin is not None
         assert child.stdout is not None
