@@ -16,12 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.demo import generate
+from features.frames import write
 from features.tables import DAY
+from serving import __main__ as serving
 from serving.i18n.sentences import share
 from serving.live.deliver import TRIES, compose, deliver, notice
 from serving.live.noticed import Standing
 from serving.live.outbox import Outbox
 from serving.live.rules import Rules, RulesError, parse
+from serving.store.store import open_store
+from tests.standins.service import Answer, Call, Route, StandIn
+from tests.stored import CUTOFF, night, score
 
 HOUR = DAY // 24
 START = 20_000 * DAY
@@ -224,3 +230,54 @@ def test_no_person_gets_more_than_so_many_a_day_and_no_event_is_lost(
 def test_wrong_rules_say_what_to_write(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(RulesError, match=said):
         rules(**changed)
+
+
+class Hook(StandIn):
+    """A webhook's receiver on loopback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[dict[str, Any]] = []
+
+    def authorised(self, call: Call) -> bool:
+        return call.headers.get("webhook-signature", "").startswith("v1,")
+
+    def routes(self) -> Mapping[str, Route]:
+        return {"POST /hook": self.take}
+
+    def take(self, call: Call) -> Answer:
+        self.taken.append(call.body)
+        return Answer(204)
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From stored scores of two nights to a message; asked again, nothing more goes out."""
+    demo = generate(size="tiny")
+    write(tmp_path / "data", demo.frames, demo.meta)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("DATABASE_URL", url)
+    asked = ["--root", str(tmp_path), "events", "--data", str(tmp_path / "data")]
+    assert serving.main(asked) == 0
+    assert "nothing is sent" in capsys.readouterr().out
+    toml = '[to]\ncrm = { url = { env = "HOOK" } }\n[[rules]]\non = "grade"\nto = "crm"\n'
+    (tmp_path / "events.toml").write_text(f'secret = {{ env = "KEY" }}\n{toml}', encoding="utf-8")
+    hook, store = Hook(), open_store(url)
+    with hook.served():
+        monkeypatch.setenv("HOOK", f"{hook.url}/hook")
+        monkeypatch.setenv("KEY", "the-key")
+        night(store, [score("d1"), score("d2")], entity="deals")
+        assert serving.main(asked) == 0
+        assert hook.taken == []
+        later = {"cutoff": CUTOFF + DAY, "entity": "deals"}
+        night(store, [score("d1", 0.8, grade="A"), score("d2")], CUTOFF + 2 * DAY, **later)
+        assert serving.main([*asked, "--dry-run"]) == 0
+        assert hook.taken == []
+        assert serving.main(asked) == 0
+        assert serving.main(asked) == 0
+    store.close()
+    (message,) = hook.taken
+    (event,) = message["events"]
+    assert (event["type"], event["entity"], event["id"]) == ("grade", "deals", "d1")
+    assert event["text"] == f"deals d1: B → A ({share(0.8)})"
