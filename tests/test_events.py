@@ -24,7 +24,7 @@ from serving.i18n.sentences import share
 from serving.live.deliver import TRIES, compose, deliver, notice
 from serving.live.noticed import Standing
 from serving.live.outbox import Outbox
-from serving.live.rules import Rules, RulesError, parse
+from serving.live.rules import EventRules, RulesError, parse
 from serving.store.store import open_store
 from tests.standins.service import Answer, Call, Route, StandIn
 from tests.stored import CUTOFF, night, score
@@ -49,7 +49,7 @@ RAW: dict[str, Any] = {
 }
 
 
-def rules(**more: Any) -> Rules:
+def rules(**more: Any) -> EventRules:
     return parse({**RAW, **more}, "events.toml", ENVIRONMENT)
 
 
@@ -75,7 +75,7 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def run(
-    chosen: Rules, outbox: Outbox, now: list[Standing], at: int, to: Receiver | None = None
+    chosen: EventRules, outbox: Outbox, now: list[Standing], at: int, to: Receiver | None = None
 ) -> Receiver:
     receiver = to or Receiver()
     notice(chosen, outbox, now, at, "en")

@@ -12,9 +12,9 @@ import httpx
 import orjson
 
 from features.tables import DAY, instant_text
-from serving.live.noticed import Event, Standing, events
+from serving.live.noticed import OutgoingEvent, Standing, events
 from serving.live.outbox import Message, Outbox, Waiting
-from serving.live.rules import Address, Rules
+from serving.live.rules import Address, EventRules
 
 TRIES, LONGEST = 12, 6 * 3_600
 """Tries of a message before it is given up; seconds between two at most."""
@@ -48,7 +48,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
     return httpx.post(url, content=body, headers=dict(headers), timeout=20.0)
 
 
-def notice(rules: Rules, outbox: Outbox, now: Iterable[Standing], at: int, lang: str) -> int:
+def notice(rules: EventRules, outbox: Outbox, now: Iterable[Standing], at: int, lang: str) -> int:
     """Note how records stand and the events that follow: how many there are."""
     standings = list(now)
     found = [
@@ -59,12 +59,12 @@ def notice(rules: Rules, outbox: Outbox, now: Iterable[Standing], at: int, lang:
     return len(found)
 
 
-def whom_of(address: Address, event: Event) -> str:
+def whom_of(address: Address, event: OutgoingEvent) -> str:
     """Who is counted: a person with an address, else the owner, else everybody of a rule."""
     return address.person or event.owner or f"rule {event.rule + 1}"
 
 
-def compose(rules: Rules, outbox: Outbox, at: int) -> None:
+def compose(rules: EventRules, outbox: Outbox, at: int) -> None:
     """Messages of what waits, as far as the day's number for each person goes.
 
     Where more would go than the number allows, all that waits for one address is one message.
@@ -85,7 +85,7 @@ def compose(rules: Rules, outbox: Outbox, at: int) -> None:
             outbox.compose(whom, group, at)
 
 
-def _by_address(rules: Rules, items: Iterable[Waiting]) -> list[list[Waiting]]:
+def _by_address(rules: EventRules, items: Iterable[Waiting]) -> list[list[Waiting]]:
     found: dict[Address, list[Waiting]] = defaultdict(list)
     for one in items:
         found[rules.address(rules.rules[one.rule], one.event.owner)].append(one)
@@ -93,7 +93,7 @@ def _by_address(rules: Rules, items: Iterable[Waiting]) -> list[list[Waiting]]:
 
 
 def deliver(
-    rules: Rules, outbox: Outbox, at: int, done: Delivered | None = None, send: Post = post
+    rules: EventRules, outbox: Outbox, at: int, done: Delivered | None = None, send: Post = post
 ) -> Delivered:
     """Send every message that is due, and add what became of them to ``done``."""
     done = done or Delivered()
@@ -113,7 +113,7 @@ def deliver(
 
 
 def _try(
-    rules: Rules, message: Message, found: list[Event], at: int, send: Post
+    rules: EventRules, message: Message, found: list[OutgoingEvent], at: int, send: Post
 ) -> tuple[str, bool]:
     """Why a message did not arrive ("" where it did), and whether another try is of no use."""
     if any(event.rule >= len(rules.rules) for event in found):
@@ -133,7 +133,7 @@ def _try(
     return f"{answer.status_code} {answer.text[:200]}", final
 
 
-def body_of(address: Address, message: Message, found: list[Event]) -> bytes:
+def body_of(address: Address, message: Message, found: list[OutgoingEvent]) -> bytes:
     """A message's bytes, the same at every try: in Slack's incoming format, or all of it."""
     if address.format == "slack":
         more = len(found) - SHOWN

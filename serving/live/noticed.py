@@ -31,7 +31,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Event:
+class OutgoingEvent:
     """Something that happened: the rule's place in its file, the record, and a sentence."""
 
     rule: int
@@ -47,7 +47,7 @@ def events(
     before: Mapping[tuple[str, str], Standing],
     now: Iterable[Standing],
     lang: str,
-) -> Iterator[Event]:
+) -> Iterator[OutgoingEvent]:
     """The events of every rule; of a record that was not there before there are none."""
     listed = list(rules)
     for standing in now:
@@ -58,7 +58,7 @@ def events(
             said = _said(rule, was, standing, lang) if rule.entity == standing.entity else ""
             if said:
                 about = (standing.entity, standing.id, standing.owner)
-                yield Event(place, rule.on, *about, said)
+                yield OutgoingEvent(place, rule.on, *about, said)
 
 
 def _said(rule: EventRule, was: Standing, now: Standing, lang: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from serving.live.noticed import Event, Standing
+from serving.live.noticed import OutgoingEvent, Standing
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS seen (
@@ -41,7 +41,7 @@ class Waiting:
     number: int
     rule: int
     whom: str
-    event: Event
+    event: OutgoingEvent
     at: int
 
 
@@ -75,7 +75,7 @@ class Outbox:
         return {(one.entity, one.id): one for one in rows}
 
     def note(
-        self, standings: Iterable[Standing], events: Iterable[tuple[Event, str]], at: int
+        self, standings: Iterable[Standing], events: Iterable[tuple[OutgoingEvent, str]], at: int
     ) -> None:
         """Keep how records stand and the events that follow, with whom each is for."""
         with self._transaction():
@@ -92,7 +92,7 @@ class Outbox:
         """Events that are in no message yet, the oldest first."""
         asked = "SELECT number, rule, whom, on_, entity, id, owner, said, at FROM waiting "
         found = self.database.execute(f"{asked} WHERE message = '' ORDER BY number")
-        return [Waiting(r[0], r[1], r[2], Event(r[1], *r[3:8]), r[8]) for r in found]
+        return [Waiting(r[0], r[1], r[2], OutgoingEvent(r[1], *r[3:8]), r[8]) for r in found]
 
     def sent_since(self, whom: str, since: int) -> list[int]:
         """When messages to an address were made since an instant."""
@@ -115,10 +115,13 @@ class Outbox:
         asked = "SELECT * FROM messages WHERE state = 'waiting' AND next_at <= ? ORDER BY at, id"
         return [Message(*row) for row in self.database.execute(asked, [now])]
 
-    def events_of(self, message: Message) -> list[Event]:
+    def events_of(self, message: Message) -> list[OutgoingEvent]:
         """The events in a message, in their order."""
         asked = "SELECT rule, on_, entity, id, owner, said FROM waiting WHERE message = ? "
-        return [Event(*r) for r in self.database.execute(f"{asked} ORDER BY number", [message.id])]
+        return [
+            OutgoingEvent(*r)
+            for r in self.database.execute(f"{asked} ORDER BY number", [message.id])
+        ]
 
     def settle(self, message: Message, state: str, next_at: int, said: str) -> None:
         """Keep what became of a try."""

@@ -54,7 +54,7 @@ class EventRule:
 
 
 @dataclass(frozen=True)
-class Rules:
+class EventRules:
     """Rules, where they send, the signing secret, and the most messages a day per person.
 
     to      name -> address of everybody
@@ -72,12 +72,12 @@ class Rules:
         return self.people.get(owner, self.to[rule.to])
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Rules:
+def load(path: Path, environment: Mapping[str, str]) -> EventRules:
     """The rules of a file; addresses and the secret come from the environment."""
     return parse(read_toml(path, RulesError), str(path), environment)
 
 
-def parse(raw: Mapping[str, Any], where: str, environment: Mapping[str, str]) -> Rules:
+def parse(raw: Mapping[str, Any], where: str, environment: Mapping[str, str]) -> EventRules:
     """The rules of a file's contents."""
     _known(raw, ("rules", "to", "people", "secret", "per_day"), where)
     to = {n: _address(a, f"{where} [to.{n}]", environment) for n, a in _table(raw, "to").items()}
@@ -93,7 +93,7 @@ def parse(raw: Mapping[str, Any], where: str, environment: Mapping[str, str]) ->
         raise RulesError(f"{where}: per_day must be a whole number from 1, got {per_day!r}")
     signed = any(a.format == "webhook" for a in (*to.values(), *people.values()))
     secret = _value(raw.get("secret"), f"{where} secret", environment) if signed else ""
-    return Rules(rules, to, people, secret, per_day)
+    return EventRules(rules, to, people, secret, per_day)
 
 
 def _rule(raw: Any, where: str, to: Mapping[str, Address]) -> EventRule:
