@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from features.tables import DAY, instant_text, micros
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
@@ -117,7 +117,7 @@ def test_what_is_no_forecast_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlette]:
     """The app over a folder with one kept forecast, on the day it was made."""
     folder = tmp_path_factory.mktemp("served")
     kept_at(folder / "forecasts")
@@ -125,12 +125,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         yield made_app
 
 
-def asked(app: FastAPI, query: str = "") -> httpx.Response:
+def asked(app: Starlette, query: str = "") -> httpx.Response:
     """GET /v1/forecast."""
     return call(app, "GET", f"/v1/forecast{query}")
 
 
-def test_the_endpoint_answers_with_the_whole_company(app: FastAPI) -> None:
+def test_the_endpoint_answers_with_the_whole_company(app: Starlette) -> None:
     response = asked(app)
     assert response.status_code == 200
     body = response.json()
@@ -145,7 +145,7 @@ def test_the_endpoint_answers_with_the_whole_company(app: FastAPI) -> None:
     assert len(body["quantiles"][0]["values"]) == len(body["quantiles"][0]["levels"]) == 99
 
 
-def test_a_part_of_it_can_be_asked_for(app: FastAPI) -> None:
+def test_a_part_of_it_can_be_asked_for(app: Starlette) -> None:
     body = asked(app, "?dimension=team&period=2026-Q1").json()
     assert {(r["dimension"], r["period"]) for r in body["table"]} == {("team", "2026-Q1")}
     assert {r["value"] for r in body["targets"]} == {"North", "South"}
@@ -171,7 +171,7 @@ def test_a_part_of_it_can_be_asked_for(app: FastAPI) -> None:
         ("?period=2026-01&period=2026-02", 422, "period"),
     ],
 )
-def test_what_is_not_in_it_is_said(app: FastAPI, query: str, status: int, said: str) -> None:
+def test_what_is_not_in_it_is_said(app: Starlette, query: str, status: int, said: str) -> None:
     response = asked(app, query)
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from fastapi import FastAPI, Response
-from starlette.responses import StreamingResponse
+from starlette.applications import Starlette
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from features.schema import QUESTIONS
@@ -289,6 +289,6 @@ def _text(visit: Visit, said: str) -> str:
     return translations(visit.lang).gettext(said)
 
 
-def add_pages(app: FastAPI, door: Endpoints) -> None:
+def add_pages(app: Starlette, door: Endpoints) -> None:
     """Add every page to the app."""
     app.router.routes.extend(Views(door).routes())
