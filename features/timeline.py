@@ -137,8 +137,10 @@ class Timeline:
         changes = self.tables["changes"]
         entity, field = changes.coded("entity"), changes.coded("field")
         stated = (entity.codes >= 0) & (field.codes >= 0)
-        pairs = np.unique(np.stack([entity.codes[stated], field.codes[stated]]), axis=1)
-        return {(entity.values[e], field.values[f]) for e, f in pairs.T.tolist()}
+        fields = max(len(field.values), 1)
+        pairs = entity.codes[stated].astype(np.int64) * fields + field.codes[stated]
+        held = np.flatnonzero(np.bincount(pairs, minlength=1))
+        return {(entity.values[p // fields], field.values[p % fields]) for p in held.tolist()}
 
     def matches(self, table: str, where: Where) -> Bools:
         """Rows of ``table`` for which every condition holds."""

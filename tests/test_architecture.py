@@ -196,7 +196,13 @@ CLOCKS = (
 )
 
 
-EDGES = ("__main__", "serving.service", "serving.scoring.batch", "serving.cli.serve")
+EDGES = (
+    "__main__",
+    "features.sync.command",
+    "serving.service",
+    "serving.scoring.batch",
+    "serving.cli.serve",
+)
 """Where commands and the service begin: time is an argument everywhere else."""
 
 

@@ -250,7 +250,7 @@ class Scorer:
         kept = self.bundle.grades
         return kept if stated is None else at_prior(kept, stated.shift)
 
-    @property
+    @cached_property
     def born_column(self) -> str:
         """The instant from which an entity can be asked about.
 

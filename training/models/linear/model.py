@@ -8,11 +8,13 @@ original column's contribution is a deviation from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 
 from features.tables import Bools, Floats, Ints
 from training.models.curves import LabelArrays
@@ -77,12 +79,21 @@ class Numbers:
         """Standardised values (n, N), 0 where missing, and where they are missing (n, N)."""
         values = X[:, self.columns]
         missing = np.isnan(values)
-        np.clip(values, self.low, self.high, out=values)
-        np.log1p(values, out=values, where=self.compressed)
-        values -= self.mean
-        values /= self.scale
-        values[missing] = 0.0
+        _standardise(values, self.low, self.high, self.compressed, self.mean, self.scale)
         return values, missing
+
+
+@njit(cache=True)
+def _standardise(
+    values: Floats, low: Floats, high: Floats, compressed: Bools, mean: Floats, scale: Floats
+) -> None:
+    """``Numbers.standard`` in place: numpy's steps cost one record as much as a hundred."""
+    for i in range(values.shape[0]):
+        for f in range(values.shape[1]):
+            value = min(max(values[i, f], low[f]), high[f])
+            if compressed[f]:
+                value = math.log1p(value)
+            values[i, f] = 0.0 if np.isnan(values[i, f]) else (value - mean[f]) / scale[f]
 
 
 def _number(column: Floats) -> tuple[float, ...]:
@@ -208,10 +219,9 @@ class LinearModel:
         """(n, J, F) what each original column adds to the margins, the same in every bin."""
         out = np.zeros((len(X), len(self.slope), self.features))
         values, missing = self.numbers.standard(X)
-        present = missing - self.numbers.missing
-        out[:, :, self.numbers.columns] = (
-            values[:, None, :] * self.slope + present[:, None, :] * self.gap
-        )
+        share, places = self.numbers.missing, self.numbers.columns
+        slope, gap = np.ascontiguousarray(self.slope), np.ascontiguousarray(self.gap)
+        _add_numbers(values, missing, share, slope, gap, places, out)
         out[:, :, self.words.columns] = self.level[:, self.words.slots(X)].transpose(1, 0, 2)
         return out
 
@@ -244,3 +254,21 @@ class LinearModel:
 
 
 _KINDS = {"columns": np.int64, "compressed": np.bool_}
+
+
+@njit(cache=True)
+def _add_numbers(
+    values: Floats,
+    missing: Bools,
+    share: Floats,
+    slope: Floats,
+    gap: Floats,
+    columns: Ints,
+    out: Floats,
+) -> None:
+    """What the N numbers of each row add, into ``out`` (n, J, F)."""
+    for i in range(values.shape[0]):
+        for j in range(slope.shape[0]):
+            for f in range(values.shape[1]):
+                gone = (1.0 if missing[i, f] else 0.0) - share[f]
+                out[i, j, columns[f]] = values[i, f] * slope[j, f] + gone * gap[j, f]
