@@ -24,6 +24,7 @@ FLOORS = (
     "features.schema, features.calendar_time, features.csv_out",
     "features.tables, features.connectors",
     "features, features.sources",
+    "features.record",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",
     "features.demo, features.sync, features.glossary, features.draft.values",

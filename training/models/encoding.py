@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.spine import Features
+from features.spine import FeatureRows, Features
 from features.tables import Coded, Floats, Ints
 
 
@@ -67,19 +67,16 @@ class Encoding:
     def _codes(self) -> dict[str, _Codes]:
         return {n: _Codes(words) for n, words in self.levels.items()}
 
-    def matrix(self, features: Features) -> Floats:
+    def matrix(self, features: Features | FeatureRows) -> Floats:
         """(n, F) numbers as they are, categories as codes 1, 2, … (0 = other), NaN missing.
 
         Columns are found by name: their order in ``features`` and further columns do not matter; a
         column that is absent, of the other kind or infinite is an error.
         """
-        matrix = np.empty((len(features), len(self.names)))
-        for f, name in enumerate(self.names):
-            codes = self._codes.get(name)
-            if codes is None:
-                matrix[:, f] = _number(features, name)
-            else:
-                matrix[:, f] = _code(_category(features, name), codes)
+        if isinstance(features, FeatureRows):
+            matrix = np.array([self._row(row) for row in features.rows], np.float64)
+        else:
+            matrix = self._columns(features)
         if np.isinf(matrix).any():
             names = [self.names[f] for f in np.flatnonzero(np.isinf(matrix).any(axis=0))]
             raise ValueError(
@@ -87,6 +84,23 @@ class Encoding:
                 f"(a ratio to zero, say) is missing; let it give NaN"
             )
         return matrix
+
+    def _columns(self, features: Features) -> Floats:
+        matrix = np.empty((len(features), len(self.names)))
+        for f, name in enumerate(self.names):
+            codes = self._codes.get(name)
+            if codes is None:
+                matrix[:, f] = _number(features, name)
+            else:
+                matrix[:, f] = _code(_category(features, name), codes)
+        return matrix
+
+    def _row(self, row: Mapping[str, Any]) -> list[float]:
+        """One record's row, whose features are made by the same definitions as its specs."""
+        known = self._codes
+        return [
+            _coded(row[name], known[name]) if name in known else row[name] for name in self.names
+        ]
 
     def decoded(self, X: Floats) -> npt.NDArray[np.object_]:
         """(n, F) a matrix for people: codes as words (0 is "other"), missing as None."""
@@ -166,6 +180,11 @@ def _code(column: Coded, codes: _Codes) -> Floats | list[float]:
     lookup = np.array([*(codes[word] for word in values), np.nan])
     found: Floats = lookup[column.codes]  # the last place answers code -1, missing
     return found
+
+
+def _coded(word: str | None, codes: _Codes) -> float:
+    """The code of one word."""
+    return np.nan if word is None else codes[word]
 
 
 def _constant(column: Floats) -> bool:
