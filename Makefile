@@ -1,8 +1,7 @@
 # Every target in one line: `make help`. The environment is built once into .venv and again only
 # when requirements.txt changes.
 PYTHON ?= python3.11
-# OpenMP threads that spin while they wait cost LightGBM several times its speed as soon as anything
-# else runs on the same cores; asleep they cost nothing measurable.
+# for the tests and benchmarks; the commands set it themselves (training/models/thread_policy.py)
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +18,7 @@ TRIALS ?=
 DEMO := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sync writeback loop crm-demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
+.PHONY: help setup demo draft sync writeback loop crm-demo features train report serve score desk figures forecast backtest bento ui test check bench bench-serving notebooks glossary commands messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +41,10 @@ demo: $(READY) ## demo CRM -> ingest -> train -> promote -> one explained score 
 
 GIVEN = @test -n "$(DATA)" -a -n "$(MAPPING)" || \
   { echo "usage: make $@ DATA=export MAPPING=hubspot|salesforce|file.toml" >&2; exit 2; }
+
+draft: $(READY) ## draft the mapping of an unknown export: DATA; OUT (the export's name.toml)
+	@test -n "$(DATA)" || { echo "usage: make draft DATA=export [OUT=my.toml]" >&2; exit 2; }
+	@$(RUN) -m features draft --data "$(DATA)" $(if $(OUT),--out "$(OUT)")
 
 features: $(READY) ## ingest DATA with MAPPING (file or preset) and write its features as Parquet
 	$(GIVEN)

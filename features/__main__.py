@@ -14,6 +14,8 @@ from tqdm import tqdm
 from features.catalog import build_features, supported
 from features.connectors.contract import ConnectorError
 from features.demo import SIZES, generate, write_export, write_truth
+from features.draft.run import drafted
+from features.draft.write import summary, to_toml
 from features.frames import feature_frame
 from features.glossary import glossary
 from features.ingest.mapping import load, presets
@@ -83,6 +85,16 @@ def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_build)
 
 
+def _add_draft(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("draft", help="draft the mapping of an unknown export")
+    parser.add_argument("--data", type=Path, required=True, help="the export: a folder or a file")
+    parser.add_argument(
+        "--out", type=Path, help="the TOML file to write; the export's name unless given"
+    )
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.set_defaults(run=_draft)
+
+
 def _add_glossary(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("glossary", help="print docs/features.md")
     parser.set_defaults(run=_glossary)
@@ -99,7 +111,7 @@ def _add_sync(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(run=_sync)
 
 
-COMMANDS = (_add_ingest, _add_check, _add_demo, _add_build, _add_glossary, _add_sync)
+COMMANDS = (_add_draft, _add_ingest, _add_check, _add_demo, _add_build, _add_glossary, _add_sync)
 """One function a subcommand: it adds its parser and sets ``run``."""
 
 
@@ -109,6 +121,19 @@ def _source_arguments(parser: argparse.ArgumentParser) -> None:
         "--mapping", required=True, help=f"a TOML file, or a preset: {', '.join(presets())}"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _draft(chosen: argparse.Namespace) -> int:
+    made = drafted(chosen.data)
+    out = chosen.out or Path(f"{made.name}.toml")
+    if out.exists() and not chosen.force:
+        raise ValueError(f"{out} is there already; give --out another name, or --force")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(to_toml(made), encoding="utf-8")
+    load(out)  # what is written is read, or the error says why not
+    print(summary(made, str(out)))
+    print(f"next: python -m features check --data {chosen.data} --mapping {out}")
+    return 0
 
 
 def _ingest(chosen: argparse.Namespace) -> int:

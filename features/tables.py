@@ -38,8 +38,15 @@ class Coded:
         """The words themselves, None where missing."""
         return [self.values[c] if c >= 0 else None for c in self.codes]
 
+    def word(self, row: int) -> str | None:
+        """The word at one row; None where it is negative or missing."""
+        place = self.codes.item(row) if 0 <= row < len(self.codes) else -1
+        return self.values[place] if place >= 0 else None
+
     def take(self, rows: Ints) -> Coded:
-        """The words at ``rows``; a negative row is missing."""
+        """The words at ``rows``; a negative row is missing. Of one row, an int, its word."""
+        if isinstance(rows, int):
+            return self.word(rows)
         if len(self.codes) == 0:
             return Coded(np.full(len(rows), -1, np.int32), self.values)
         return Coded(np.where(rows >= 0, self.codes[rows], np.int32(-1)), self.values)

@@ -25,9 +25,11 @@ FLOORS = (
     "features.schema, features.calendar_time, features.files",
     "features.tables, features.connectors",
     "features, features.sources, training.stats",
+    "features.record",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",
-    "features.demo, features.sync, features.glossary",
+    "features.demo, features.sync, features.glossary, features.draft.values",
+    "features.draft",
     "features.__main__, training.models.curves, training.models.trees, training.charts",
     "training.models.encoding, training.models.baselines, training.config",
     "training.models.linear",
@@ -58,7 +60,11 @@ FLOORS = (
 on one floor; a module named here stands alone on its own: what a package is built on, and what
 puts everything together."""
 
-TOGETHER = {"features.ingest.values": "features.ingest"}
+TOGETHER = {
+    "features.ingest.values": "features.ingest",
+    "features.ingest.consequences": "features.ingest",
+    "features.draft.blocks": "features.draft",
+}
 """Packages that are one with their parent."""
 
 DOORS = {

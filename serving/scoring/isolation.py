@@ -8,7 +8,7 @@ activities at an account would count in another's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from serving.scoring.contract import SINGULAR, Strict, read_instant, read_record
 from serving.scoring.faults import Fault, RecordFault, path
 from serving.scoring.reader import Unusual, read_rows, record_plan
 from serving.scoring.rows import storage_of, table_of
+from serving.scoring.words import WordReader
 
 Row = dict[str, Any]
 
@@ -50,10 +51,14 @@ class _FaultError(Exception):
 
 
 class Reader:
-    """Reads the records of one entity under the custom fields of one data set."""
+    """Reads the records of one entity under the custom fields of one data set.
 
-    def __init__(self, entity: str, meta: Meta) -> None:
+    rates: the currencies that amounts can be converted from
+    """
+
+    def __init__(self, entity: str, meta: Meta, rates: Collection[str] = ()) -> None:
         self.entity, self.meta = entity, meta
+        self.words = WordReader(meta.currency, rates)
         self.key = TABLES[entity].key
         self.unused = {t: _unused(t, entity) for t in TABLES}
         self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
@@ -106,7 +111,11 @@ class Reader:
         self, index: int, number: int, rows: dict[str, list[Row]], warnings: dict[str, None]
     ) -> Record:
         """A record of its rows; ``number`` is another for each that is scored with it."""
+        self.words.read(rows, self.entity, warnings)
         place, entity = f"records[{index}]", rows[self.entity][0]
+        if self.key not in entity:
+            where = f"{place}.{SINGULAR[self.entity]}.{self.key}"
+            raise _FaultError(Fault("too_short", where, "an id of spaces is none"))
         entity_id = entity[self.key]
         account = self._account(number, entity_id, entity, rows, place)
         contact = _same_contact(entity, rows, place, number)

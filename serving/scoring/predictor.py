@@ -61,7 +61,8 @@ class Predictor:
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
-        self.reader = Reader(scorer.entity, scorer.bundle.meta)
+        rates = scorer.history.tables["fx_rates"].coded("currency").values
+        self.reader = Reader(scorer.entity, scorer.bundle.meta, rates)
         self.card = describe(scorer)
 
     def answer(

@@ -232,7 +232,7 @@ def operations() -> list[Operation]:
         Operation(
             "hubspot_webhook", "post", "/v1/webhooks/hubspot", "Changes in HubSpot", None,
             shapes_kept.WebhookOut, 200, "HubSpotEvents", [],
-            [*_BODY, "bad_signature", "stale_signature", "webhook_off", "bad_number", *_STORE],
+            [*_BODY, "bad_signature", "stale_signature", "webhook_off", *_STORE],
             "Signed as HubSpot's v3; marks the stored scores of what changed as stale.",
             {"security": [{"hubspot": []}]},
         ),

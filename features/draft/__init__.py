@@ -1,0 +1,1 @@
+"""A mapping drafts itself: an unknown export becomes a commented TOML with questions."""

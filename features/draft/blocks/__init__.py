@@ -1,0 +1,1 @@
+"""The blocks of a draft: one module for each sort of table."""

@@ -1,0 +1,336 @@
+"""Blocks of accounts, contacts, leads, deals and owners: key, outcome, days, links, fields."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from features.draft.blocks.context import Building
+from features.draft.blocks.custom import custom_lines
+from features.draft.leaks import filled_by_the_end, missing_while_open
+from features.draft.links import Key
+from features.draft.model import DraftedLine, Sureness
+from features.draft.outcomes import FLAGS, OutcomeFound, outcome_of
+from features.draft.recognise import OWN, fit
+from features.draft.specs import folded, spec_of, with_keys
+from features.draft.values.profile import ColumnProfile
+from features.schema import OUTCOMES, TABLES
+from features.tables import NAT
+
+_ENDED = {"from": "@outcome", "present": True}
+
+
+def entity_block(building: Building, key: Key) -> None:
+    """Fill a block of an entity's file."""
+    map_key(building, key)
+    found = _outcome(building) if building.table in OUTCOMES else None
+    building.references(key.columns)
+    _days(building, found)
+    _amounts(building, found)
+    names = building.rest(("category", "number", "text"))
+    if found is not None:
+        names = [n for n in names if n != "outcome"]
+    building.assign([n for n in names if n not in ("closed_amount", "outcome")])
+    _name_is_key(building, key)
+    if building.table == "owners":
+        building.assign(building.rest(("instant",)))
+        return
+    lines, notes = custom_lines(
+        [c for c in building.free.values() if c.heading not in key.columns],
+        building.table,
+        found,
+        building.export.dates,
+    )
+    building.block.custom += lines
+    building.block.notes += notes
+    _empty_while_open(building, found)
+
+
+def map_key(building: Building, key: Key) -> None:
+    """The line of the key."""
+    name = TABLES[building.table].key
+    if key.column is not None:
+        sure: Sureness = "sure" if key.named and key.unique else "likely"
+        spec = key.column.heading
+        building.map(name, key.column, sure, key.evidence, spec)
+        return
+    spec_together = {"together": list(key.columns)}
+    building.block.columns.append(DraftedLine(name, spec_together, "unsure", key.evidence))
+    building.export.draft.ask(
+        50,
+        f"{building.file.path.name} has no column with a number or name of each record: is "
+        "there one "
+        f"in the system? Its rows are told apart by {', '.join(key.columns)} now",
+        f"{building.block.name}.{name}",
+    )
+
+
+def _outcome(building: Building) -> OutcomeFound | None:
+    found = outcome_of(building.file, building.table)
+    block = building.block
+    if found is None:
+        return None
+    spec = found.spec
+    if isinstance(spec, dict) and "values" in spec:
+        spec = {**spec, "values": folded(spec["values"])}
+    block.columns.append(DraftedLine("outcome", spec, found.sure, found.evidence))
+    for doubt in found.doubts:
+        building.export.draft.ask(90, doubt, f"{block.name}.outcome")
+    building.export.ends[block.name] = found
+    for heading in found.columns:
+        column = building.file.columns[heading]
+        staged = column.concepts & {"stage", "status"} and column.held == "category"
+        if not staged or building.table == "accounts" or len(column.counts) <= 3:
+            building.free.pop(heading, None)
+    return found
+
+
+def _days(building: Building, found: OutcomeFound | None) -> None:
+    """created_at, closed_at, expected_close_at: by name, and by whether open rows have them."""
+    dates = [c for c in building.free.values() if c.held == "instant"]
+    if building.table == "deals":
+        planned = [c for c in dates if _planned(c)]
+        dates = [c for c in dates if c not in planned]
+    else:
+        planned = []
+    if found is not None or building.table == "deals":
+        planned += _closing(building, found, dates)
+    if building.table == "deals" and planned:
+        best = max(planned, key=lambda c: (fit(c, "deals", "expected_close_at"), c.filled))
+        if building.block.column("expected_close_at") is None:
+            evidence = (
+                "a planned day" if _planned(best) else "open rows have it too: a plan until the end"
+            )
+            building.map(
+                "expected_close_at", best, "sure" if _planned(best) else "likely", evidence
+            )
+    _created(building, found)
+    building.assign(
+        [n for n in building.rest(("instant",)) if n not in ("closed_at", "expected_close_at")]
+    )
+    _must_have_end(building, found)
+
+
+def _planned(column: ColumnProfile) -> bool:
+    return fit(column, "deals", "expected_close_at") > 0.6 and bool(
+        column.concepts & {"expected", "forecast"}
+    )
+
+
+def _closing(
+    building: Building, found: OutcomeFound | None, dates: list[ColumnProfile]
+) -> list[ColumnProfile]:
+    """Map closed_at; columns that are plans rather than ends are given back."""
+    table = building.table
+    named = [
+        c
+        for c in dates
+        if fit(c, table, "closed_at") > 0.5
+        or (set(FLAGS[table]) & c.concepts and len(c.concepts) <= 4)
+    ]
+    if found is None:
+        return [c for c in named if "close" in c.concepts]
+    ended, still = found.ended, ~found.ended
+    plans = [c for c in named if still.sum() >= 3 and c.present[still].mean() > 0.5]
+    real = [c for c in named if c not in plans and c.present[ended].any()]
+    real.sort(key=lambda c: -float(c.present[ended].mean()))
+    chosen: list[ColumnProfile] = []
+    covered = np.zeros(len(ended), bool)
+    for column in real:
+        if (column.present & ended & ~covered).sum() > 0.01 * ended.sum():
+            chosen.append(column)
+            covered |= column.present
+    if chosen:
+        spec = [spec_of(c, building.export.dates) for c in chosen]
+        share = float(covered[ended].mean())
+        evidence = (
+            f"there in {share:.0%} of the ended rows and {_in_open(chosen, found):.0%} of the open"
+        )
+        if len(chosen) > 1:
+            listed = [with_keys(s) for s in spec]
+            building.map("closed_at", chosen[0], "sure", evidence, listed)
+            for column in chosen[1:]:
+                building.free.pop(column.heading, None)
+        else:
+            building.map("closed_at", chosen[0], "sure" if share > 0.9 else "likely", evidence)
+        if share < 0.9:
+            building.export.draft.ask(
+                60,
+                f"{1 - share:.0%} of the ended rows of {building.file.path.name} have no day of "
+                "the end "
+                f"({', '.join(c.heading for c in chosen)}): is there another column that has it?",
+                f"{building.block.name}.closed_at",
+            )
+    elif plans:
+        column = max(plans, key=lambda c: (fit(c, table, "closed_at"), c.filled))
+        spec_when = with_keys(spec_of(column, building.export.dates), when=[_ENDED])
+        building.map(
+            "closed_at",
+            column,
+            "likely",
+            "a plan until it has ended, and then the day",
+            spec_when,
+            keep=True,
+        )
+    return plans
+
+
+def _in_open(columns: list[ColumnProfile], found: OutcomeFound) -> float:
+    still = ~found.ended
+    if not still.any():
+        return 0.0
+    return float(np.mean(np.logical_or.reduce([c.present for c in columns])[still]))
+
+
+def _created(building: Building, found: OutcomeFound | None) -> None:
+    """created_at by its name, else the one day that never comes after the end."""
+    building.assign(["created_at"])
+    if building.block.column("created_at") is not None:
+        return
+    closed = building.block.column("closed_at")
+    left = [
+        c
+        for c in building.free.values()
+        if c.held == "instant" and not c.concepts & {"last", "modified", "expected", "due", "end"}
+    ]
+    if building.table not in ("deals", "leads") or not left or closed is None or found is None:
+        return
+    name = closed.spec["from"] if isinstance(closed.spec, dict) else closed.spec
+    if not isinstance(name, str) or name not in building.file.columns:
+        return
+    end = building.file.columns[name].at
+    before = [(c, np.mean((c.at <= end)[(c.at != NAT) & (end != NAT)])) for c in left]
+    good = [c for c, share in before if share > 0.99]
+    if good:
+        first = min(good, key=lambda c: float(np.median(c.at[c.at != NAT])))
+        building.map("created_at", first, "likely", "the first of its days, never after the end")
+
+
+def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
+    """An outcome without a day: the last change stands in for it, or the table is read as flat."""
+    block = building.block
+    created = block.column("created_at")
+    if found is None or created is None or block.column("closed_at") is not None:
+        return
+    about = f"{block.name}.closed_at"
+    modified = [
+        c for c in building.free.values() if c.held == "instant" and c.concepts & {"modified"}
+    ]
+    if modified:
+        spec = with_keys(spec_of(modified[0], building.export.dates), when=[_ENDED])
+        building.map(
+            "closed_at", modified[0], "unsure", "the last change: the nearest there is", spec
+        )
+        building.export.draft.ask(
+            85,
+            f"No column of {building.file.path.name} says on which day a record ended; the last "
+            "change "
+            f"(“{modified[0].heading}”) stands in for it. Is there a better one?",
+            about,
+        )
+        return
+    block.columns = [c for c in block.columns if c is not created]
+    block.columns.append(
+        DraftedLine(
+            "created_at", created.spec, "unsure", "left out: no day of the end", left_out=True
+        )
+    )
+    building.export.draft.ask(
+        85,
+        f"No column of {building.file.path.name} says on which day a record ended, so "
+        "everything is "
+        "read as one look without time. Can the export be made with it?",
+        about,
+        f"{block.name}.created_at",
+    )
+
+
+def _amounts(building: Building, found: OutcomeFound | None) -> None:
+    """The amount of a deal, and the one that is known only when it is won."""
+    if building.table != "deals":
+        return
+    money = [
+        c
+        for c in building.free.values()
+        if c.held == "number"
+        and c.concepts & {"amount", "revenue", "price"}
+        and not c.concepts & {"days"}
+    ]
+    late = [c for c in money if found is not None and (filled_by_the_end(c, found) or _at_close(c))]
+    for column in late[:1]:
+        spec = with_keys(column.heading, when=[{"from": "@outcome", "is": ["won"]}])
+        assert found is not None
+        why = filled_by_the_end(column, found) or "by its name"
+        building.map("closed_amount", column, "likely", f"{why}; of won rows only", spec)
+    rivals = [c for c in money if c not in late and fit(c, "deals", "amount") >= 0.45]
+    building.assign(["amount"])
+    chosen = building.block.column("amount")
+    others = [c.heading for c in rivals if chosen is not None and c.heading != chosen.spec]
+    if chosen is not None and others:
+        building.export.draft.ask(
+            25,
+            f"The amount of a deal is taken from “{chosen.spec}”; or is it "
+            f"{' or '.join(others[:3])}?",
+            f"{building.block.name}.amount",
+        )
+    _currency_beside(building)
+
+
+def _at_close(column: ColumnProfile) -> bool:
+    return bool(column.concepts & {"close", "won", "actual"}) and "expected" not in column.concepts
+
+
+def _currency_beside(building: Building) -> None:
+    """Of several columns of currency codes the one that is named after the amount."""
+    amount = building.block.column("amount")
+    if amount is None or not isinstance(amount.spec, str):
+        return
+    heading = amount.spec.casefold()
+    beside = [
+        c
+        for c in building.free.values()
+        if "currency" in c.concepts
+        and c.heading.casefold().startswith(heading)
+        and fit(c, "deals", "currency")
+    ]
+    if beside:
+        building.map("currency", beside[0], "sure", f"named after “{amount.spec}”")
+
+
+def _name_is_key(building: Building, key: Key) -> None:
+    """Where records are known by their names the key is the name too."""
+    column = key.column
+    if column is None or building.block.column("name") is not None:
+        return
+    if TABLES[building.table].column("name") is None or column.held == "number":
+        return
+    if not column.concepts & {"id", "number"} and (
+        OWN[building.table] in column.concepts or "name" in column.concepts
+    ):
+        building.map("name", column, "likely", "records are known by their names", column.heading)
+
+
+def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
+    """Columns whose absence tells that a row is still open are left out."""
+    if found is None or building.table == "accounts":
+        return
+    told: dict[str, str] = {}
+    for line in building.block.columns:
+        declared = TABLES[building.table].column(line.name)
+        column = building.file.columns.get(line.spec) if isinstance(line.spec, str) else None
+        if column is None or declared is None or declared.kind not in ("ref", "category", "number"):
+            continue
+        late = line.name != "closed_amount" and filled_by_the_end(column, found)
+        if why := late or missing_while_open(column, found):
+            told[line.name] = why
+    if told:
+        said = "; ".join(f"{n}: {why}" for n, why in told.items())
+        building.export.draft.left_out[building.table] = DraftedLine(
+            building.table, list(told), "likely", said
+        )
+        building.export.draft.ask(
+            40,
+            f"{', '.join(told)} of {building.table} {'is' if len(told) == 1 else 'are'} often "
+            "empty while "
+            "a record is open and never when it has ended, so the model does without. Right?",
+            *(f"left_out.{building.table}.{n}" for n in told),
+        )

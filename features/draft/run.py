@@ -1,0 +1,237 @@
+"""From an export's files to a drafted mapping: look at all, recognise, link, and write it down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.draft.blocks.context import Building, Export
+from features.draft.blocks.entities import entity_block
+from features.draft.blocks.events import event_block
+from features.draft.blocks.history import history_blocks
+from features.draft.blocks.lookups import (
+    embedded_accounts,
+    join_catalogue,
+    join_winners,
+    winners_of,
+)
+from features.draft.links import Key, key_of
+from features.draft.model import DraftedLine, MappingDraft
+from features.draft.recognise import Recognised, recognise
+from features.draft.specs import usual_dates
+from features.draft.values.profile import FileProfile, profiled
+from features.draft.whole import export_lines
+from features.ingest.mapping import MUST_HAVE_KEY
+from features.schema import OUTCOMES, TABLES
+from features.sources.packed import readable
+from features.sources.words import SourceError
+
+ORDER = ("owners", "accounts", "contacts", "leads", "deals", "subscriptions", "invoices")
+"""Tables that others point to come first; then those that point."""
+
+EVENTS = ("subscriptions", "invoices", "activities", "quotas", "fx_rates")
+
+
+def drafted(data: Path) -> MappingDraft:
+    """The draft of an export: a folder, a file, a zip or a spreadsheet.
+
+    A file that cannot be read is named in the draft; an export without any raises SourceError.
+    """
+    draft = MappingDraft(_name(data))
+    with readable(Path(data)) as paths:
+        files = _profiles(paths, draft)
+        if not files:
+            raise SourceError(
+                f"{data} holds no file that can be read as a table; give the export's folder or "
+                "file"
+            )
+        taken = {f.path.name: r for f in files if (r := recognise(f, len(files) == 1)) is not None}
+        if not taken:
+            raise SourceError(
+                f"none of {', '.join(f.path.name for f in files)} looks like accounts, "
+                "contacts, leads, "
+                "deals, activities, contracts or invoices; write the mapping by hand "
+                "(docs/mapping.md)"
+            )
+        return _draft(draft, files, taken)
+
+
+def _name(data: Path) -> str:
+    path = Path(data).resolve()
+    return path.name if path.is_dir() else path.name.split(".")[0]
+
+
+def _profiles(paths: list[Path], draft: MappingDraft) -> list[FileProfile]:
+    files = []
+    for path in paths:
+        try:
+            looked = profiled(path)
+        except SourceError as problem:
+            draft.not_read[path.name] = str(problem)
+            continue
+        if looked.n:
+            files.append(looked)
+        else:
+            draft.not_read[path.name] = "it has no rows"
+    return files
+
+
+def _draft(
+    draft: MappingDraft, files: list[FileProfile], taken: dict[str, Recognised]
+) -> MappingDraft:
+    used = [f for f in files if f.path.name in taken]
+    dates = usual_dates(c for f in used for c in f.columns.values())
+    export = Export(draft, dates)
+    by_table: dict[str, list[tuple[FileProfile, Key | None]]] = {}
+    for file in sorted(used, key=lambda f: -f.n):
+        table = taken[file.path.name].table
+        key = key_of(file, table)
+        if key is None and table in MUST_HAVE_KEY:
+            draft.not_read[file.path.name] = f"looks like {table}, but no column can be its key"
+            continue
+        by_table.setdefault(table, []).append((file, key))
+    for table, listed in by_table.items():
+        first = next((k for _, k in listed if k is not None and k.column is not None), None)
+        if first is not None:
+            export.keys[table] = first
+    winners = _winners(export, by_table)
+    export_lines(draft, used, dates)
+    buildings = _entities(export, by_table, taken, winners)
+    for table in EVENTS:
+        for file, key in by_table.get(table, []):
+            building = Building.of(export, file, table, _evidence(file, taken))
+            if event_block(building, key):
+                draft.blocks.append(building.block)
+                buildings.append(building)
+    _accounts_within(export, buildings)
+    for file, _ in by_table.get("changes", []):
+        history_blocks(export, file, _evidence(file, taken))
+    _catalogues(buildings, files, taken)
+    _flat(export)
+    _ask_leaks(export)
+    for file in files:
+        read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
+        if not read and file.path.name not in draft.not_read:
+            draft.not_read[file.path.name] = "nothing in it was recognised"
+    return draft
+
+
+def _joined(head: list[DraftedLine]) -> list[str]:
+    return [
+        j["from"] for h in head if h.name == "join" and isinstance(h.spec, list) for j in h.spec
+    ]
+
+
+def _evidence(file: FileProfile, taken: dict[str, Recognised]) -> str:
+    found = taken[file.path.name]
+    return f"{file.path.name}, {file.n:,} rows: {found.table}, by {found.evidence}."
+
+
+def _winners(
+    export: Export, by_table: dict[str, list[tuple[FileProfile, Key | None]]]
+) -> FileProfile | None:
+    """A file taken for deals that only lists the leads that were won."""
+    leads = export.keys.get("leads")
+    for file, key in by_table.get("deals", []):
+        if leads is not None and key is not None and not key.named and winners_of(file, leads):
+            by_table["deals"] = [d for d in by_table["deals"] if d[0] is not file]
+            if export.keys.get("deals") is key:
+                del export.keys["deals"]
+            return file
+    return None
+
+
+def _entities(
+    export: Export,
+    by_table: dict[str, list[tuple[FileProfile, Key | None]]],
+    taken: dict[str, Recognised],
+    winners: FileProfile | None,
+) -> list[Building]:
+    made = []
+    for table in ORDER[:5]:
+        for file, key in by_table.get(table, []):
+            assert key is not None
+            building = Building.of(export, file, table, _evidence(file, taken))
+            if table == "leads" and winners is not None:
+                found = winners_of(winners, export.keys["leads"])
+                assert found is not None
+                join_winners(building, winners, *found)
+            entity_block(building, key)
+            export.draft.blocks.append(building.block)
+            made.append(building)
+    return made
+
+
+def _accounts_within(export: Export, buildings: list[Building]) -> None:
+    for building in buildings:
+        if building.table in ("deals", "invoices", "subscriptions"):
+            made = embedded_accounts(export, building)
+            if made is not None:
+                export.draft.blocks.append(made.block)
+                return
+
+
+def _catalogues(
+    buildings: list[Building], files: list[FileProfile], taken: dict[str, Recognised]
+) -> None:
+    """Join small files that no table was seen in, such as lists of products."""
+    for file in files:
+        if file.path.name in taken or file.n > 50_000:
+            continue
+        for building in buildings:
+            if building.table in ("deals", "leads", "accounts") and join_catalogue(building, file):
+                break
+
+
+def _flat(export: Export) -> None:
+    """Without any day everything is one look: what stands there is what was known."""
+    draft = export.draft
+    dated = [
+        c for b in draft.blocks for c in b.columns if not c.left_out and c.name.endswith(("_at",))
+    ]
+    if dated:
+        _ask_fixed(export)
+        return
+    for block in draft.blocks:
+        block.head.append(
+            DraftedLine("custom_fixed", True, "sure", "no dates: what it says is what was known")
+        )
+        mutable = [
+            c.name for c in block.columns if (d := TABLES[block.to].column(c.name)) and d.mutable
+        ]
+        if mutable:
+            draft.fixed[block.to] = DraftedLine(
+                block.to, mutable, "sure", "no dates: what was known"
+            )
+
+
+def _ask_leaks(export: Export) -> None:
+    """Columns that are likely written when it ends are left out until somebody says otherwise."""
+    out = [(b, c) for b in export.draft.blocks for c in b.custom if c.left_out]
+    if out:
+        listed = ", ".join(c.name for _, c in out[:8]) + (" …" if len(out) > 8 else "")
+        export.draft.ask(
+            48,
+            "Left out, because they are likely written when, or after, it is decided: "
+            f"{listed}. Take "
+            "the # away from those that are known before",
+            *(f"{b.name}.{c.name}" for b, c in out),
+        )
+
+
+def _ask_fixed(export: Export) -> None:
+    """Which fields are never edited is known to nobody but the company."""
+    names = [
+        f"{c.spec['from'] if isinstance(c.spec, dict) else c.name} ({b.name})"
+        for b in export.draft.blocks
+        if b.to in OUTCOMES
+        for c in b.custom
+        if not c.left_out and not (isinstance(c.spec, dict) and c.spec.get("fixed"))
+    ]
+    if names:
+        export.draft.ask(
+            42,
+            f"Which of these never change after the record is made: {', '.join(names[:8])}"
+            f"{' …' if len(names) > 8 else ''}? Add fixed = true to them; without it they serve no "
+            "prediction of the past",
+            *(f"{b.name}.{c.name}" for b in export.draft.blocks for c in b.custom),
+        )

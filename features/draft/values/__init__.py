@@ -1,0 +1,1 @@
+"""What an export's headings and columns say by themselves."""

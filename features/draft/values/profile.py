@@ -1,0 +1,217 @@
+"""What an export's columns hold: kinds and formats, decided from all values of a column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.draft.values.dates import DateFormat, date_format
+from features.draft.values.names import Concepts, concepts
+from features.ingest.joined_source import trimmed
+from features.ingest.values.clean import FALSE, TRUE, instants, numbers
+from features.ingest.values.formats import decimal_mark
+from features.sources.files import read, read_header, stem
+from features.sources.words import WordColumn
+from features.tables import NAT, Bools, Floats, Instants, Ints
+
+Held = Literal["nothing", "instant", "boolean", "number", "category", "text"]
+
+PLACEHOLDERS = (
+    *("select", "please select", "--none--", "-- none --", "(blank)", "n/a", "#n/a", "null"),
+    *("nan", "nat", "undefined", "not set", "-", "--", "0000-00-00", "0000-00-00 00:00:00"),
+    *("seleccionar", "seleccione", "bitte wahlen", "bitte wählen", "selezionare", "k.a.", "s/d"),
+)
+"""Words that stand for nothing in whatever column."""
+
+WEAK_PLACEHOLDERS = ("none", "na", "unknown", "keine", "ninguno", "nessuno")
+"""Words that stand for nothing where they are found among numbers or dates."""
+
+YES = ("ja", "si", "sí", "oui", "sim", "wahr", "verdadero", "vero", "x")
+NO = ("nein", "non", "nao", "não", "falsch", "falso", "faux")
+_SAMPLE = 5_000
+_MONEY = re.compile(
+    r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
+)
+_THREE = re.compile(r"-?\d{1,3}\.\d{3}")
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column: its heading, its words, and what they are.
+
+    held      the kind of the words (placeholders apart); ``dates`` how dates are written
+    missing   placeholder words that stand in it
+    symbols   currency signs and codes beside its numbers
+    """
+
+    heading: str
+    words: WordColumn
+    held: Held
+    dates: DateFormat | None = None
+    missing: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    yes_no: tuple[tuple[str, str], ...] = ()
+    ambiguous_thousands: bool = False
+
+    @property
+    def concepts(self) -> Concepts:
+        """The concepts of its heading."""
+        return concepts(self.heading)
+
+    @cached_property
+    def present(self) -> Bools:
+        """(n,) whether the row has a word that is no placeholder."""
+        gone = pc.is_in(pc.utf8_lower(self.words.values), pa.array(self.missing, pa.string()))
+        ok = np.append(~np.asarray(gone.to_numpy(zero_copy_only=False), bool), False)
+        return np.asarray(ok[self.words.codes])
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.words)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Word -> rows, the most frequent first, placeholders apart."""
+        found = self.words.counts(self.present)
+        order = np.argsort(-found, kind="stable")
+        texts = self.words.values.take(pa.array(order[found[order] > 0])).to_pylist()
+        return dict(zip(texts, found[order].tolist(), strict=False))
+
+    @property
+    def filled(self) -> int:
+        """Rows that have a value."""
+        return int(self.present.sum())
+
+    @property
+    def unique(self) -> bool:
+        """Whether every row has a value of its own."""
+        return self.n > 0 and self.filled == self.n == len(self.counts)
+
+    @cached_property
+    def at(self) -> Instants:
+        """(n,) the instants of a column of dates, as if in UTC; NAT where there is none."""
+        assert self.dates is not None, self.heading
+        read = instants(self.words.values.to_pylist(), self.dates.patterns).values
+        return np.where(self.present, np.append(read, NAT)[self.words.codes], NAT)
+
+    @cached_property
+    def numbers(self) -> Floats:
+        """(n,) the numbers; NaN where there is none."""
+        texts = self.words.values
+        read = numbers(texts, decimal_mark(texts.to_pylist())).values
+        return np.where(self.present, np.append(read, np.nan)[self.words.codes], np.nan)
+
+
+@dataclass(frozen=True)
+class FileProfile:
+    """One file of the export."""
+
+    path: Path
+    delimiter: str
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix, as a mapping's ``from`` has it."""
+        return stem(self.path)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return next((c.n for c in self.columns.values()), 0)
+
+    @property
+    def concepts(self) -> Concepts:
+        """The concepts of its name."""
+        return concepts(self.name)
+
+
+def profiled(path: Path) -> FileProfile:
+    """Read a whole file and look at every column."""
+    header = read_header(path)
+    source = read(header, header.names)
+    columns = {name: column_profile(name, source.words[name]) for name in header.names}
+    return FileProfile(path, header.delimiter, columns)
+
+
+def column_profile(heading: str, words: WordColumn) -> ColumnProfile:
+    """What a column holds."""
+    words = trimmed(words)
+    used = np.unique(words.codes[words.codes >= 0])
+    texts = words.values.take(pa.array(used)).to_pylist()
+    missing = tuple(dict.fromkeys(w.lower() for w in texts if w.lower() in PLACEHOLDERS))
+    real = [w for w in texts if w.lower() not in missing]
+    strong = [w for w in real if w.lower() not in WEAK_PLACEHOLDERS]
+    sample = _spread(strong)
+    if not sample:
+        weak = tuple(w.lower() for w in real)
+        return ColumnProfile(heading, words, "nothing", missing=(*missing, *weak))
+    found = _kind(heading, words, sample, real)
+    if found["held"] in ("number", "instant"):
+        missing = (*missing, *(w.lower() for w in real if w.lower() in WEAK_PLACEHOLDERS))
+    return ColumnProfile(heading, words, missing=missing, **found)  # type: ignore[arg-type]
+
+
+def _spread(texts: Sequence[str]) -> list[str]:
+    """At most ``_SAMPLE`` of the words, from the whole column."""
+    return list(texts[:: max(1, len(texts) // _SAMPLE)])
+
+
+def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -> dict[str, object]:
+    folded = {w.lower() for w in real}
+    if folded <= {*TRUE, *FALSE} and (len(folded) > 1 or folded <= {"true", "false", "yes", "no"}):
+        return {"held": "boolean"}
+    if folded <= {*TRUE, *FALSE, *YES, *NO} and not folded <= {*TRUE, *FALSE}:
+        known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
+        return {"held": "boolean", "yes_no": known}
+    meaning = concepts(heading)
+    named_date = bool(
+        meaning & {"date", "created", "modified", "due", "paid", "issued", "start", "end"}
+    )
+    dates = date_format(sample, named_date)
+    if dates is not None and dates.share >= 0.9:
+        return {"held": "instant", "dates": dates}
+    read = numbers(sample, decimal_mark(sample)).values
+    if np.mean(~np.isnan(read)) >= 0.9:
+        symbols = tuple(dict.fromkeys(m[0] for w in sample if (m := _MONEY.search(w))))
+        three = [w for w in sample if "." in w]
+        tie = (
+            len(three) >= 2
+            and all(_THREE.fullmatch(w) for w in three)
+            and len(three) > len(sample) / 2
+        )
+        return {"held": "number", "symbols": symbols, "ambiguous_thousands": tie}
+    rows = int((words.codes >= 0).sum())
+    lengthy = np.mean([len(w) for w in sample]) > 40
+    many = len(real) > max(50, 0.2 * rows)
+    return {"held": "text" if lengthy or (many and len(real) > 20) else "category"}
+
+
+def contained(inner: ColumnProfile, outer: ColumnProfile) -> float:
+    """The share of the different values of ``inner`` that are values of ``outer``."""
+    words = pa.array(list(inner.counts), pa.string())
+    if not len(words):
+        return 0.0
+    found = pc.is_in(words, pa.array(list(outer.counts), pa.string()))
+    return float(pc.mean(found.cast(pa.float64())).as_py())
+
+
+def rows_of(column: ColumnProfile, words: Sequence[str]) -> Bools:
+    """(n,) which rows hold one of the words."""
+    hit = pc.is_in(column.words.values, pa.array(list(words), pa.string()))
+    of_word = np.append(np.asarray(hit.to_numpy(zero_copy_only=False), bool), False)
+    return np.asarray(of_word[column.words.codes])
+
+
+def codes_of(column: ColumnProfile) -> Ints:
+    """(n,) a number for every different word, -1 where there is none."""
+    return np.where(column.present, column.words.codes, -1).astype(np.int64)

@@ -1,0 +1,94 @@
+"""Words of a record, read as the words of an export are: one vocabulary for both.
+
+Outer spaces are no part of a word and an empty word is a missing one; canonical words and currency
+codes are compared without regard to case; what a word cannot mean is left out and said
+(``features.ingest.values.columns`` does the same for a file; tests/test_parity_of_reading.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, TABLES
+from serving.scoring.contract import SINGULAR
+
+Row = dict[str, Any]
+Warnings = dict[str, None]
+ReadWord = Callable[[str], tuple[str, str]]
+"""A word -> the word that is used ("" none), and a warning ("" none) to follow its name."""
+
+
+class WordReader:
+    """Reads the words of records whose amounts are in ``home`` or in a currency of ``rates``."""
+
+    def __init__(self, home: str, rates: Collection[str]) -> None:
+        self.known = frozenset({home, *rates})
+        self._special = {table: self._columns(table) for table in TABLES}
+
+    def _columns(self, table: str) -> dict[str, ReadWord]:
+        found: dict[str, ReadWord] = {}
+        if TABLES[table].column("currency") is not None:
+            found["currency"] = self._currency
+        if table in OUTCOMES:
+            found["outcome"] = _one_of(OUTCOMES[table], "")
+        if table == "activities":
+            found["kind"] = _one_of(ACTIVITY_KINDS, "other")
+            found["direction"] = _one_of(DIRECTIONS, "")
+        if table == "changes":
+            found["entity"] = _one_of(tuple(OUTCOMES), "")
+        return found
+
+    def read(self, rows: Mapping[str, list[Row]], entity: str, warnings: Warnings) -> None:
+        """Put every word of a record's rows into its one form, in place.
+
+        A row whose outcome nobody knows is left out, but the scored entity's own, as in an export.
+        """
+        for table, own in rows.items():
+            special = self._special[table]
+            alone = table == entity or (entity != "accounts" and table in ("accounts", "contacts"))
+            said = SINGULAR[table] if alone else f"{table}[]"
+            for row in own:
+                for name, value in list(row.items()):
+                    if type(value) is str:
+                        _put(row, name, value, special.get(name), said, warnings)
+            if table != entity and table in OUTCOMES:
+                own[:] = [row for row in own if row.get("outcome", "") is not None]
+        for row in rows.get(entity, ()):
+            if row.get("outcome", "") is None:
+                del row["outcome"]
+
+    def _currency(self, word: str) -> tuple[str, str]:
+        code = word.upper() if len(word) == 3 and word.isascii() and word.isalpha() else word
+        if code in self.known:
+            return code, ""
+        return code, f"{code!r} is a currency without a rate in fx_rates: its amounts are in no sum"
+
+
+def _put(
+    row: Row, name: str, value: str, special: ReadWord | None, said: str, warnings: Warnings
+) -> None:
+    word, warning = value.strip(), ""
+    if special is not None and word:
+        word, warning = special(word)
+    if warning:
+        warnings[f"{said}.{name}: {warning}"] = None
+    if word:
+        row[name] = word
+    elif name == "outcome" and warning:
+        row[name] = None  # nobody knows it: not the same as none
+    else:
+        del row[name]
+
+
+def _one_of(words: tuple[str, ...], other: str) -> ReadWord:
+    """Reads one of some canonical words; any other becomes ``other``."""
+
+    def read(word: str) -> tuple[str, str]:
+        lower = word.lower()
+        if lower in words:
+            return lower, ""
+        instead = f"it counts as {other!r}" if other else "it was not used"
+        return other, f"{word[:40]!r} is none of {', '.join(words)}: {instead}"
+
+    return read
