@@ -91,7 +91,7 @@ def load(mapping: Path | str) -> Mapping:
 def _preset_states_dates(files: tuple[Path, ...]) -> bool:
     """Whether the first file that states date formats, the user's own before its base, is ours."""
     for path in files:
-        if "dates" in tomllib.loads(path.read_text(encoding="utf-8")).get("export", {}):
+        if "dates" in read_toml(path, MappingError).get("export", {}):
             return path.parent == PRESETS
     return False
 
