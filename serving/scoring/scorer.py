@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,9 +27,9 @@ from serving.scoring.reasons import Explainer, Prior, Reason
 from training.models.bundle import Bundle
 from training.models.curves import incidence as incidence_of
 from training.models.curves import log_odds
-from training.models.grades import grade
+from training.models.grades import at_prior, grade
 from training.models.prior import log_odds_shift, shifted
-from training.models.track_record import ReliabilityBin
+from training.models.track_record import ReliabilityBin, TrackRecord
 
 FEW = 8
 """Entities whose features are made one by one; more are made as columns."""
@@ -43,8 +44,8 @@ class Scored:
 
     probability (n,) of the first outcome by the horizon; incidence (n, K, J) of each outcome by the
     end of each bin; reasons, largest first, and others (n,) the effect of all else in log-odds: the
-    two sum to logit(probability) - logit(baseline). receipts (n,) are of the model's own scores,
-    before any stated prior: the past knew none.
+    two sum to logit(probability) - logit(baseline). shift is what a stated prior adds to the own
+    log-odds of the model: grades (n,) and receipts (n,) are those of its own scores, restated.
     """
 
     ids: list[str]
@@ -56,6 +57,7 @@ class Scored:
     others: Floats
     baseline: float
     receipts: Sequence[ReliabilityBin | None]
+    shift: float = 0.0
 
     @property
     def curve(self) -> Floats:
@@ -171,21 +173,30 @@ class Scorer:
         else:
             margins, effects = model.explained(X)
             reasons, others = self.explainer.explain(features, X, effects, top, lang, stated)
-        incidence = own = incidence_of(margins)
+        incidence = incidence_of(margins)
+        own = incidence[:, -1, 0]
         if stated is not None:
             incidence = incidence_of(shifted(margins, stated.shift))
-        probability = incidence[:, -1, 0]
         return Scored(
             ids,
             cutoff,
-            probability,
+            incidence[:, -1, 0],
             incidence,
-            grade(probability, self.bundle.grades),
+            grade(own, self.bundle.grades),
             reasons,
             others,
             self.bundle.model.baseline_score,
-            self.bundle.receipts.of(own[:, -1, 0]),
+            self._receipts(own, stated),
+            0.0 if stated is None else stated.shift,
         )
+
+    def _receipts(self, own: Floats, stated: Prior | None) -> Sequence[ReliabilityBin | None]:
+        """The band of each of the model's own scores (n,), as a stated prior restates it."""
+        kept = self.bundle.receipts
+        if stated is None or not kept.bands:
+            return kept.of(own)
+        bands = kept.at_prior(stated.shift).bands
+        return [bands[place] for place in kept.places(own).tolist()]
 
     def _unexplained(
         self, margins: Floats, stated: Prior | None
@@ -210,6 +221,20 @@ class Scorer:
             )
         shift = log_odds_shift(stated, known.expected)
         return Prior(stated, known.expected, shift)
+
+    @cached_property
+    def track_record(self) -> TrackRecord:
+        """The bundle's receipts, restated to the base rate that its mapping states."""
+        stated = self.prior()
+        kept = self.bundle.receipts
+        return kept if stated is None else kept.at_prior(stated.shift)
+
+    @cached_property
+    def grades(self) -> dict[str, float]:
+        """Letter -> lowest score, restated to the base rate that the bundle's mapping states."""
+        stated = self.prior()
+        kept = self.bundle.grades
+        return kept if stated is None else at_prior(kept, stated.shift)
 
     @property
     def born_column(self) -> str:

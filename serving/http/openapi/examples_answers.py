@@ -31,6 +31,7 @@ _RECEIPT = {
     "to": 0.192,
     "predicted": 0.18,
     "calibrated": True,
+    "restated": False,
 }
 _MOVED_PART = {
     "part": "facts",
@@ -130,6 +131,7 @@ FIELDS: dict[str, Any] = {
     "to": 0.192,
     "predicted": 0.18,
     "calibrated": True,
+    "restated": False,
     "training": 0.21,
     "newest": 0.2,
     "expected": 0.205,
