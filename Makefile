@@ -1,8 +1,7 @@
 # Every target in one line: `make help`. The environment is built once into .venv and again only
 # when requirements.txt changes.
 PYTHON ?= python3.11
-# OpenMP threads that spin while they wait cost LightGBM several times its speed as soon as anything
-# else runs on the same cores; asleep they cost nothing measurable.
+# for the tests and benchmarks; the commands set it themselves (training/models/thread_policy.py)
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV := .venv
 BIN := $(VENV)/bin

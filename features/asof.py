@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,6 +124,10 @@ class EventWindow:
     def any(self) -> Bools:
         """Rows that see at least one event."""
         return self.hi > self.lo
+
+    def select(self, keep: Bools) -> EventWindow:
+        """What the same rows see of the events whose table row is marked in ``keep``."""
+        return self.events.select(keep).at(self.groups, self.cutoffs)
 
     def _left(self, days: float) -> Ints:
         """Position after the last event that has left the window."""
@@ -260,6 +265,23 @@ class WordCounts:
         return days_since(self.last[:, self.words[word]], self.cutoffs)
 
 
+# Features are written for columns and run for a single record, too (features.record): there a
+# column is one plain number, for which numpy's functions would take a hundred times as long.
+
+
+def where(condition: Bools, a: Any, b: Any) -> Any:
+    """``np.where``, of a single record's numbers too."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    return np.where(condition, a, b)
+
+
+def missing(values: Floats) -> Bools:
+    """``np.isnan``, of a single record's number too."""
+    unknown: Bools = values != values
+    return unknown
+
+
 def past(instants: Instants, cutoffs: Instants) -> Bools:
     """Which instants are known and lie before their cutoff."""
     known: Bools = (instants != NAT) & (instants < cutoffs)
@@ -273,8 +295,7 @@ def later(a: Instants, b: Instants) -> Instants:
 
 def days_since(instants: Instants, cutoffs: Instants) -> Floats:
     """Days from a fact to the cutoff; NaN where it is missing or not yet known."""
-    days: Floats = (cutoffs - instants) / DAY
-    return np.where(past(instants, cutoffs), days, np.nan)
+    return where(past(instants, cutoffs), in_days(cutoffs - instants), np.nan)  # type: ignore[no-any-return]
 
 
 def days_until(plans: Instants, cutoffs: Instants) -> Floats:
@@ -282,5 +303,11 @@ def days_until(plans: Instants, cutoffs: Instants) -> Floats:
 
     For plans only (an expected close date): their value, not their coming true, is known.
     """
-    days: Floats = (plans - cutoffs) / DAY
-    return np.where(plans == NAT, np.nan, days)
+    return where(plans == NAT, np.nan, in_days(plans - cutoffs))  # type: ignore[no-any-return]
+
+
+def in_days(micros: Ints) -> Floats:
+    """Microseconds as days."""
+    if isinstance(micros, int):
+        return float(micros) / DAY  # rounded once here, as a column is
+    return micros / DAY

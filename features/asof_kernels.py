@@ -98,23 +98,53 @@ def kept_positions(keep: Any, rows: Any, starts: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def before_one(sorted_keys: Any, lo: int, hi: int, instant: int) -> int:
+    """Position after the last key at lo … hi - 1 that is < the instant."""
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if sorted_keys[middle] < instant:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
+@njit(cache=True, nogil=True)
 def before(sorted_keys: Any, starts: Any, groups: Any, instants: Any) -> Any:
     """Position after the last key of each row's group that is < its instant."""
     out = np.empty(len(groups), np.int64)
     for i in range(len(groups)):
         g = groups[i]
-        if g < 0:
-            out[i] = 0
-            continue
-        lo, hi = starts[g], starts[g + 1]
-        while lo < hi:
-            middle = (lo + hi) >> 1
-            if sorted_keys[middle] < instants[i]:
-                lo = middle + 1
-            else:
-                hi = middle
-        out[i] = lo
+        out[i] = before_one(sorted_keys, starts[g], starts[g + 1], instants[i]) if g >= 0 else 0
     return out
+
+
+@njit(cache=True, nogil=True)
+def gone_one(occurred: Any, lo: int, hi: int, instant: int) -> int:
+    """How many events at lo … hi - 1 occurred before the instant, in whatever order they stand."""
+    gone = 0
+    for place in range(lo, hi):
+        gone += occurred[place] < instant
+    return gone
+
+
+@njit(cache=True, nogil=True)
+def distinct_one(codes: Any, rows: Any, occurred: Any, lo: int, hi: int, since: int) -> Any:
+    """How many different codes >= 0 the events at lo … hi - 1 have that occurred at since or later.
+
+    Example: codes 4, 7, -1, 4 of four such events are 2 different ones.
+    """
+    seen = np.empty(hi - lo, np.int64)
+    n = 0
+    for place in range(lo, hi):
+        code = codes[rows[place]]
+        if code >= 0 and occurred[place] >= since:
+            seen[n] = code
+            n += 1
+    if n == 0:
+        return 0
+    found = np.sort(seen[:n])
+    return 1 + np.sum(found[1:] != found[:-1])
 
 
 @njit(cache=True, nogil=True)
@@ -139,17 +169,27 @@ def tally(
 
 
 @njit(cache=True, nogil=True)
+def summed_one(
+    values: Any, rows: Any, occurred: Any, lo: int, hi: int, cutoff: int, width: int
+) -> tuple[float, float]:
+    """Sum and number of the known values at positions lo … hi - 1 no older than width."""
+    total, n = 0.0, 0.0
+    for place in range(lo, hi):
+        value = values[rows[place]]
+        if cutoff - occurred[place] <= width and not np.isnan(value):
+            total += value
+            n += 1.0
+    return total, n
+
+
+@njit(cache=True, nogil=True)
 def summed(
     values: Any, rows: Any, occurred: Any, lo: Any, hi: Any, cutoffs: Any, width: int
 ) -> Any:
-    """(n, 2): sum and number of the known values at positions lo … hi - 1 no older than width."""
+    """(n, 2): ``summed_one`` of each row."""
     out = np.zeros((len(lo), 2), np.float64)
     for i in range(len(lo)):
-        for place in range(lo[i], hi[i]):
-            value = values[rows[place]]
-            if cutoffs[i] - occurred[place] <= width and not np.isnan(value):
-                out[i, 0] += value
-                out[i, 1] += 1.0
+        out[i] = summed_one(values, rows, occurred, lo[i], hi[i], cutoffs[i], width)
     return out
 
 

@@ -7,9 +7,10 @@ year 0. A day begins at its first instant, also where the clock change skips or 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,8 @@ _FIRST, _LAST = -2_208_988_800, 7_258_118_400
 _LOOK = 7 * 86_400
 """Changes of a zone's offset lie further apart than this many seconds."""
 _YEAR_0 = 1970 * 12
+_ORDINAL = 719_163
+"""The day 1970-01-01 as ``datetime.date`` counts."""
 
 Unit = Literal["day", "month"]
 
@@ -77,12 +80,29 @@ class Zone:
         return np.where(at == NAT, NAT, self.day_start(self.day(at) + 1))
 
     def month(self, at: Instants) -> Ints:
-        """The month each instant lies in; meaningless where missing."""
+        """The month each instant lies in; meaningless where missing. Of one instant an int."""
+        if isinstance(at, int):
+            return self._month_of_one(at)
         return month_of_day(self.day(at))
 
     def month_start(self, month: Ints) -> Instants:
-        """The first instant of months."""
+        """The first instant of months. Of one month an int."""
+        if isinstance(month, int):
+            return _month_start(self.name, month)
         return self.day_start(first_day(month))
+
+    def _month_of_one(self, at: int) -> int:
+        """``month`` without arrays, which cost a single record 20 times as much."""
+        if at == NAT:
+            return 0
+        wall = at + self.offsets.item(bisect_right(self._changes, at))
+        day = date.fromordinal(wall // DAY + _ORDINAL)
+        return day.year * 12 + day.month - 1
+
+    @cached_property
+    def _changes(self) -> list[int]:
+        found: list[int] = self.changes.tolist()
+        return found
 
 
 @lru_cache(maxsize=32)
@@ -101,6 +121,11 @@ def zone(name: str) -> Zone:
             offsets.append(_offset(rules, start + _LOOK))
     at, ahead = np.array(changes, np.int64) * _SECOND, np.array(offsets, np.int64) * _SECOND
     return Zone(name, at, ahead)
+
+
+@lru_cache(maxsize=1024)
+def _month_start(name: str, month: int) -> int:
+    return int(zone(name).month_start(np.array([month]))[0])
 
 
 def _offset(rules: ZoneInfo, second: int) -> int:

@@ -15,8 +15,9 @@ from features.definitions import (
     owners,
     properties,
 )
+from features.record import RecordView
 from features.schema import TABLES
-from features.spine import Features, FeatureSpec, Spine
+from features.spine import Features, FeatureSpec, Spine, Value
 from features.tables import Coded, Meta, Tables
 from features.timeline import Timeline, View
 
@@ -83,6 +84,11 @@ def chosen(entity: str, meta: Meta, specs: Sequence[FeatureSpec]) -> list[Defini
             f"{' …' if len(unknown) > 5 else ''}; retrain, or serve with the version that trained"
         )
     return [known[s.name] for s in specs]
+
+
+def compute_record(view: RecordView, wanted: Sequence[Definition]) -> dict[str, Value]:
+    """The features of one record, by the same definitions: numbers, and words of categories."""
+    return {d.spec.name: d.compute(view) for d in wanted}  # type: ignore[arg-type,misc]
 
 
 def compute(view: View, wanted: Sequence[Definition]) -> Features:

@@ -56,6 +56,26 @@ class FeatureSpec:
         return FeatureSpec(**state)
 
 
+Value = float | str | None
+"""A feature of one record: a number (NaN where missing), or a category's word."""
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """The features of a few records, each by name: what ``Features`` holds as columns."""
+
+    specs: list[FeatureSpec]
+    rows: list[dict[str, Value]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def value(self, name: str, row: int) -> Value:
+        """A feature's value of one row; None where it is missing."""
+        value = self.rows[row][name]
+        return None if value != value else value
+
+
 @dataclass(frozen=True)
 class Features:
     """Feature columns along a spine, in the order of ``specs``."""
@@ -66,6 +86,14 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.spine)
+
+    def value(self, name: str, row: int) -> Value:
+        """A feature's value of one row; None where it is missing."""
+        column = self.columns[name]
+        if isinstance(column, Coded):
+            return column.word(row)
+        value = float(column[row])
+        return None if np.isnan(value) else value
 
     def take(self, rows: Ints) -> Features:
         """The features at ``rows``."""

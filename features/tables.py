@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -37,8 +38,15 @@ class Coded:
         """The words themselves, None where missing."""
         return [self.values[c] if c >= 0 else None for c in self.codes]
 
+    def word(self, row: int) -> str | None:
+        """The word at one row; None where it is negative or missing."""
+        place = self.codes.item(row) if 0 <= row < len(self.codes) else -1
+        return self.values[place] if place >= 0 else None
+
     def take(self, rows: Ints) -> Coded:
-        """The words at ``rows``; a negative row is missing."""
+        """The words at ``rows``; a negative row is missing. Of one row, an int, its word."""
+        if isinstance(rows, int):
+            return self.word(rows)
         if len(self.codes) == 0:
             return Coded(np.full(len(rows), -1, np.int32), self.values)
         return Coded(np.where(rows >= 0, self.codes[rows], np.int32(-1)), self.values)
@@ -270,6 +278,18 @@ class Tables(Mapping[str, Table]):
 
     def __len__(self) -> int:
         return len(self.tables)
+
+    def fingerprint(self) -> str:
+        """sha256 over every table, column and value, and what the data set says of itself."""
+        digest = hashlib.sha256(json.dumps(self.meta.to_json(), sort_keys=True).encode())
+        for table in sorted(self):
+            for name, column in sorted(self[table].columns.items()):
+                digest.update(f"\n{table}.{name} {self[table].n}\n".encode())
+                if isinstance(column, Coded):
+                    digest.update(json.dumps(column.values).encode())
+                values = column.codes if isinstance(column, Coded) else column
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
 
 def _numbers(values: Any) -> Floats:

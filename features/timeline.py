@@ -43,21 +43,30 @@ class Timeline:
         self._rows: dict[str, dict[str, int]] = {}
         self._stated: dict[tuple[str, Callable[[str], float]], Floats] = {}
 
-    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
-        """Row of each id in ``table``; -1 where there is none."""
+    def row_of(self, table: str) -> dict[str, int]:
+        """The row of every id in ``table``."""
         rows = self._rows.get(table)
         if rows is None:
             keys = self.tables[table].coded(TABLES[table].key).words()
-            rows = {k: i for i, k in enumerate(keys) if k is not None}
-            self._rows[table] = rows
-        return np.fromiter((rows.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+            rows = self._rows[table] = {k: i for i, k in enumerate(keys) if k is not None}
+        return rows
 
-    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
-        """Group of each id in column ``by`` of ``table``; -1 where it has no row."""
+    def place_of(self, table: str, by: str) -> dict[str, int]:
+        """The group of every id in column ``by`` of ``table``."""
         places = self._places.get((table, by))
         if places is None:
             places = {v: i for i, v in enumerate(self.tables[table].coded(by).values)}
             self._places[table, by] = places
+        return places
+
+    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
+        """Row of each id in ``table``; -1 where there is none."""
+        rows = self.row_of(table)
+        return np.fromiter((rows.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
+
+    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
+        """Group of each id in column ``by`` of ``table``; -1 where it has no row."""
+        places = self.place_of(table, by)
         return np.fromiter((places.get(i, -1) if i else -1 for i in ids), np.int64, len(ids))
 
     def places_of(self, table: str, by: str, words: Coded) -> Ints:
@@ -84,6 +93,20 @@ class Timeline:
             available = np.maximum(rows.known(at), rows.instant("available_at"))
             available = np.where(occurred == NAT, NAT, available)
         return EventIndex.of(groups.codes.astype(np.int64), len(groups.values), occurred, available)
+
+    def settled(self, by: str) -> EventIndex:
+        """Invoices that were due and then paid, at the later of the two instants."""
+        key = ("invoices", by, "settled", ())
+        if key not in self._events:
+            table = self.tables["invoices"]
+            groups = table.coded(by)
+            settled = later(table.instant("due_at"), table.instant("paid_at"))
+            # an invoice that is not in the system yet is neither due there nor settled
+            known = later(table.known("due_at"), table.known("paid_at"))
+            known = np.where(settled == NAT, NAT, np.maximum(known, table.instant("available_at")))
+            codes = groups.codes.astype(np.int64)
+            self._events[key] = EventIndex.of(codes, len(groups.values), settled, known)
+        return self._events[key]
 
     def stated(self, side: str, read: Callable[[str], float]) -> Floats:
         """What every row of ``changes`` states on one side, read once however many views ask."""
@@ -240,6 +263,12 @@ class View:
             self._peers[key] = self.history.events(key[3], by, at, where).at(groups, self.cutoffs)
         return self._peers[key]
 
+    def closed_with(self, outcome: str) -> EventWindow:
+        """The company's rows of the entity's table that closed with an outcome."""
+        place = self.history.place_of(self.entity, "outcome").get(outcome, -1)
+        events = self.history.events(self.entity, "outcome", "closed_at")
+        return events.at(np.full(len(self), place, np.int64), self.cutoffs)
+
     def tally(self, column: str = "") -> WordCounts:
         """The entity's activities counted by a word of theirs ("": all together)."""
         if column not in self._tallies:
@@ -256,16 +285,9 @@ class View:
 
     def settled_late(self) -> EventWindow:
         """The entity's invoices that were due and then paid, at the later of the two instants."""
-        table, key = self.tables["invoices"], TABLES[self.entity].key
-        groups = table.coded(key)
-        settled = later(table.instant("due_at"), table.instant("paid_at"))
-        # an invoice that is not in the system yet is neither due there nor settled
-        known = later(table.known("due_at"), table.known("paid_at"))
-        available = np.where(settled == NAT, NAT, np.maximum(known, table.instant("available_at")))
-        events = EventIndex.of(
-            groups.codes.astype(np.int64), len(groups.values), settled, available
-        )
-        return events.at(self.timeline.places("invoices", key, self.ids()), self.cutoffs)
+        key = TABLES[self.entity].key
+        places = self.timeline.places("invoices", key, self.ids())
+        return self.timeline.settled(key).at(places, self.cutoffs)
 
     def changes(self, column: str) -> EventWindow:
         """The changes of one of the entity's fields."""
@@ -332,14 +354,18 @@ class View:
 
 
 def at_rows(column: Floats, rows: Ints) -> Floats:
-    """A number column at ``rows``, NaN at negative ones."""
+    """A number column at ``rows``, NaN at negative ones; of one row (an int) its number."""
+    if isinstance(rows, int):
+        return column.item(rows) if 0 <= rows < len(column) else np.nan
     if len(column) == 0:
         return np.full(len(rows), np.nan)
     return np.where(rows >= 0, column[rows], np.nan)
 
 
 def instants_at(column: Instants, rows: Ints) -> Instants:
-    """An instant column at ``rows``, NAT at negative ones."""
+    """An instant column at ``rows``, NAT at negative ones; of one row (an int) its instant."""
+    if isinstance(rows, int):
+        return column.item(rows) if 0 <= rows < len(column) else NAT
     if len(column) == 0:
         return np.full(len(rows), NAT, np.int64)
     return np.where(rows >= 0, column[rows], np.int64(NAT))

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+from training.models.thread_policy import set_policy
+
+if __name__ == "__main__":  # before an import below loads OpenMP or BLAS
+    set_policy(os.environ)
+
 import argparse
 import importlib
 import pkgutil

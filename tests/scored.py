@@ -15,6 +15,7 @@ from features.timeline import Timeline
 from tests.histories import META, START, history
 from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
 from training.fit.parts import Recipe, TreeParams, fit_fold
+from training.fit.threads import one_blas_thread
 from training.models.blend import Blend
 from training.models.bundle import Bundle, fit_grades
 from training.models.encoding import Encoding
@@ -58,6 +59,7 @@ def training(entity: str) -> Features:
 
 
 @cache
+@one_blas_thread  # another process makes the same to the bit
 def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], TrackRecord]:
     features = training(entity)
     encoding = Encoding.fit(features, min_count=3)

@@ -182,7 +182,13 @@ def test_a_stated_prior_moves_every_score_and_is_a_reason(prior: float) -> None:
         assert summed == pytest.approx(expected, abs=1e-9)
         curve = [at["probability"] for at in after["curve"]]
         assert curve == sorted(curve) and curve[-1] == after["probability"]
-        assert after["receipt"] == before["receipt"]  # the past knew no prior
+        band, own = after["receipt"], before["receipt"]
+        assert (band["n"], band["happened"]) == (own["n"], own["happened"])  # the past's counts
+        for part in ("share", "low", "high", "from", "to", "predicted"):
+            moved_odds = own[part] * np.exp(shift)
+            assert band[part] == pytest.approx(moved_odds / (moved_odds + 1 - own[part]))
+        assert band["restated"] and not own["restated"]
+        assert band["calibrated"] == own["calibrated"] and after["grade"] == before["grade"]
 
 
 def test_a_bundle_s_own_prior_holds_unless_a_request_states_another() -> None:

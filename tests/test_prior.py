@@ -10,7 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from features.tables import Floats
 from training.models.curves import curve, log_odds
-from training.models.prior import log_odds_shift, shifted
+from training.models.grades import at_prior, grade
+from training.models.prior import log_odds_shift, restated, shifted
+from training.models.track_record import ReliabilityBin
 from training.task.questions import QUESTIONS
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 3))
@@ -83,3 +85,22 @@ def test_a_mapping_may_state_the_prior_of_a_question() -> None:
     assert asked.prior == 0.04 and QUESTIONS["churn"].prior is None
     with pytest.raises(ValueError, match="prior is a share strictly between 0 and 1, got 4"):
         QUESTIONS["churn"].with_overrides({"prior": 4})
+
+
+def test_a_receipt_and_a_grade_follow_the_prior() -> None:
+    """Of a world resampled from 30 % to 1 %, a restated band states that world's own share."""
+    rng = np.random.default_rng(4)
+    hit = rng.random(2_000_000) < 0.01
+    x = rng.normal(hit * 1.5, 1.0)
+    learned = 1 / (1 + np.exp(-(1.5 * x - 1.125 + np.log(0.3 / 0.7))))  # the world of 30 %
+    shift = log_odds_shift(0.01, 0.3)
+    some = (learned > 0.5) & (learned < 0.6)
+    odds = 0.55 / 0.45
+    band = ReliabilityBin(0.5, 0.6, 1000, 1000, 550, 0.55, 0.52, 0.58, 0.55).at_prior(shift)
+    assert band.share == pytest.approx(odds * np.exp(shift) / (1 + odds * np.exp(shift)))
+    assert band.low < hit[some].mean() < band.high and band.calibrated
+    assert (band.n, band.happened, band.restated) == (1000, 550, True)
+    grades = at_prior({"A": 0.5, "D": 0.0}, shift)
+    scores = np.array([0.2, 0.5, 0.9])
+    moved = np.array([restated(p, shift) for p in scores])
+    assert grade(moved, grades) == grade(scores, {"A": 0.5, "D": 0.0}) == ["D", "A", "A"]

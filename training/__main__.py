@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+from training.models.thread_policy import set_policy
+
+if __name__ == "__main__":  # before an import below loads OpenMP or BLAS
+    set_policy(os.environ)
+
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

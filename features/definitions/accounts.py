@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.asof import days_since, days_until, later
+from features.asof import days_since, days_until, later, where
 from features.definition import Catalogue
 from features.definitions.money import column
 from features.schema import OUTCOMES
@@ -91,7 +91,7 @@ def days_to_renewal(view: View) -> Floats:
     term = at_rows(view.tables["subscriptions"].number("term_days"), rows)
     age = view.seen("subscriptions").since_last()
     # at the very end of a term the next one begins: 0 days left reads as a whole term
-    return np.where(term > 0, term - np.mod(age, np.where(term > 0, term, 1.0)), np.nan)
+    return where(term > 0, term - age % where(term > 0, term, 1.0), np.nan)  # type: ignore[no-any-return]
 
 
 @feature("accounts", "subscriptions", "renewal", unit="days", needs=["subscriptions.renews_at"])
@@ -147,7 +147,8 @@ def days_between_invoices(view: View) -> Floats:
     """Mean days from one invoice to the next so far."""
     seen = view.seen("invoices")
     n = seen.count()
-    return np.where(n > 1, (seen.since_first() - seen.since_last()) / np.maximum(n - 1, 1), np.nan)
+    spans = where(n > 1, n - 1, 1.0)
+    return where(n > 1, (seen.since_first() - seen.since_last()) / spans, np.nan)  # type: ignore[no-any-return]
 
 
 @feature("accounts", "invoices", "payment", unit="invoices", needs=["invoices.due_at"], own=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.asof import days_since
+from features.asof import days_since, where
 from features.calendar_time import zone
 from features.definition import Catalogue
 from features.schema import TABLES
@@ -15,7 +15,7 @@ catalogue = Catalogue()
 feature = catalogue.feature
 
 EVERY = "leads deals accounts"
-MONTHS = [f"{m:02d}" for m in range(1, 13)]
+_MONTH_OF_YEAR = Coded(np.arange(12, dtype=np.int32), [f"{m:02d}" for m in range(1, 13)])
 
 
 @feature(EVERY, "{entity}", "age", unit="days", needs=["{entity}.created_at"])
@@ -29,7 +29,7 @@ def age(view: View) -> Floats:
 def month(view: View) -> Coded:
     """Calendar month of the cutoff (company's time zone)."""
     months = zone(view.tables.meta.zone).month(view.cutoffs) % 12
-    return Coded(np.where(view.cutoffs == NAT, -1, months).astype(np.int32), MONTHS)
+    return _MONTH_OF_YEAR.take(where(view.cutoffs == NAT, -1, months))
 
 
 @feature(EVERY, "calendar", "season", unit="days", needs=["{entity}.created_at"])

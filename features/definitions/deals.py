@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.asof import EventWindow, days_until
+from features.asof import EventWindow, days_until, missing, where
 from features.definition import Catalogue
 from features.definitions.money import convert
 from features.tables import Bools, Floats, Ints
@@ -39,7 +39,7 @@ def _moved(view: View, column: str, later: bool) -> EventWindow:
     old = np.where(stated | (before < 0), old, new[before])
     known = ~((new == unstated) | np.isnan(new) | (old == unstated) | np.isnan(old))
     moved: Bools = known & ((new > old) if later else (new < old))
-    return seen.events.select(moved).at(seen.groups, seen.cutoffs)
+    return seen.select(moved)
 
 
 @feature("deals", "changes", "stage", unit="days", needs=STAGE, own=True)
@@ -97,9 +97,9 @@ def amount_growth(view: View) -> Floats:
     first = view.changes("amount").first_known()
     new = at_rows(view.change_values("value", read_number), first)
     old = at_rows(view.change_values("old_value", read_number), first)
-    start = np.where(np.isnan(old), new, old)
-    start = np.where(start > 0, start, np.nan)
-    return np.where(first >= 0, view.number("amount") / start - 1.0, 0.0)
+    start = where(missing(old), new, old)
+    start = where(start > 0, start, np.nan)
+    return where(first >= 0, view.number("amount") / start - 1.0, 0.0)  # type: ignore[no-any-return]
 
 
 @feature(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from features.asof import EventWindow
 from features.definition import Catalogue, Definition
 from features.schema import OUTCOMES, TABLES
 from features.spine import FeatureSpec
@@ -35,20 +32,9 @@ def _company_rate(view: View) -> Floats:
 
 
 def _rate_of_all(view: View) -> Floats:
-    everyone = np.zeros(len(view), np.int64)
-    won = _everyone(view, OUTCOMES[view.entity][0], everyone).count()
-    closed = sum(
-        (_everyone(view, word, everyone).count() for word in OUTCOMES[view.entity]),
-        np.zeros(len(view)),
-    )
+    won, *lost = (view.closed_with(word).count() for word in OUTCOMES[view.entity])
+    closed = sum(lost, won)
     return (won + 1.0) / (closed + 2.0)  # Laplace: a company without history is at one half
-
-
-def _everyone(view: View, outcome: str, groups: np.typing.NDArray[np.int64]) -> EventWindow:
-    places = view.history.places(view.entity, "outcome", [outcome])
-    return view.history.events(view.entity, "outcome", "closed_at").at(
-        groups + places[0], view.cutoffs
-    )
 
 
 @feature("leads deals accounts", "owners", "owner", kind="category", needs=["{entity}.owner_id"])

@@ -58,9 +58,7 @@ def _numbers(entity: str, field: CustomField) -> list[Definition]:
 
 def _last_number(view: View, name: str) -> Column:
     values = view.tables["activities"].number(name)
-    known = view.seen("activities").events.select(~np.isnan(values))
-    seen = view.seen("activities")
-    return at_rows(values, known.at(seen.groups, seen.cutoffs).last())
+    return at_rows(values, view.seen("activities").select(~np.isnan(values)).last())
 
 
 def _words(entity: str, field: CustomField) -> list[Definition]:

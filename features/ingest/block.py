@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.calendar_time import zone
-from features.ingest.history import KindOf, long_history, unfold
+from features.ingest.history import long_history, unfold
 from features.ingest.joined_source import (
     OWN_OUTCOME,
     JoinedSource,
@@ -21,18 +21,23 @@ from features.ingest.joined_source import (
 )
 from features.ingest.report import SAMPLES, UNKNOWN_SHOWN, BlockReport, tally
 from features.ingest.rows import Draft, Loss
-from features.ingest.values.columns import (
+from features.ingest.shape import shaped
+from features.ingest.values.base import (
     Defaults,
     Filled,
+    KindOf,
     Note,
     Values,
     below,
-    fill,
     missing_rows,
     no_values,
 )
+from features.ingest.values.beside import currency_beside, newest_joined
+from features.ingest.values.columns import fill
 from features.ingest.values.dates import BOUNDARIES, as_days, midnights
 from features.ingest.values.formats import DayOrder, day_order
+from features.ingest.values.parse import EITHER_ORDER
+from features.ingest.values.placeholders import REASON
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.files import stem
 from features.sources.words import Source, WordColumn
@@ -63,7 +68,9 @@ def read_block(
 ) -> Block:
     """Fill every column of the block from its file; nothing is rejected but ragged records."""
     report = _begun(plan, main)
-    sheet, report.joins = read_sheet(plan, main, others)
+    main = shaped(plan, main, report)
+    newest = newest_joined(plan, others, defaults, kind_of)
+    sheet, report.joins = read_sheet(plan, main, others, newest)
     sheet = _filtered(plan, sheet, report)
     defaults = replace(defaults, order=_day_order(plan, sheet, kind_of))
     base: dict[str, Filled] = {}
@@ -71,7 +78,7 @@ def read_block(
         base[column] = _column(plan, column, sheet, defaults, kind_of)
         if column == "outcome":
             sheet = sheet.beside(OWN_OUTCOME[0], base[column].values)
-    base = {c: base[c] for c in plan.columns}
+    base = {c: base[c] for c in plan.columns} | currency_beside(plan, sheet, defaults)
     row, columns = sheet.row, {c: f.values for c, f in base.items()}
     unknown = _noted(plan, base, sheet, report)
     if plan.spec.fields:
@@ -116,8 +123,12 @@ def _losses(filled: Dict[str, Filled]) -> list[Loss]:
     found = []
     for column, one in filled.items():
         for note in one.notes:
+            if note.reason == EITHER_ORDER:
+                rows = np.flatnonzero(note.rows)
+                found.append(Loss("repaired", note.reason, rows, column))
+                continue
             rows = np.flatnonzero(note.rows & missing_rows(one.values))
-            if len(rows):
+            if len(rows) and note.reason != REASON:
                 found.append(Loss("repaired", note.reason, rows, column, note.words.take(rows)))
     return found
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.calendar_time import zone
-from features.ingest.consequences import consequences
-from features.ingest.links import unlinked, without_rate
+from features.ingest.consequences.ask import consequences
+from features.ingest.consequences.links import unlinked
+from features.ingest.consequences.rates import inverted_rates, without_rate
 from features.ingest.mapping import Mapping
 from features.ingest.report import SAMPLES, IngestReport, SampledCount, TableReport
 from features.ingest.rows import HAPPENED, Draft
 from features.ingest.strict import MappingError
-from features.ingest.values.columns import Values, missing_rows
+from features.ingest.values.base import Values, missing_rows
 from features.schema import OUTCOMES, TABLES, Kind
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Meta, instant_text
@@ -77,6 +78,7 @@ def finish(drafts: Dict[str, Draft], mapping: Mapping, report: IngestReport) -> 
         *consequences(drafts, zone(mapping.company_zone)),
         *(f for name, table in report.tables.items() for f in unlinked(drafts[name], table)),
         *without_rate(drafts, mapping.currency),
+        *inverted_rates(drafts, mapping.tables.values(), mapping.currency),
     ]
     report.consequences.sort(key=lambda f: not f.wrong)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +10,12 @@ import pyarrow.compute as pc
 
 from features.ingest.joined_source import JoinedSource, ReadPlan, Specs, constant
 from features.ingest.spec import ColumnSpec
-from features.ingest.values.columns import (
-    Defaults,
-    Filled,
-    Values,
-    below,
-    fill,
-    present_words,
-    take,
-)
+from features.ingest.values.base import Defaults, Filled, KindOf, Values, below, take
+from features.ingest.values.columns import fill
+from features.ingest.values.source_words import present_words
 from features.schema import Kind
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Instants, Ints
-
-KindOf = Callable[[str, str], Kind | None]
 
 
 def change_text(values: Values) -> WordColumn:

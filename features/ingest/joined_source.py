@@ -14,7 +14,9 @@ from features.ingest.outcomes import PARTS
 from features.ingest.spec import ColumnSpec, Condition, Names
 from features.ingest.strict import MappingError
 from features.ingest.table import JoinSpec, TableSpec
+from features.ingest.values.currencies import CURRENCY_COLUMN
 from features.ingest.values.ids import plain_of
+from features.schema import TABLES
 from features.sources.words import Codes, Header, Source, WordColumn
 from features.tables import Bools, Ints
 
@@ -73,6 +75,9 @@ class ReadPlan:
     where: tuple[Condition, ...]
     newest: Specs
     absent: list[str]
+    fill_down: tuple[str, ...] = ()
+    each: str = ""
+    beside: str = ""
 
     def needed(self) -> dict[str, list[str]]:
         """Prefix ("" the file itself) -> the columns to read."""
@@ -82,13 +87,14 @@ class ReadPlan:
             for spec in specs
             for name in _all_names(spec)
         }
-        names |= {c.column[0] for c in self.where}
+        names |= {c.column[0] for c in self.where} | set(self.fill_down) | {self.each, self.beside}
         result: dict[str, list[str]] = {"": []}
         for join, header in self.joins:
             own = result.setdefault(join.prefix, [])
             for left, right in join.on[0]:
                 names.add(left)
                 own.append(right)
+            own += join.newest
             own += [n for n in header.names if f"{join.prefix}.{n}" in names]
         result[""] = [n for n in self.header.names if n in names]
         return {prefix: list(dict.fromkeys(found)) for prefix, found in result.items()}
@@ -120,7 +126,28 @@ def plan(spec: TableSpec, header: Header, joins: Sequence[tuple[JoinSpec, Header
         where=tuple(c for c in tests if c is not None),
         newest=_resolved(spec.newest, finder, f"{where} newest"),
         absent=[c for c, specs in {**columns, **fields}.items() if not specs],
+        fill_down=tuple(
+            Finder(header, {}).need((c,), f"{where} fill_down") for c in spec.fill_down
+        ),
+        each=Finder(header, {}).need(spec.each, f"{where} each") if spec.each else "",
+        beside=_currency_column(spec, header),
     )
+
+
+def _currency_column(spec: TableSpec, header: Header) -> str:
+    """The one column that is called a currency, where the mapping has amounts and names none."""
+    if not amounts_without_currency(spec.to, spec.columns):
+        return ""
+    found = [name for name in header.names if CURRENCY_COLUMN.search(name)]
+    return found[0] if len(found) == 1 else ""
+
+
+def amounts_without_currency(table: str, columns: Dict[str, Specs]) -> list[str]:
+    """The mapped columns of money of a table whose currency is not mapped."""
+    schema = TABLES[table]
+    if schema.column("currency") is None or "currency" in columns:
+        return []
+    return [c.name for c in schema.columns if c.unit.startswith("money") and c.name in columns]
 
 
 def _resolved(specs: Specs, finder: Finder, where: str) -> Specs:
@@ -175,7 +202,8 @@ def _join(join: JoinSpec, left: Header, right: Header, where: str) -> JoinSpec |
     here, there = Finder(left, {}), Finder(right, {})
     for pairs in join.on:
         if all(here.find((a,)) and there.find((b,)) for a, b in pairs):
-            return replace(join, on=(pairs,))
+            newest = (there.need(join.newest, f"{where} join newest"),) if join.newest else ()
+            return replace(join, on=(pairs,), newest=newest)
     if join.optional:
         return None
     for a, b in join.on[0]:
@@ -249,24 +277,28 @@ def trimmed(words: WordColumn) -> WordColumn:
 
 
 def read_sheet(
-    plan: ReadPlan, main: Source, others: Dict[str, Source]
+    plan: ReadPlan, main: Source, others: Dict[str, Source], newest: Dict[str, Ints]
 ) -> tuple[JoinedSource, dict[str, dict[str, int]]]:
-    """The file's words with those of its joins, and how each join went."""
+    """The file's words with those of its joins, and how each join went.
+
+    newest: prefix -> (rows there,) by which the greatest of several rows with one key is taken
+    """
     words, told = dict(main.words), {}
     for join, _ in plan.joins:
         right = others[join.prefix]
         left_key = _key([words[a] for a, _ in join.on[0]])
         right_key = _key([right.words[b] for _, b in join.on[0]])
-        place, repeated = _last_place(right_key, left_key)
+        order = newest.get(join.prefix)
+        place, repeated = _last_place(right_key, left_key, order)
         if ((place < 0) & (left_key.codes >= 0)).any():  # "A@X.com" is a@x.com, 71.0 is 71
-            alike, _ = _last_place(_plain(right_key), _plain(left_key))
+            alike, _ = _last_place(_plain(right_key), _plain(left_key), order)
             place = np.where(place < 0, alike, place)
         for name in plan.needed()[join.prefix]:
             words[f"{join.prefix}.{name}"] = right.words[name].take(place)
         told[join.prefix] = {
             "rows matched": int((place >= 0).sum()),
             "rows without a match": int((place < 0).sum()),
-            "repeated keys (the last is taken)": repeated,
+            f"repeated keys (the {'last' if order is None else 'newest'} is taken)": repeated,
         }
     return JoinedSource(words, main.row), told
 
@@ -279,10 +311,12 @@ def _plain(words: WordColumn) -> WordColumn:
     return words.recoded(plain_of(words.values), np.zeros(len(words.values), bool))
 
 
-def _last_place(right: WordColumn, left: WordColumn) -> tuple[Ints, int]:
+def _last_place(right: WordColumn, left: WordColumn, order: Ints | None) -> tuple[Ints, int]:
     """Where each left word stands last on the right (-1 nowhere), and the right's repetitions."""
     last = np.full(len(right.values) + 1, -1, np.int64)
     present = np.flatnonzero(right.codes >= 0)
+    if order is not None:
+        present = present[np.argsort(order[present], kind="stable")]
     last[right.codes[present]] = present
     last[-1] = -1
     found = pc.index_in(left.values, right.values).fill_null(-1)

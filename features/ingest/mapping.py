@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import tomllib
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from features.files import read_toml
 from features.ingest.merge import merged, normal
 from features.ingest.spec import check_format, zone_name
 from features.ingest.strict import MappingError, TomlTable, known
@@ -26,7 +26,10 @@ MUST_HAVE_KEY = ("accounts", "contacts", "leads", "deals", "owners")
 
 @dataclass(frozen=True)
 class Mapping:
-    """A whole mapping; ``files`` are the TOML files it was read from, the user's own first."""
+    """A whole mapping; ``files`` are the TOML files it was read from, the user's own first.
+
+    dates_of_preset  the date formats are a preset's: nobody has said how this export writes them
+    """
 
     name: str
     as_of: str
@@ -46,6 +49,7 @@ class Mapping:
     acknowledged: list[str] = field(default_factory=list)
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    dates_of_preset: bool = False
 
     def custom(self) -> dict[str, list[CustomField]]:
         """Table -> its custom fields, in the mapping's order."""
@@ -80,15 +84,21 @@ def load(mapping: Path | str) -> Mapping:
             f"no mapping file {path}, and no preset of that name; presets: {', '.join(presets())}"
         )
     raw, files = _with_base(path, ())
-    return parse(raw, path.parent.name if path.stem == "mapping" else path.stem, files)
+    made = parse(raw, path.parent.name if path.stem == "mapping" else path.stem, files)
+    return replace(made, dates_of_preset=_preset_states_dates(files))
+
+
+def _preset_states_dates(files: tuple[Path, ...]) -> bool:
+    """Whether the first file that states date formats, the user's own before its base, is ours."""
+    for path in files:
+        if "dates" in read_toml(path, MappingError).get("export", {}):
+            return path.parent == PRESETS
+    return False
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """The file's tables over those of the file it extends."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise MappingError(f"{path.name} is not TOML: {problem}") from problem
+    raw = read_toml(path, MappingError)
     base = raw.pop("extends", "")
     own = normal(raw, path.name)
     if not base:

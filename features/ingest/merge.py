@@ -31,14 +31,15 @@ def _block(block: Any, lenient: bool, where: str) -> Any:
     result = dict(TomlTable(block, where).raw)
     if lenient:
         result = {"optional": True, **result}
-        result["join"] = [{"optional": True, **j} for j in result.get("join", [])]
+        for part in ("join", "merged"):
+            result[part] = [{"optional": True, **one} for one in result.get(part, [])]
     for part in BY_NAME:
         if part in result:
             columns = TomlTable(result[part], f"{where} {part}").raw
             result[part] = {
                 c: _column(spec, lenient, f"{where} {c}") for c, spec in columns.items()
             }
-    return {k: v for k, v in result.items() if v != [] or k != "join"}
+    return {k: v for k, v in result.items() if v != [] or k not in ("join", "merged")}
 
 
 def _column(spec: Any, lenient: bool, where: str) -> Any:

@@ -45,6 +45,7 @@ class BlockReport:
     """One source into one table.
 
     rows      records in the file; ``per_row`` rows of the table come of each (a wide history)
+    listed    how many of ``rows`` are further values of a list in one cell
     kept … left_out   what became of them: ``read == kept + rejected + collapsed + left_out``
     repaired  "column: reason" -> values made missing or put right in rows that may be kept
     unknown   column -> words the mapping does not know -> how often
@@ -58,6 +59,7 @@ class BlockReport:
     undecodable: int = 0
     rows: int = 0
     per_row: int = 1
+    listed: int = 0
     kept: int = 0
     rejected: Tallies = field(default_factory=dict)
     collapsed: Tallies = field(default_factory=dict)
@@ -197,6 +199,8 @@ def _block_section(b: BlockReport) -> list[str]:
         told.append(f"joined {prefix}: " + ", ".join(f"{n:,} {k}" for k, n in found.items()))
     if b.per_row > 1:
         told.append(f"each of {b.rows:,} records gives {b.per_row} rows")
+    if b.listed:
+        told.append(f"{b.listed:,} rows more than records: further values of lists in a cell")
     if b.undecodable:
         told.append(f"{b.undecodable:,} characters are not {b.encoding}; read as \ufffd")
     if b.out_of_order:

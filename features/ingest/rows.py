@@ -11,7 +11,7 @@ import numpy as np
 from features.calendar_time import Zone, zone
 from features.ingest.history import unchanged
 from features.ingest.report import SAMPLES, BlockReport, tally
-from features.ingest.values.columns import Values, missing_rows, no_values
+from features.ingest.values.base import Values, missing_rows, no_values
 from features.schema import OUTCOMES, TABLES
 from features.sources.words import WordColumn
 from features.tables import DAY, NAT, Bools, Instants, Ints, instant_text

@@ -21,9 +21,10 @@ from features.ingest.mapping import Mapping, load
 from features.ingest.report import IngestReport
 from features.ingest.rows import Draft, check
 from features.ingest.strict import MappingError, nearest
+from features.ingest.survivors import follow, merged_ids
 from features.ingest.table import TableSpec
+from features.ingest.values.base import Defaults
 from features.ingest.values.clean import instants
-from features.ingest.values.columns import Defaults
 from features.ingest.values.keys import relink
 from features.schema import TABLES
 from features.sources.files import find, read, read_header
@@ -63,7 +64,10 @@ def canonical(
     data = Path(data)
     report = IngestReport(mapping.name, data.resolve().name, currency=mapping.currency)
     with readable(data) as files:
-        drafts = _drafts(_plans(files, mapping, report), mapping, progress)
+        headers = _Headers(mapping)
+        merged = merged_ids(mapping.tables.values(), files, headers.of)
+        drafts = _drafts(_plans(files, mapping, report, headers), mapping, progress)
+        follow(drafts, merged)
     relink(drafts)
     stated = _stated_as_of(mapping)
     end = stated if stated != NAT else _NEVER if now is None else micros(now) + 1
@@ -93,16 +97,26 @@ def canonical(
     return frames, meta, report
 
 
-def _plans(files: list[Path], mapping: Mapping, report: IngestReport) -> list[ReadPlan]:
+class _Headers:
+    """The headers of an export's files, each read once."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self.mapping = mapping
+        self.known: dict[Path, Header] = {}
+
+    def of(self, path: Path) -> Header:
+        """The header of one file."""
+        if path not in self.known:
+            mapping = self.mapping
+            self.known[path] = read_header(path, mapping.delimiter, mapping.encoding)
+        return self.known[path]
+
+
+def _plans(
+    files: list[Path], mapping: Mapping, report: IngestReport, headers: _Headers
+) -> list[ReadPlan]:
     """Every block against every file it means; all mistakes of the mapping show here."""
     plans: list[ReadPlan] = []
-    headers: dict[Path, Header] = {}
-
-    def header(path: Path) -> Header:
-        if path not in headers:
-            headers[path] = read_header(path, mapping.delimiter, mapping.encoding)
-        return headers[path]
-
     for spec in mapping.tables.values():
         found = find(files, spec.source)
         if not found and len(files) == 1 and len(mapping.tables) == 1:
@@ -112,14 +126,14 @@ def _plans(files: list[Path], mapping: Mapping, report: IngestReport) -> list[Re
         elif not found:
             raise MappingError(_no_file(f"[tables.{spec.name}]", spec.source, files))
         for path in found:
-            plans.append(_plan(spec, header(path), files, header))
+            plans.append(_plan(spec, headers.of(path), files, headers.of))
     if not plans:
         raise MappingError(
             f"none of the mapping's sources is there; it looks for "
             f"{', '.join(t.source[0] for t in mapping.tables.values())}; "
             f"found {', '.join(p.name for p in files) or 'no readable file'}"
         )
-    report.not_read = [p.name for p in files if p not in headers]
+    report.not_read = [p.name for p in files if p not in headers.known]
     return plans
 
 
@@ -164,6 +178,8 @@ def _drafts(plans: list[ReadPlan], mapping: Mapping, progress: bool) -> dict[str
     defaults = Defaults(
         *(mapping.zone, mapping.dates, mapping.missing, mapping.decimal, mapping.thousands),
         company_zone=mapping.company_zone,
+        currency=mapping.currency,
+        assumed_dates=mapping.dates_of_preset,
     )
     size = sum(p.stat().st_size for p in by_path)
     sources: dict[Path, Source] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from features.ingest.spec import ColumnSpec, Condition, column_specs, conditions
+from features.ingest.spec import ColumnSpec, Condition, Names, column_specs, conditions
 from features.ingest.strict import MappingError, TomlTable, known
 from features.schema import CUSTOM_KINDS, TABLES, Kind
 from features.tables import CustomField
@@ -16,12 +16,26 @@ class JoinSpec:
     """Columns of a second file beside each row, by key; they are named ``prefix.column``.
 
     ``on`` holds alternatives, each of pairs (column here, column there); the first that both
-    files have is meant.
+    files have is meant. ``newest`` is a column there: of rows with one key the greatest is taken.
     """
 
     prefix: str
     source: tuple[str, ...]
     on: tuple[tuple[tuple[str, str], ...], ...]
+    optional: bool
+    newest: Names = ()
+
+
+@dataclass(frozen=True)
+class MergeSpec:
+    """Where an export says which records were merged: ids that are gone, and their survivor's.
+
+    source  the file, () the block's own; a cell of ``gone`` may hold several ids
+    """
+
+    gone: Names
+    into: Names
+    source: Names
     optional: bool
 
 
@@ -36,6 +50,9 @@ class TableSpec:
     newest  of several rows with one key the greatest here is kept; else the last read
     add_up  numbers that are added up over the rows with one key: an invoice of several lines
     custom_dates  custom fields that the mapping calls dates
+    fill_down  source columns whose empty cells repeat the row above
+    each    a source column of which every value of a list in a cell is a row of its own
+    merged  where the export says which records of the table were merged
     """
 
     name: str
@@ -53,6 +70,9 @@ class TableSpec:
     require: tuple[str, ...]
     add_up: tuple[str, ...] = ()
     custom_dates: tuple[str, ...] = ()
+    fill_down: tuple[str, ...] = ()
+    each: Names = ()
+    merged: tuple[MergeSpec, ...] = ()
 
 
 def table_spec(name: str, raw: Any) -> TableSpec:
@@ -88,6 +108,9 @@ def table_spec(name: str, raw: Any) -> TableSpec:
         else (),
         require=keys.words("require"),
         add_up=keys.words("add_up"),
+        fill_down=keys.words("fill_down"),
+        each=keys.words("each"),
+        merged=tuple(_merge(m, keys.where) for m in keys.items("merged")),
         custom_dates=tuple(
             c for c, spec in keys.table("custom").items() if spec[0].get("kind") == "date"
         ),
@@ -127,8 +150,23 @@ def _join(raw: Any, where: str) -> JoinSpec:
         source=keys.words("from"),
         on=tuple(tuple((left, o.text(left)) for left in o.raw) for o in choices),
         optional=keys.flag("optional"),
+        newest=keys.words("newest"),
     )
     if not all(result.on) or not result.source:
         raise MappingError(f"{where} join: needs `from` (a file) and `on` (column = column)")
     keys.done()
+    return result
+
+
+def _merge(raw: Any, where: str) -> MergeSpec:
+    keys = TomlTable(raw, f"{where} merged")
+    result = MergeSpec(
+        gone=keys.words("gone"),
+        into=keys.words("into"),
+        source=keys.words("from"),
+        optional=keys.flag("optional"),
+    )
+    keys.done()
+    if not result.gone or not result.into:
+        raise MappingError(f"{keys.where}: needs `gone` and `into`, columns of ids")
     return result

@@ -39,8 +39,14 @@ def readable(data: Path) -> Iterator[list[Path]]:
     packed = [data] if data.is_file() else sorted(p for p in data.glob("*") if _packed(p))
     plain = [] if data.is_file() else listed(data)
     with tempfile.TemporaryDirectory(prefix="export-") as folder:
+        problems = []
         for path in packed:
-            _unpack(path, Path(folder), plain)
+            try:
+                _unpack(path, Path(folder), plain)
+            except SourceError as problem:
+                problems.append(str(problem))
+        if problems:
+            raise SourceError("; ".join(problems))
         yield sorted([*plain, *listed(Path(folder))], key=lambda p: p.name)
 
 

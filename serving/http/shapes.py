@@ -62,17 +62,20 @@ class ReasonOut(AnswerPart):
 
 
 class ReceiptOut(AnswerPart):
-    """How past scores like this one turned out, before any stated prior."""
+    """How past scores like this one turned out, at the stated base rate where there is one."""
 
     n: int = Field(description="past scores in the band")
     happened: int = Field(description="of them, those with the outcome")
-    share: float = Field(description="happened by n")
+    share: float = Field(description="happened by n, or what a stated prior makes of it")
     low: float = Field(description="95 % interval of the share, by entities")
     high: float = Field(description="its upper end")
     from_: float = Field(alias="from", description="the band's lowest score")
     to: float = Field(description="the band's highest score")
     predicted: float = Field(description="mean score in the band")
     calibrated: bool = Field(description="whether the interval holds the mean score")
+    restated: bool = Field(
+        False, description="whether a stated prior moved shares and scores; the counts stay"
+    )
 
 
 class MovedPart(AnswerPart):

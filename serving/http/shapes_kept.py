@@ -165,12 +165,21 @@ class OneModelOut(AnswerBody):
     model: ModelDetail = Field(description="all that is told of it")
 
 
+class RefusedEventOut(AnswerPart):
+    """One event of a delivery that could not be read; the others were."""
+
+    path: str = Field(description="where in the delivery")
+    code: str = Field(description="as of an error")
+    message: str = Field(description="what is wrong")
+
+
 class WebhookOut(AnswerBody):
     """What was made of a delivery."""
 
     events: int = Field(description="in the delivery")
     new: int = Field(description="not seen before")
     stale: int = Field(description="entities whose stored scores are stale now")
+    refused: list[RefusedEventOut] = Field(description="events that could not be read")
 
 
 class CountsOut(AnswerPart):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from features.spine import Features, FeatureSpec
-from features.tables import Coded, Floats, Ints
+from features.spine import FeatureRows, Features, FeatureSpec
+from features.tables import Floats, Ints
 from serving.i18n.languages import LANGUAGES
 from serving.i18n.sentences import prior_sentence, sentence
 from serving.i18n.titles import absence
@@ -80,7 +80,7 @@ class Explainer:
 
     def explain(
         self,
-        features: Features,
+        features: Features | FeatureRows,
         X: Floats,
         effects: Floats,
         top: int | Sequence[int],
@@ -134,7 +134,7 @@ class Explainer:
 
     def _reason(
         self,
-        features: Features,
+        features: Features | FeatureRows,
         row: int,
         group: int,
         effect: float,
@@ -158,11 +158,6 @@ class Explainer:
         )
 
 
-def value_of(features: Features, spec: FeatureSpec, row: int) -> float | str | None:
+def value_of(features: Features | FeatureRows, spec: FeatureSpec, row: int) -> float | str | None:
     """A feature's value of one row as a JSON type; None where it is missing."""
-    column = features.columns[spec.name]
-    if isinstance(column, Coded):
-        place = int(column.codes[row])
-        return column.values[place] if place >= 0 else None
-    value = float(column[row])
-    return None if np.isnan(value) else value
+    return features.value(spec.name, row)

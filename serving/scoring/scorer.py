@@ -9,25 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from features.asof import EventIndex
-from features.catalog import chosen, compute
+from features.catalog import chosen, compute, compute_record
+from features.record import RecordView
 from features.reference import CARRIED, tables_of
 from features.rows_asof import RowsAsOf, born_column
 from features.schema import OUTCOMES
-from features.spine import Features, FeatureSpec, Spine
-from features.tables import NAT, Bools, Floats, Instants, Ints, Table, Tables
+from features.spine import FeatureRows, Features, FeatureSpec, Spine
+from features.tables import NAT, Bools, Floats, Instants, Table, Tables
 from features.timeline import Timeline, View, Where
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.reasons import Explainer, Prior, Reason
 from training.models.bundle import Bundle
 from training.models.curves import incidence as incidence_of
 from training.models.curves import log_odds
-from training.models.grades import grade
+from training.models.grades import at_prior, grade
 from training.models.prior import log_odds_shift, shifted
-from training.models.track_record import ReliabilityBin
+from training.models.track_record import ReliabilityBin, TrackRecord
+
+FEW = 8
+"""Entities whose features are made one by one; more are made as columns."""
 
 TOP = 5
 """Reasons given unless asked otherwise."""
@@ -39,8 +44,8 @@ class Scored:
 
     probability (n,) of the first outcome by the horizon; incidence (n, K, J) of each outcome by the
     end of each bin; reasons, largest first, and others (n,) the effect of all else in log-odds: the
-    two sum to logit(probability) - logit(baseline). receipts (n,) are of the model's own scores,
-    before any stated prior: the past knew none.
+    two sum to logit(probability) - logit(baseline). shift is what a stated prior adds to the own
+    log-odds of the model: grades (n,) and receipts (n,) are those of its own scores, restated.
     """
 
     ids: list[str]
@@ -52,6 +57,7 @@ class Scored:
     others: Floats
     baseline: float
     receipts: Sequence[ReliabilityBin | None]
+    shift: float = 0.0
 
     @property
     def curve(self) -> Floats:
@@ -66,15 +72,15 @@ class RequestTimeline(Timeline):
         super().__init__(tables)
         self._carried = carried
 
-    def rows(self, table: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.rows``."""
-        return self._carried.rows(table, ids) if table in CARRIED else super().rows(table, ids)
+    def row_of(self, table: str) -> dict[str, int]:
+        """As ``Timeline.row_of``."""
+        return self._carried.row_of(table) if table in CARRIED else super().row_of(table)
 
-    def places(self, table: str, by: str, ids: Sequence[str | None]) -> Ints:
-        """As ``Timeline.places``."""
+    def place_of(self, table: str, by: str) -> dict[str, int]:
+        """As ``Timeline.place_of``."""
         if table in CARRIED:
-            return self._carried.places(table, by, ids)
-        return super().places(table, by, ids)
+            return self._carried.place_of(table, by)
+        return super().place_of(table, by)
 
     def events(self, table: str, by: str, at: str = "", where: Where = ()) -> EventIndex:
         """As ``Timeline.events``."""
@@ -123,6 +129,21 @@ class Scorer:
         spine = Spine(self.entity, ids, np.full(len(ids), at, np.int64))
         return compute(View(timeline, spine, history), self.definitions)
 
+    def rows(
+        self,
+        timeline: Timeline,
+        ids: list[str],
+        cutoff: int | Instants,
+        history: Timeline | None = None,
+    ) -> FeatureRows:
+        """``features`` record by record: the same to the bit, and faster for a few."""
+        at = np.full(len(ids), NAT if self.flat else cutoff, np.int64).tolist()
+        views = [
+            RecordView(timeline, self.entity, key, instant, history)
+            for key, instant in zip(ids, at, strict=True)
+        ]
+        return FeatureRows(self.specs, [compute_record(v, self.definitions) for v in views])
+
     def score(
         self,
         timeline: Timeline,
@@ -142,7 +163,8 @@ class Scorer:
         ``cutoff``, ``top`` and ``lang`` may be one for all or one each; where ``top`` is 0 for all,
         nothing is explained.
         """
-        features = self.features(timeline, ids, cutoff, history)
+        few = len(ids) <= FEW
+        features = (self.rows if few else self.features)(timeline, ids, cutoff, history)
         model, stated = self.bundle.model, self.prior(prior)
         X = model.encoding.matrix(features)
         if top == 0 or (not isinstance(top, int) and not any(top)):
@@ -151,21 +173,30 @@ class Scorer:
         else:
             margins, effects = model.explained(X)
             reasons, others = self.explainer.explain(features, X, effects, top, lang, stated)
-        incidence = own = incidence_of(margins)
+        incidence = incidence_of(margins)
+        own = incidence[:, -1, 0]
         if stated is not None:
             incidence = incidence_of(shifted(margins, stated.shift))
-        probability = incidence[:, -1, 0]
         return Scored(
             ids,
             cutoff,
-            probability,
+            incidence[:, -1, 0],
             incidence,
-            grade(probability, self.bundle.grades),
+            grade(own, self.bundle.grades),
             reasons,
             others,
             self.bundle.model.baseline_score,
-            self.bundle.receipts.of(own[:, -1, 0]),
+            self._receipts(own, stated),
+            0.0 if stated is None else stated.shift,
         )
+
+    def _receipts(self, own: Floats, stated: Prior | None) -> Sequence[ReliabilityBin | None]:
+        """The band of each of the model's own scores (n,), as a stated prior restates it."""
+        kept = self.bundle.receipts
+        if stated is None or not kept.bands:
+            return kept.of(own)
+        bands = kept.at_prior(stated.shift).bands
+        return [bands[place] for place in kept.places(own).tolist()]
 
     def _unexplained(
         self, margins: Floats, stated: Prior | None
@@ -190,6 +221,20 @@ class Scorer:
             )
         shift = log_odds_shift(stated, known.expected)
         return Prior(stated, known.expected, shift)
+
+    @cached_property
+    def track_record(self) -> TrackRecord:
+        """The bundle's receipts, restated to the base rate that its mapping states."""
+        stated = self.prior()
+        kept = self.bundle.receipts
+        return kept if stated is None else kept.at_prior(stated.shift)
+
+    @cached_property
+    def grades(self) -> dict[str, float]:
+        """Letter -> lowest score, restated to the base rate that the bundle's mapping states."""
+        stated = self.prior()
+        kept = self.bundle.grades
+        return kept if stated is None else at_prior(kept, stated.shift)
 
     @property
     def born_column(self) -> str:

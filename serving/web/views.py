@@ -219,7 +219,7 @@ class Views:
         told = []
         for desk in self.endpoints.state.predictors.values():
             index, note = await self._models.drift_of(desk)
-            bands = [band.to_answer() for band in desk.scorer.bundle.receipts.bands]
+            bands = [band.to_answer() for band in desk.scorer.track_record.bands]
             metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
             usual, best = _best_tenth(desk.scorer.bundle.metrics)
             more = {"drift": index, "note": note, "bands": bands, "metrics": metrics}
@@ -263,9 +263,9 @@ def _usual_share(predictor: Predictor | None) -> float | None:
     """The share of past cases with the outcome, of those whose horizon is over; None: no case."""
     if predictor is None:
         return None
-    bands = predictor.scorer.bundle.receipts.bands
+    bands = predictor.scorer.track_record.bands
     cases = sum(band.n for band in bands)
-    return sum(band.happened for band in bands) / cases if cases else None
+    return sum(band.n * band.share for band in bands) / cases if cases else None
 
 
 def _href(listing: Listing, row: dict[str, Any]) -> str:

@@ -8,12 +8,13 @@ import numpy as np
 
 from features.tables import NAT, Bools, Floats, Instants, Tables, micros
 from training.leaks.columns import Candidate, candidates, columns_read
+from training.leaks.elapsed import counts_time, follows_the_end
 from training.leaks.events import event_tables, of_events
 from training.leaks.fields import Suspicion, percent, suspicions
 from training.leaks.findings import ORDER, Finding
 from training.leaks.history import Looks, looks, of_history, replayed
 from training.leaks.lost import of_reading
-from training.leaks.rest import counts_time, filled_together, rests_on
+from training.leaks.rest import filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
 from training.task.questions import Question, outcome_codes
 from training.task.snapshots import rows_of
@@ -28,6 +29,7 @@ class Case:
 
     goals    the scored outcome and, with dates, being closed at all
     classes  every outcome, and having none
+    born     (n,) when each entity began
     ends     (n,) when each entity closed, or the end of the data
     """
 
@@ -36,6 +38,7 @@ class Case:
     judged: Bools
     goals: list[Target]
     classes: list[Target]
+    born: Instants
     ends: Instants
     looks: Looks | None
 
@@ -59,12 +62,12 @@ def audit(tables: Tables, question: Question) -> list[Finding]:
     The same data give the same findings.
     """
     case = _case(tables, question)
-    few = min(case.goals[0].hit.sum(), (~case.goals[0].hit).sum())
+    few = case.goals[0].fewest
     if few < FEWEST:
-        found = [_too_few(c, int(few)) for c in candidates(tables, question.entity)]
+        found = [_too_few(c, few) for c in candidates(tables, question.entity)]
     else:
         found = _columns(case) + _tables(case)
-    found += of_reading(tables, question)
+    found += of_reading(tables, question) + _closed_only(case)
     return sorted(found, key=lambda f: (ORDER.index(f.colour), f.column))
 
 
@@ -82,11 +85,27 @@ def _case(tables: Tables, question: Question) -> Case:
     classes.append(target(f"not {question.target}", codes != 1, cohort))
     goals = [hit]
     if len(question.outcomes) > 1:
-        goals.append(target("closed", codes > 0, cohort))
+        at_all = target("closed", codes > 0, cohort)
+        goals += [at_all] if at_all.fewest >= FEWEST else []
         classes.append(target("still open", codes == 0, cohort))
     ends = np.where(closed == NAT, np.int64(end), closed)
     seen = None if question.flat else looks(tables, question, end)
-    return Case(tables, question, judged, goals, classes, ends, seen)
+    return Case(tables, question, judged, goals, classes, born, ends, seen)
+
+
+def _closed_only(case: Case) -> list[Finding]:
+    """What an export without open rows, the commonest there is, leaves unchecked."""
+    n, entity = len(case.goals[0]), case.question.entity
+    happened = np.any([of.hit for of in case.classes[: len(case.question.outcomes)]], axis=0)
+    still_open = n - int(np.sum(happened))
+    if case.question.flat or n == 0 or still_open >= FEWEST:
+        return []
+    text = (
+        f"{still_open or 'None'} of {n:,} {entity} {'is' if still_open < 2 else 'are'} still open: "
+        f"it cannot be checked which columns are filled when a case closes, whatever its outcome."
+    )
+    todo = "Export open cases too; till then ask when each column is filled in."
+    return [Finding(entity, "grey", "closed cases only", text, todo, {"open": still_open}, n)]
 
 
 def _columns(case: Case) -> list[Finding]:
@@ -107,7 +126,18 @@ def _one(case: Case, candidate: Candidate) -> Audited:
     kept = case.judged & candidate.judged
     codes, filled = levels(candidate.values)[kept], known(candidate.values)[kept]
     found, evidence, gain = suspicions(codes, filled, goals, classes, candidate.words)
+    found += _elapsed(case, candidate, gain)
     return Audited(candidate, found, evidence, gain, filled, int(rows.sum()))
+
+
+def _elapsed(case: Case, candidate: Candidate, gain: Gain) -> list[Suspicion]:
+    """A duration whose counting may have stopped at the outcome, or one that surely has."""
+    flat, own = case.question.flat, candidate.table == case.question.entity
+    found = [counts_time(candidate.column, candidate.unit, flat, gain)]
+    if not flat and own:
+        closed = case.tables[candidate.table].instant("closed_at")
+        found.append(follows_the_end(candidate.values, case.born, closed))
+    return [s for s in found if s is not None]
 
 
 def _tracked(case: Case, candidate: Candidate, at: Looks) -> Audited:
@@ -118,7 +148,9 @@ def _tracked(case: Case, candidate: Candidate, at: Looks) -> Audited:
     values = replayed(at.first, candidate)
     filled = known(values)
     found, evidence, gain = suspicions(levels(values), filled, goals, classes, candidate.words)
-    more, numbers = of_history(case.tables, candidate, at, goals[0], classes[: len(case.goals)])
+    more, numbers = of_history(
+        case.tables, candidate, at, goals[0], classes[: len(case.question.outcomes)]
+    )
     return Audited(candidate, found + more, evidence | numbers, gain, filled, int(rows.sum()))
 
 
@@ -135,7 +167,7 @@ def _beside_the_rest(case: Case, found: list[Audited]) -> None:
     at_once = filled_together(filled, shifts, of)
     for a in found:
         name = a.candidate.name
-        more = (held.get(name), counts_time(a.candidate.unit, a.gain), at_once.get(name))
+        more = (held.get(name), at_once.get(name))
         a.suspicions += [s for s in more if s is not None]
 
 

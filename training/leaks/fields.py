@@ -9,7 +9,7 @@ import numpy as np
 
 from features.tables import Bools, Ints
 from training.leaks.findings import Colour
-from training.leaks.strength import Gain, Target, alone
+from training.leaks.strength import Gain, Target, alone, mean_of
 
 TELLS_ALL = 0.90
 """Share of the uncertainty at which a column is the outcome in other words."""
@@ -140,7 +140,7 @@ def _by_missing(gain: Gain, of: Target, filled: Bools) -> list[Suspicion]:
 
 
 def _shares(filled: Bools, of: Target) -> tuple[float, float]:
-    return float(filled[of.hit].mean()), float(filled[~of.hit].mean())
+    return mean_of(filled[of.hit]), mean_of(filled[~of.hit])
 
 
 def _evidence(filled: Bools, of: Target, told: Gain, mask: Gain) -> dict[str, float]:

@@ -18,7 +18,7 @@ from features.tables import Bools, Coded, Floats, Instants, Tables, storage
 from features.timeline import Timeline, View
 from training.leaks.columns import Candidate
 from training.leaks.fields import Suspicion, one_class, percent
-from training.leaks.strength import Target, levels
+from training.leaks.strength import Target, levels, mean_of
 from training.task.questions import Question
 from training.task.snapshots import lives
 
@@ -75,11 +75,11 @@ def of_history(
     kept, stored = replayed(at.now, candidate), _stored(tables, candidate, at)
     moved, broken = differ(first, kept), differ(kept, stored)
     evidence = {
-        "changed_hit": float(moved[of.hit].mean()),
-        "changed_other": float(moved[~of.hit].mean()),
-        "history_broken": float(broken.mean()),
+        "changed_hit": mean_of(moved[of.hit]),
+        "changed_other": mean_of(moved[~of.hit]),
+        "history_broken": mean_of(broken),
     }
-    found = _announced(last, classes)
+    found = _announced(last, differ(first, last), classes)
     found += _not_whole(broken, of)
     return found, evidence
 
@@ -107,23 +107,27 @@ def differ(a: Column, b: Column) -> Bools:
     return differ
 
 
-def _announced(last: Column, classes: Sequence[Target]) -> list[Suspicion]:
-    """A value that, at the last look before the end, only rows of one outcome have."""
+def _announced(last: Column, moved: Bools, classes: Sequence[Target]) -> list[Suspicion]:
+    """A value that, at the last look before the end, only rows of one outcome have.
+
+    moved (n,) marks the rows where it was written after the first look. The stage in which all
+    begin announces nothing: whoever is lost there never left it.
+    """
     codes = levels(last)
     for level in np.flatnonzero(np.bincount(codes)):
-        pure = one_class(codes == level, classes)
+        pure = one_class((codes == level) & moved, classes)
         if pure is not None and level > 0:
             word = f"'{last.values[level - 1]}'" if isinstance(last, Coded) else "one of its values"
             text = (
-                f"{word} is written before the date of the outcome: of {pure.n:,} rows that had it "
-                f"at the last look, {percent(pure.share)} end {pure.says}"
+                f"{word} is written before the date of the outcome: of {pure.n:,} rows that had "
+                f"come to it by the last look, {percent(pure.share)} end {pure.says}"
             )
             return [Suspicion("red", "announces the outcome", text, {"pure": pure.share})]
     return []
 
 
 def _not_whole(broken: Bools, of: Target) -> list[Suspicion]:
-    share = float(broken.mean())
+    share = mean_of(broken) if len(broken) else 0.0
     more, low = more_often(broken, of)
     if share < BROKEN and low < UNEVEN:
         return []

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from features.tables import Bools, Floats
+from training.leaks.elapsed import WORTH_ASKING
 from training.leaks.fields import Suspicion, percent
-from training.leaks.strength import Gain, Target, together
+from training.leaks.strength import Target, together
 
 RESTS_ON = 0.10
 """Share of all that the columns know jointly which is lost without one of them."""
-
-WORTH_ASKING = 0.05
-"""Share of the uncertainty a column must tell alone before its loss is measured."""
 
 ALIKE = 0.90
 """Correlation of what two columns say of each row from which they are judged as one: taking away
@@ -26,9 +24,6 @@ SAME_ROWS = 0.995
 SOME_ROWS = 0.05
 """Columns filled in one go are a question only where they are empty for at least this share of the
 rows and filled for as many."""
-
-TIME_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-"""Units, in the singular, of columns that count time."""
 
 ENOUGH = 20_000
 """Rows of the joint comparison; more change no decision."""
@@ -85,18 +80,6 @@ def _rests(name: str, twins: Sequence[str], lost: float, joint: float) -> Suspic
         f"and a table without dates does not say whether it was known before the outcome"
     )
     return Suspicion("amber", "much rests on it", text, {"lost_without": lost, "joint": joint})
-
-
-def counts_time(unit: str, gain: Gain) -> Suspicion | None:
-    """A duration that tells: without dates nobody can see when its counting stopped."""
-    word = unit.lower().split(" ")[0].removesuffix("s")
-    if word not in TIME_UNITS or gain.low < WORTH_ASKING:
-        return None
-    text = (
-        f"it counts {unit} and tells {percent(gain.share)} alone, and a table without dates does "
-        f"not say until when it counts: if until the outcome, its length gives the outcome away"
-    )
-    return Suspicion("amber", "counts time", text)
 
 
 def filled_together(

@@ -50,6 +50,12 @@ class Target:
         return Target(self.says, hit, cohort, _shares(hit, cohort), self.fold[rows])
 
     @property
+    def fewest(self) -> int:
+        """Rows of the rarer class; 0 where there is one class only, and nothing to be told."""
+        ones = int(self.hit.sum())
+        return min(ones, len(self.hit) - ones)
+
+    @property
     def entropy(self) -> float:
         """Mean loss in nats of knowing the cohort only: the uncertainty there is."""
         return float(_losses(self.hit, self.expected).mean())
@@ -167,11 +173,18 @@ def _ridge(X: Floats, hit: Bools, offset: Floats) -> Floats:
 
 
 def _gain(p: Floats, shift: Floats, of: Target) -> Gain:
+    if of.fewest == 0:
+        return Gain(0.0, 0.0, 0.0, float("nan"), shift)
     saved = _losses(of.hit, of.expected) - _losses(of.hit, p)
     entropy = max(of.entropy, 1e-12)
     share = float(saved.mean()) / entropy
     wide = 1.96 * float(saved.std()) / np.sqrt(max(len(of), 1)) / entropy
     return Gain(share, share - wide, share + wide, _auc(shift, of.hit), shift)
+
+
+def mean_of(values: Bools | Floats) -> float:
+    """The mean, nan of nothing."""
+    return float(np.mean(values)) if len(values) else float("nan")
 
 
 def _losses(hit: Bools, p: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.spine import Features
+from features.spine import FeatureRows, Features
 from features.tables import Coded, Floats, Ints
 
 
@@ -64,22 +64,19 @@ class Encoding:
         return np.array([len(self.levels.get(name, ())) for name in self.names], np.int64)
 
     @cached_property
-    def _codes(self) -> dict[str, dict[str, float]]:
-        return {n: {w: i + 1.0 for i, w in enumerate(ws)} for n, ws in self.levels.items()}
+    def _codes(self) -> dict[str, _Codes]:
+        return {n: _Codes(words) for n, words in self.levels.items()}
 
-    def matrix(self, features: Features) -> Floats:
+    def matrix(self, features: Features | FeatureRows) -> Floats:
         """(n, F) numbers as they are, categories as codes 1, 2, … (0 = other), NaN missing.
 
         Columns are found by name: their order in ``features`` and further columns do not matter; a
         column that is absent, of the other kind or infinite is an error.
         """
-        matrix = np.empty((len(features), len(self.names)))
-        for f, name in enumerate(self.names):
-            codes = self._codes.get(name)
-            if codes is None:
-                matrix[:, f] = _number(features, name)
-            else:
-                matrix[:, f] = _code(_category(features, name), codes)
+        if isinstance(features, FeatureRows):
+            matrix = np.array([self._row(row) for row in features.rows], np.float64)
+        else:
+            matrix = self._columns(features)
         if np.isinf(matrix).any():
             names = [self.names[f] for f in np.flatnonzero(np.isinf(matrix).any(axis=0))]
             raise ValueError(
@@ -87,6 +84,23 @@ class Encoding:
                 f"(a ratio to zero, say) is missing; let it give NaN"
             )
         return matrix
+
+    def _columns(self, features: Features) -> Floats:
+        matrix = np.empty((len(features), len(self.names)))
+        for f, name in enumerate(self.names):
+            codes = self._codes.get(name)
+            if codes is None:
+                matrix[:, f] = _number(features, name)
+            else:
+                matrix[:, f] = _code(_category(features, name), codes)
+        return matrix
+
+    def _row(self, row: Mapping[str, Any]) -> list[float]:
+        """One record's row, whose features are made by the same definitions as its specs."""
+        known = self._codes
+        return [
+            _coded(row[name], known[name]) if name in known else row[name] for name in self.names
+        ]
 
     def decoded(self, X: Floats) -> npt.NDArray[np.object_]:
         """(n, F) a matrix for people: codes as words (0 is "other"), missing as None."""
@@ -133,23 +147,44 @@ def _category(features: Features, name: str) -> Coded:
 
 
 def _frequent(column: Coded, min_count: int, max_levels: int) -> list[str]:
-    """Words often enough, most frequent first; ties by alphabet, so row order does not matter."""
-    counts: dict[str, int] = {}
+    """Words often enough, most frequent first; ties by alphabet, so row order does not matter.
+
+    Words that differ in case only are one, and called as most rows have it.
+    """
     used = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    spelt: dict[str, dict[str, int]] = {}
     for word, count in zip(column.values, used.tolist(), strict=True):
-        counts[word] = counts.get(word, 0) + count
+        of = spelt.setdefault(word.casefold(), {})
+        of[word] = of.get(word, 0) + count
+    counts = {min(of, key=lambda w: (-of[w], w)): sum(of.values()) for of in spelt.values()}
     ordered = sorted(counts, key=lambda word: (-counts[word], word))
     return [word for word in ordered if counts[word] >= max(min_count, 1)][:max_levels]
 
 
-def _code(column: Coded, codes: Mapping[str, float]) -> Floats | list[float]:
+class _Codes(dict[str, float]):
+    """Code of each of a column's words, 0 of another; a word in another case is the same word."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__({word: i + 1.0 for i, word in enumerate(words)})
+        self.folded = {word.casefold(): code for word, code in reversed(self.items())}
+
+    def __missing__(self, word: str) -> float:
+        return self.folded.get(word.casefold(), 0.0)
+
+
+def _code(column: Coded, codes: _Codes) -> Floats | list[float]:
     """The code of each word; the shorter of the rows and the words is looked up."""
     values = column.values
     if len(column.codes) <= len(values):
-        return [codes.get(values[c], 0.0) if c >= 0 else np.nan for c in column.codes.tolist()]
-    lookup = np.array([*(codes.get(word, 0.0) for word in values), np.nan])
+        return [codes[values[c]] if c >= 0 else np.nan for c in column.codes.tolist()]
+    lookup = np.array([*(codes[word] for word in values), np.nan])
     found: Floats = lookup[column.codes]  # the last place answers code -1, missing
     return found
+
+
+def _coded(word: str | None, codes: _Codes) -> float:
+    """The code of one word."""
+    return np.nan if word is None else codes[word]
 
 
 def _constant(column: Floats) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from features.tables import Floats
+from training.models.prior import restated
 
 GRADES = (("A", 0.1), ("B", 0.3), ("C", 0.6))
 """Letter and the share of out-of-fold scores at or above it; D is the rest."""
@@ -37,6 +38,14 @@ def grade(scores: Floats, grades: Mapping[str, float]) -> list[str]:
     if len(places) and places.min() < 0:
         raise ValueError(f"a score of {scores.min()} is below the lowest grade {letters[0]!r}")
     return [letters[p] for p in places]
+
+
+def at_prior(grades: Mapping[str, float], shift: float) -> dict[str, float]:
+    """The lowest scores of a world whose base rate alone differs, by ``shift`` in log-odds.
+
+    A grade compares a record with the company's others, and a prior moves all of them.
+    """
+    return {letter: restated(least, shift) for letter, least in grades.items()}
 
 
 def _require_scores(scores: Floats) -> None:

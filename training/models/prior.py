@@ -30,6 +30,12 @@ def log_odds_shift(stated: float, expected: float) -> float:
     return math.log(stated) - math.log1p(-stated) - math.log(expected) + math.log1p(-expected)
 
 
+def restated(share: float, shift: float) -> float:
+    """A share whose odds are multiplied by e**shift: 0.33 at logit(0.01) - logit(0.3) is 0.011."""
+    odds = share * math.exp(shift)
+    return odds / (odds + 1 - share)
+
+
 def shifted(margins: Floats, shift: float) -> Floats:
     """Margins (n, K, J) whose logit F_1(H) is higher by ``shift``, each record's by one number.
 

@@ -7,13 +7,14 @@ falls into depends on nothing but the score, and a higher score never falls into
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from features.tables import Floats, Ints
+from training.models.prior import restated
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ReliabilityBin:
     low, high    95 % Wilson interval of the share, counting entities: several snapshots of one
                  entity share its fate
     predicted    mean of the scores
+    restated     whether a stated prior has moved scores and shares; n and happened stay what was
+                 counted, and share is no longer their quotient
     """
 
     low_score: float
@@ -36,11 +39,22 @@ class ReliabilityBin:
     low: float
     high: float
     predicted: float
+    restated: bool = False
 
     @property
     def calibrated(self) -> bool:
         """Whether what was said can be what happened: the interval holds the mean score."""
         return self.low <= self.predicted <= self.high
+
+    def at_prior(self, shift: float) -> ReliabilityBin:
+        """The band in a world whose base rate alone differs, by ``shift`` in log-odds.
+
+        Bayes' rule moves the odds of scores and of shares alike, so that what was calibrated stays
+        so. ``predicted`` moves as one score: within a band the scores differ little.
+        """
+        names = ("low_score", "high_score", "share", "low", "high", "predicted")
+        moved: dict[str, Any] = {name: restated(getattr(self, name), shift) for name in names}
+        return replace(self, **moved, restated=True)
 
     def to_answer(self) -> dict[str, Any]:
         """The receipt as an answer gives it; ``from`` and ``to`` are the band's scores."""
@@ -54,6 +68,7 @@ class ReliabilityBin:
             "to": self.high_score,
             "predicted": self.predicted,
             "calibrated": self.calibrated,
+            "restated": self.restated,
         }
 
 
@@ -131,13 +146,20 @@ class TrackRecord:
             return [None] * len(scores)
         return [self.bands[b] for b in self.places(scores).tolist()]
 
+    def at_prior(self, shift: float) -> TrackRecord:
+        """The record in a world whose base rate alone differs, by ``shift`` in log-odds."""
+        return replace(self, bands=[band.at_prior(shift) for band in self.bands])
+
     @cached_property
     def _begins(self) -> Floats:
         return np.array([band.low_score for band in self.bands])
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+        """Plain JSON types; what is kept is what was counted, never restated."""
+        state = asdict(self)
+        for band in state["bands"]:
+            del band["restated"]
+        return state
 
     @staticmethod
     def from_json(state: Mapping[str, Any]) -> TrackRecord:

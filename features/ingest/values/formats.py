@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.tables import Floats
+from features.tables import Bools, Floats
 
 DayOrder = Literal["day first", "month first", "either", "both", "none"]
 """What numeric dates show: days above 12 in front, behind, nowhere, in both places; no dates."""
@@ -35,6 +35,7 @@ _COMMA, _POINT = (
 _SLASHED = r"^'?(?P<a>[0-9]{1,2})[/.\-](?P<b>[0-9]{1,2})[/.\-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?$"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _CLOCK = r"^(?P<h>[0-9]+):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](?:\.[0-9]+)?)$"
+_TWO = r"^(?P<a>[0-9]+):(?P<b>[0-5][0-9])$"
 _ISO = rf"^(?i)PT(?:(?P<h>{_NUMBER})H)?(?:(?P<m>{_NUMBER})M)?(?:(?P<s>{_NUMBER})S)?$"
 _SPOKEN = (
     rf"^(?i)(?:(?P<h>{_NUMBER}) ?h(?:rs?|ours?)?\.?)? ?"
@@ -102,13 +103,43 @@ def undecided(formats: Sequence[str], order: DayOrder) -> bool:
     return order == "either" and {"day first", "month first"} <= {order_of(f) for f in formats}
 
 
-def durations(words: Iterable[str]) -> Floats:
+CLOCKS = {"%H:%M": 60.0, "%M:%S": 1.0}
+"""Formats of a duration in two parts -> seconds in the second of them."""
+
+LONGEST_HOURS = 24
+"""A two-part duration whose first part is greater is in minutes: no call takes so many hours."""
+
+
+def two_parts(words: Iterable[str], stated: Sequence[str] = ()) -> str:
+    """Whether ``12:30`` is hours or minutes: as stated, else as the column shows, else ""."""
+    found = pc.extract_regex(pa.array(words, pa.string()), _TWO).drop_null()
+    for clock in stated:
+        if clock in CLOCKS:
+            return clock
+    if not len(found):
+        return ""
+    first = pc.cast(pc.struct_field(found, "a"), pa.int64())
+    return "%M:%S" if pc.max(first).as_py() > LONGEST_HOURS else ""
+
+
+def two_part_clocks(words: Iterable[str]) -> Bools:
+    """Which words are written as ``12:30``."""
+    found = pc.match_substring_regex(pa.array(words, pa.string()), _TWO)
+    return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+
+def durations(words: Iterable[str], stated: Sequence[str] = ()) -> Floats:
     """Seconds from ``00:15:30``, ``1h30``, ``1 h 30 min``, ``45 min``, ``PT45M``; else NaN.
 
-    ``12:30`` alone is not read: it may be hours or minutes.
+    ``12:30`` is read as ``stated`` (``CLOCKS``) or as the column shows; else it may be hours or
+    minutes, and is not read.
     """
     text = pc.utf8_trim_whitespace(pa.array(words, pa.string()))
     seconds = np.full(len(text), np.nan)
+    if clock := two_parts(text, stated):
+        found = pc.extract_regex(text, _TWO)
+        a, b = (_number(pc.struct_field(found, part)) for part in ("a", "b"))
+        seconds = (60.0 * a + b) * CLOCKS[clock]
     for pattern in (_CLOCK, _HALF, _ISO, _SPOKEN):
         parts = [
             (p, w) for p, w in (("h", 3_600.0), ("m", 60.0), ("s", 1.0)) if f"<{p}>" in pattern

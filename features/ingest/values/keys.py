@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from features.ingest.rows import Draft
 from features.ingest.values.ids import plain_of
+from features.ingest.values.placeholders import none_of
 from features.schema import TABLES
 from features.tables import Bools
 
-NOTHING = ("false", "none", "null", "n/a", "#n/a", "nan", "undefined", "-")
-"""Words that stand for no record, where no record is called so."""
-
 _LISTED = r"\s*[;,|].*$"
+_IDS = r"^[A-Za-z0-9-]+(?:\s*[;|]\s*[A-Za-z0-9-]+)+$"
+"""Several ids in one cell, of a table that the export does not hold."""
 
 
 def relink(drafts: Dict[str, Draft]) -> None:
@@ -30,9 +30,27 @@ def relink(drafts: Dict[str, Draft]) -> None:
     for draft in drafts.values():
         for column in TABLES[draft.name].columns:
             target = drafts.get(column.references) if column.references else None
-            if column.kind == "ref" and column.name in draft.columns and target is not None:
+            if column.kind != "ref" or column.name not in draft.columns:
+                continue
+            if target is not None:
                 keys = target.words(TABLES[target.name].key).values
                 _relink(draft, column.name, keys)
+            elif column.references:
+                _first_of_list(draft, column.name)
+
+
+def _first_of_list(draft: Draft, column: str) -> None:
+    """Of several ids in one cell the first, where no table tells which of them are records."""
+    words = draft.words(column)
+    several = pc.match_substring_regex(words.values, _IDS)
+    held = np.asarray(several.to_numpy(zero_copy_only=False), bool)
+    if not held.any():
+        return
+    rows = np.append(held, False)[words.codes]
+    draft.told("repaired", rows, f"{column}: several ids in a cell, the first is meant", (column,))
+    first = pc.replace_substring_regex(words.values, _LISTED, "")
+    values = pc.if_else(several, first, words.values)
+    draft.columns[column] = words.recoded(values, np.zeros(len(values), bool))
 
 
 def _relink(draft: Draft, column: str, keys: Any) -> None:
@@ -43,8 +61,7 @@ def _relink(draft: Draft, column: str, keys: Any) -> None:
     found = _second_look(words.values, keys, strange)
     changed = np.asarray(found.is_valid().to_numpy(zero_copy_only=False))
     values = pc.coalesce(found, words.values)
-    folded = pc.is_in(pc.utf8_lower(words.values), pa.array(NOTHING))
-    nothing = strange & np.asarray(folded.to_numpy(zero_copy_only=False))
+    nothing = strange & none_of(words.values)
     for of_word, reason in (
         (changed, "written otherwise than the key, linked to it"),
         (nothing & ~changed, "a word for none, made missing"),

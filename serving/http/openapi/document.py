@@ -173,7 +173,8 @@ _EVENTS: Schema = {
     "examples": [examples.EVENTS],
     "items": {
         "type": "object",
-        "required": ["eventId", "objectId", "occurredAt", "subscriptionType"],
+        "description": "one that cannot be read is listed under refused",
+        "required": ["eventId", "occurredAt", "subscriptionType"],
         "properties": {
             "eventId": {**_NUMBER, "examples": [100]},
             "objectId": {**_NUMBER, "examples": [2044]},
@@ -184,6 +185,10 @@ _EVENTS: Schema = {
                 "examples": ["deal.propertyChange"],
             },
             "objectTypeId": {"type": "string", "examples": ["0-3"]},
+            "fromObjectId": {**_NUMBER, "examples": [2044]},
+            "toObjectId": {**_NUMBER, "examples": [77]},
+            "associationType": {"type": "string", "examples": ["DEAL_TO_COMPANY"]},
+            "mergedObjectIds": {"type": "array", "items": _NUMBER, "examples": [[2045]]},
         },
     },
 }

@@ -31,6 +31,7 @@ _RECEIPT = {
     "to": 0.192,
     "predicted": 0.18,
     "calibrated": True,
+    "restated": False,
 }
 _MOVED_PART = {
     "part": "facts",
@@ -130,6 +131,7 @@ FIELDS: dict[str, Any] = {
     "to": 0.192,
     "predicted": 0.18,
     "calibrated": True,
+    "restated": False,
     "training": 0.21,
     "newest": 0.2,
     "expected": 0.205,
@@ -251,6 +253,10 @@ BY_SHAPE: dict[tuple[str, str], Any] = {
     ("CountsOut", "feedback"): 2,
     ("CountsOut", "erased"): 0,
     ("WebhookOut", "stale"): 1,
+    ("WebhookOut", "refused"): [],
+    ("RefusedEventOut", "path"): "[1].eventId",
+    ("RefusedEventOut", "code"): "bad_number",
+    ("RefusedEventOut", "message"): "must be a whole number from 0 to 2^53",
     ("ActivitiesRelatedRow", "direction"): "inbound",
     ("ActivitiesRelatedRow", "outcome"): "answered",
     ("LeadsRow", "outcome"): "converted",

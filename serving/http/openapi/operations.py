@@ -12,7 +12,8 @@ from serving.http import shapes, shapes_kept
 from serving.http.codes import CODES
 from serving.http.routes import forecast
 from serving.http.routes.feedback import ENTITIES
-from serving.scoring.contract import LONGEST_ID, SINGULAR
+from serving.scoring.contract import SINGULAR
+from serving.scoring.values import LONGEST_ID
 
 Schema = dict[str, Any]
 
@@ -232,7 +233,7 @@ def operations() -> list[Operation]:
         Operation(
             "hubspot_webhook", "post", "/v1/webhooks/hubspot", "Changes in HubSpot", None,
             shapes_kept.WebhookOut, 200, "HubSpotEvents", [],
-            [*_BODY, "bad_signature", "stale_signature", "webhook_off", "bad_number", *_STORE],
+            [*_BODY, "bad_signature", "stale_signature", "webhook_off", *_STORE],
             "Signed as HubSpot's v3; marks the stored scores of what changed as stale.",
             {"security": [{"hubspot": []}]},
         ),

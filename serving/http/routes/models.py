@@ -50,7 +50,7 @@ class ModelRoutes:
         """The drift of the newest run's scores, or null and why there is none."""
         store: Store | None = self.endpoints.state.store
         bundle = predictor.scorer.bundle
-        bands = bundle.receipts.bands
+        bands = predictor.scorer.track_record.bands
         if store is None:
             return None, mark("no store is open, so no scores are kept")
         if len(bands) < 2:
@@ -95,7 +95,7 @@ def card(predictor: Predictor) -> dict[str, Any]:
         **describe(predictor.scorer),
         "entity": predictor.scorer.entity,
         "baseline": bundle.baseline,
-        "grades": [{"grade": g, "from": low} for g, low in bundle.grades.items()],
+        "grades": [{"grade": g, "from": low} for g, low in predictor.scorer.grades.items()],
         "verdict": bundle.verdict,
         "promotable": bundle.promotable,
         "features": len(bundle.features),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +46,9 @@ _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 FORGET = "contact.privacyDeletion"
 """A person asked HubSpot to be forgotten: then we forget, too."""
 
+_SIDES = re.compile(r"([A-Z]+)_TO_([A-Z]+)")
+"""An association's type names the objects at its two ends: DEAL_TO_COMPANY."""
+
 _ENTITY_OF = {
     "contact": "leads",
     "lead": "leads",
@@ -63,13 +65,24 @@ _ENTITY_OF = {
 
 @dataclass(frozen=True)
 class WebhookChange:
-    """One event as we understand it; ``entity`` None: of an object that is not scored."""
+    """One event as we understand it: what happened, and the scored entities it is about.
+
+    subjects  (entity, id) of each; none where the event is about objects that are not scored
+    """
 
     event_id: str
     kind: str
-    entity: str | None
-    id: str
+    subjects: tuple[tuple[str, str], ...]
     at: int
+
+
+@dataclass(frozen=True)
+class RefusedEvent:
+    """An event of a delivery that cannot be read: where, under which code, and why."""
+
+    path: str
+    code: str
+    message: str
 
 
 class HubSpotWebhook:
@@ -87,10 +100,15 @@ class HubSpotWebhook:
         raw = await read_bytes(call.request, self.endpoints.settings.body_seconds)
         url = self._url(call.request)
         require_signed(call.request, secret, url, raw, call.at // 1000)
-        changes = list(read_events(parse(raw)))
+        changes, refused = read_events(parse(raw))
         store = self.endpoints.store
         new, stale = await self.endpoints.write(_note, store, changes, call.at)
-        body = {"events": len(changes), "new": new, "stale": stale}
+        body = {
+            "events": len(changes) + len(refused),
+            "new": new,
+            "stale": stale,
+            "refused": [vars(one) for one in refused],
+        }
         return call.respond(body)
 
     def _url(self, request: Request) -> str:
@@ -126,30 +144,60 @@ def signature(secret: str, method: str, url: str, raw: bytes, stamp: str) -> byt
     return base64.b64encode(hmac.digest(secret.encode(), message, "sha256"))
 
 
-def read_events(body: Any) -> Iterable[WebhookChange]:
-    """The events of a delivery; a Problem where it is none. Fields we do not know are HubSpot's."""
+def read_events(body: Any) -> tuple[list[WebhookChange], list[RefusedEvent]]:
+    """The events of a delivery, and those that cannot be read; a Problem where it is none at all.
+
+    One odd event must not refuse the delivery: HubSpot would send all of it again, for days.
+    """
     if not isinstance(body, list):
         raise Problem("wrong_type", "the body must be a list of events")
     if len(body) > MOST_EVENTS:
         raise Problem("too_long", f"at most {MOST_EVENTS} events at once, got {len(body)}")
+    changes, refused = [], []
     for index, event in enumerate(body):
-        yield _change(event, f"[{index}]")
+        try:
+            changes.append(_change(event, f"[{index}]"))
+        except Problem as wrong:
+            said = wrong.body
+            refused.append(RefusedEvent(str(said["path"]), wrong.code, str(said["detail"])))
+    return changes, refused
 
 
 def _change(event: Any, place: str) -> WebhookChange:
     if not isinstance(event, dict):
         raise Problem("wrong_type", "an event must be an object", place)
-    event_id, about = _whole(event, "eventId", place), _whole(event, "objectId", place)
+    event_id = _whole(event, "eventId", place)
     kind = event.get("subscriptionType")
     if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z.]{1,100}", kind):
         message = "must be a word such as deal.propertyChange"
         raise Problem("wrong_type", message, f"{place}.subscriptionType")
-    word = kind.partition(".")[0]
-    entity = _ENTITY_OF.get(str(event.get("objectTypeId")) if word == "object" else word)
+    objects = _objects(event, kind, place)
     occurred = _whole(event, "occurredAt", place) * 1000
     # HubSpot says that an eventId alone may come again: with these it is one event
+    about = "-".join(str(number) for _, number in objects[:2])
     name = f"{event_id}:{event.get('subscriptionId', '')}:{about}:{occurred}"
-    return WebhookChange(name[:200].replace("\0", ""), kind, entity, str(about), occurred)
+    scored = dict.fromkeys((_ENTITY_OF.get(word), str(number)) for word, number in objects)
+    subjects = tuple((entity, about) for entity, about in scored if entity is not None)
+    return WebhookChange(name[:200].replace("\0", ""), kind, subjects, occurred)
+
+
+def _objects(event: dict[str, Any], kind: str, place: str) -> list[tuple[str, int]]:
+    """The objects an event is about, as (HubSpot's word, id): one, two linked, or all merged."""
+    word = kind.partition(".")[0]
+    if word == "object":
+        word = str(event.get("objectTypeId") or event.get("fromObjectTypeId"))
+    if "objectId" not in event and "fromObjectId" in event:
+        sides = _SIDES.fullmatch(str(event.get("associationType", "")))
+        first, second = sides.groups() if sides else (word, event.get("toObjectTypeId"))
+        linked = [(str(first).lower(), _whole(event, "fromObjectId", place))]
+        return [*linked, (str(second).lower(), _whole(event, "toObjectId", place))]
+    merged = event.get("mergedObjectIds") or []
+    if not isinstance(merged, list) or len(merged) > MOST_EVENTS:
+        raise Problem("wrong_type", "must be a list of ids", f"{place}.mergedObjectIds")
+    names = [n for n in ("objectId", "primaryObjectId", "newObjectId") if event.get(n) is not None]
+    numbers = [_whole(event, name, place) for name in names or ["objectId"]]
+    numbers += [_whole({"id": one}, "id", f"{place}.mergedObjectIds") for one in merged]
+    return [(word, number) for number in dict.fromkeys(numbers)]
 
 
 def _whole(event: dict[str, Any], name: str, place: str) -> int:
@@ -162,22 +210,28 @@ def _whole(event: dict[str, Any], name: str, place: str) -> int:
 def _note(store: Store, changes: list[WebhookChange], now: int) -> tuple[int, int]:
     """How many events are new, and of how many entities the scores are stale now."""
     for change in changes:
-        if change.kind == FORGET and change.entity is not None:
+        if change.kind == FORGET:
             # before the event counts as seen: a delivery that fails half-way comes again
-            store.erase(change.entity, change.id, now)
+            for entity, entity_id in change.subjects:
+                store.erase(entity, entity_id, now)
     stale: set[tuple[str, str]] = set()
     new = 0
     with store.writing() as connection:
         for change in changes:
-            subject = None if change.entity is None else store.subject(change.entity, change.id)
-            event = WebhookEvent(
-                "hubspot", change.event_id, change.kind, now, change.at, change.entity, subject
-            )
-            if not store.events.add(event, connection):
+            if not store.events.add(_event(store, change, now), connection):
                 continue
             new += 1
-            if change.entity is not None and change.kind != FORGET:
+            if change.kind == FORGET:
+                continue
+            for entity, entity_id in change.subjects:
                 at = min(change.at, now)  # their clock may run ahead of ours
-                store.scores.mark_stale(change.entity, change.id, at, connection)
-                stale.add((change.entity, change.id))
+                store.scores.mark_stale(entity, entity_id, at, connection)
+                stale.add((entity, entity_id))
     return new, len(stale)
+
+
+def _event(store: Store, change: WebhookChange, now: int) -> WebhookEvent:
+    """What is kept of an event: of several entities the first."""
+    entity, entity_id = change.subjects[0] if change.subjects else (None, "")
+    subject = None if entity is None else store.subject(entity, entity_id)
+    return WebhookEvent("hubspot", change.event_id, change.kind, now, change.at, entity, subject)

@@ -16,6 +16,7 @@ from serving.web.record.score import curve, fact, receipt, why
 from training.charts.numbers import count, percent, percents, typeset
 from training.charts.page import Page, render
 from training.models import bundle as bundles
+from training.models.prior import restated
 
 REASONS = 10
 """Reasons told one by one; the rest are one step."""
@@ -96,7 +97,7 @@ def _require(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) 
 
 
 def _standfirst(scored: Scored, thing: str) -> str:
-    score, start = float(scored.probability[0]), scored.baseline
+    score, start = float(scored.probability[0]), restated(scored.baseline, scored.shift)
     told = scored.reasons[0]
     way = "above" if score > start else "below"
     said = f"That is {way} the {percent(start, 0)} of the average {thing}"
@@ -111,7 +112,11 @@ def _keys(scorer: Scorer, scored: Scored) -> list[tuple[str, str, str]]:
     found = [
         (percent(score, 0), f"probability of “{scorer.outcome}”{horizon}", ""),
         (scored.grades[0], "grade", _grade_text(scorer)),
-        (percent(scored.baseline, 0), f"the average {ASKED[scorer.entity][0]}", ""),
+        (
+            percent(restated(scored.baseline, scored.shift), 0),
+            f"the average {ASKED[scorer.entity][0]}",
+            "",
+        ),
     ]
     if band is not None:
         said = f"of {count(band.n)} scores like it came true"
@@ -120,5 +125,5 @@ def _keys(scorer: Scorer, scored: Scored) -> list[tuple[str, str, str]]:
 
 
 def _grade_text(scorer: Scorer) -> str:
-    grades = sorted(scorer.bundle.grades.items(), key=lambda g: -g[1])
+    grades = sorted(scorer.grades.items(), key=lambda g: -g[1])
     return ", ".join(f"{letter} from {percent(least, 0)}" for letter, least in grades[:-1])

@@ -126,6 +126,10 @@ def receipt(scored: Scored) -> Section:
             f"They had said {percent(band.predicted, 1)} on average"
         )
         said += ", which fits." if band.calibrated else ": here the model is not calibrated."
+        if band.restated:
+            said += (
+                " Shares and scores are restated to the stated base rate; counts are the past's."
+            )
     return Section(
         "receipt", "Receipt", "How did scores like this one turn out?", paragraphs=[said]
     )

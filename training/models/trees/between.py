@@ -53,8 +53,9 @@ def _tree_between(
     forest: Forest, tree: int, went: Bits, weight: Floats, factorial: Floats, out: Floats
 ) -> None:
     """Add one tree's values to ``out`` (n, F); ``went`` (nodes, 2n) holds before, then after."""
-    root, tree_node, _, feature, _, kind, child, _, _, _, bins_left, _, _, value = forest
-    first, n = tree_node[tree], len(out)
+    root, child, value = forest.root, forest.child, forest.value
+    feature, kind, bins_left = forest.feature, forest.kind, forest.bins_left
+    first, n = forest.tree_node[tree], len(out)
     side = np.zeros(out.shape[1], np.int64)  # of each feature on the path: 1 after, -1 before
     depth = len(went) + 2
     waiting, known, way = np.empty((3, depth), np.int64)

@@ -30,6 +30,9 @@ from training.models.trees.shapley import Bits, Paths, kernel
 BLOCK = 256
 """Rows explained together."""
 
+REGIONS = 64
+"""Regions of which one row's table rows are copied together: some 20 KB, well inside L1."""
+
 _ZERO = float(np.float32(1e-35))
 """LightGBM takes anything this near zero for zero (kZeroThreshold, a float)."""
 
@@ -62,7 +65,14 @@ def margins(forest: Forest, X: Floats, raw: Floats) -> None:
     The bins walk down together and part only where a tree splits on the bin.
     """
     # Fields become locals, here and below: a field read in a loop is counted as a reference.
-    roots, _, _, feature, threshold, kind, child, at, size, bitset, bins_left, _, _, value = forest
+    roots, child, value = forest.root, forest.child, forest.value
+    feature, threshold, kind = forest.feature, forest.threshold, forest.kind
+    at, size, bitset, bins_left = (
+        forest.bitset_at,
+        forest.bitset_size,
+        forest.bitset,
+        forest.bins_left,
+    )
     rows, bins, classes = raw.shape
     nodes, walkers = np.empty(bins + 1, np.int64), np.empty(bins + 1, np.int64)
     everyone = (1 << bins) - 1
@@ -166,68 +176,118 @@ def _largest(sizes: Ints) -> int:
 def _explain_row(
     forest: Forest, paths: Paths, columns: Floats, weight: Floats, apart: bool, total: Floats
 ) -> None:
-    """``_explain_block`` of one row: the same sums in the same order, without inner loops."""
-    _, tree_node, _, column, threshold, kind, _, at, size, bitset, _, _, _, _ = forest
-    (
-        tree_at,
-        deep,
-        bits,
-        step_at,
-        bit,
-        step,
-        side,
-        slot_at,
-        feature,
-        bin_at,
-        bin_of,
-        cells,
-        table,
-    ) = paths
-    classes = weight.shape[1]
-    went = np.zeros(_largest(np.diff(tree_node)), np.uint8)
-    held = np.empty(_largest(bits), np.uint8)
-    for tree in range(len(tree_node) - 1):
-        first, c = tree_node[tree], tree % classes
-        for node in range(first, tree_node[tree + 1]):
-            if kind[node] == BIN:  # its column is none of the record's
-                continue
-            x = columns[column[node], 0]
-            if kind[node] == CATEGORY:
-                code = _code(x, size[node])
-                went[node - first] = code >= 0 and (
-                    bitset[at[node] + (code >> 5)] >> (code & 31) & 1
-                )
-            else:
-                went[node - first] = _below(kind[node], threshold[node], x)
-        for region in range(tree_at[tree], tree_at[tree + 1]):
-            slot, slots = slot_at[region], slot_at[region + 1] - slot_at[region]
-            bins = bin_at[region + 1] - bin_at[region]
-            cell = cells[region]
+    """``_explain_block`` of one row: the same sums in the same order, each step for many regions.
+
+    Every question is answered once; then, some regions at a time, their tables' rows are copied
+    side by side and summed. The tables lie all over the memory: copies that wait for nothing are
+    fetched many at a time, sums that read in place wait for each.
+    """
+    answers = _answers(forest, columns)
+    place, width = _places_in_tables(paths, answers)
+    tree_at, deep, bin_at, bin_of = paths.tree_at, paths.deep, paths.bin_at, paths.bin
+    slot_at, feature, table = paths.slot_at, paths.feature, paths.table
+    classes, tree = weight.shape[1], 0
+    held = np.empty(_largest(paths.bits), np.uint8)
+    near = np.empty(REGIONS * _largest(width))
+    for start in range(0, len(deep), REGIONS):
+        end, cell = min(start + REGIONS, len(deep)), 0
+        for region in range(start, end):
+            for i in range(width[region]):
+                near[cell + i] = table[place[region] + i]
+            cell += width[region]
+        cell = 0
+        for region in range(start, end):
+            while region >= tree_at[tree + 1]:
+                tree += 1
+            c, first, slots = tree % classes, slot_at[region], slot_at[region + 1] - slot_at[region]
+            bin_from, bins = bin_at[region], bin_at[region + 1] - bin_at[region]
             if deep[region]:
-                held[: bits[region]] = 1
-                for s in range(step_at[region], step_at[region + 1]):
-                    held[bit[s]] &= went[step[s]] ^ side[s] ^ 1
+                _hold_row(paths, region, answers, held)
+                _add_deep_row(paths, region, held, c, weight, apart, total)
+            elif apart:
+                for index in range(bins):
+                    own = bin_of[bin_from + index] * classes + c
+                    for i in range(slots):
+                        total[own, feature[first + i], 0] += near[cell + index * slots + i]
             else:
-                missed = 0
-                for s in range(step_at[region], step_at[region + 1]):
-                    missed |= (went[step[s]] ^ side[s]) << bit[s]
-                cell += ((1 << bits[region]) - 1 - missed) * bins * slots
-            for index in range(bin_at[region], bin_at[region + 1]):
-                k = bin_of[index]
-                own, w = k * classes + c if apart else 0, weight[k, c, 0]
-                if not deep[region]:
-                    for i in range(slots):
-                        total[own, feature[slot + i], 0] += w * table[cell + i]
-                    cell += slots
-                    continue
-                for _ in range((slots + 1) // 2):
-                    product = w
-                    for i in range(slots):
-                        product *= table[cell + 4 * i + held[i]]
-                    for i in range(slots):
-                        value = table[cell + 4 * i + 2 + held[i]]
-                        total[own, feature[slot + i], 0] += product * value
-                    cell += 4 * slots
+                for i in range(slots):
+                    f = feature[first + i]
+                    value = total[0, f, 0]
+                    for index in range(bins):
+                        value += weight[bin_of[bin_from + index], c, 0] * near[cell + i]
+                        cell += slots
+                    total[0, f, 0] = value
+                    cell -= bins * slots
+            cell += width[region]
+
+
+@kernel
+def _add_deep_row(
+    paths: Paths, region: int, held: Bits, c: int, weight: Floats, apart: bool, total: Floats
+) -> None:
+    """``_add_deep`` of one row, for all bins of a region of class ``c``."""
+    terms, feature, cell = paths.table, paths.feature, paths.table_at[region]
+    first, slots = paths.slot_at[region], paths.slot_at[region + 1] - paths.slot_at[region]
+    for index in range(paths.bin_at[region], paths.bin_at[region + 1]):
+        k = paths.bin[index]
+        own = k * weight.shape[1] + c if apart else 0
+        for _ in range((slots + 1) // 2):
+            product = weight[k, c, 0]
+            for i in range(slots):
+                product *= terms[cell + 4 * i + held[i]]
+            for i in range(slots):
+                total[own, feature[first + i], 0] += product * terms[cell + 4 * i + 2 + held[i]]
+            cell += 4 * slots
+
+
+@kernel
+def _answers(forest: Forest, columns: Floats) -> Bits:
+    """Which side (1 left) the one row of ``columns`` takes at every question."""
+    feature, threshold, kind = forest.feature, forest.threshold, forest.kind
+    at, size, bitset = forest.bitset_at, forest.bitset_size, forest.bitset
+    answers = np.zeros(len(forest.asked_at), np.uint8)
+    for question, node in enumerate(forest.asked_at):
+        if kind[node] == BIN:  # its column is none of the record's
+            continue
+        x = columns[feature[node], 0]
+        if kind[node] == CATEGORY:
+            code = _code(x, size[node])
+            left = code >= 0 and (bitset[at[node] + (code >> 5)] >> (code & 31) & 1) != 0
+        else:
+            left = _below(kind[node], threshold[node], x)
+        answers[question] = left
+    return answers
+
+
+@kernel
+def _places_in_tables(paths: Paths, answers: Bits) -> tuple[Ints, Ints]:
+    """Where each region's table has what the answers say, and how wide; a deep leaf has no table.
+
+    A table's row is the mask of the conditions that hold. Example: three conditions of which the
+    second fails are mask 0b101, row 5; a condition asked twice (x <= 7, then x <= 3) is one bit.
+    """
+    deep, bits, step_at = paths.deep, paths.bits, paths.step_at
+    bit, side, question = paths.bit, paths.side, paths.question
+    slot_at, bin_at = paths.slot_at, paths.bin_at
+    place, width = paths.table_at.copy(), np.zeros(len(deep), np.int64)
+    for region in range(len(deep)):
+        if deep[region]:
+            continue
+        missed = 0
+        for s in range(step_at[region], step_at[region + 1]):
+            missed |= (answers[question[s]] ^ side[s]) << bit[s]
+        bins, slots = bin_at[region + 1] - bin_at[region], slot_at[region + 1] - slot_at[region]
+        width[region] = bins * slots
+        place[region] += ((1 << bits[region]) - 1 - missed) * width[region]
+    return place, width
+
+
+@kernel
+def _hold_row(paths: Paths, region: int, answers: Bits, held: Bits) -> None:
+    """Which of a deep leaf's conditions the row meets."""
+    held[: paths.bits[region]] = 1
+    for s in range(paths.step_at[region], paths.step_at[region + 1]):
+        held[paths.bit[s]] &= answers[paths.question[s]] ^ paths.side[s] ^ 1
 
 
 @kernel
@@ -236,7 +296,9 @@ def _explain_block(
 ) -> None:
     """Add what every region says of every row of the block."""
     rows, classes = columns.shape[1], weight.shape[1]
-    tree_at, deep, bits, _, _, _, _, slot_at, feature, bin_at, bin_of, cells, table = paths
+    tree_at, deep, bits, table = paths.tree_at, paths.deep, paths.bits, paths.table
+    slot_at, feature = paths.slot_at, paths.feature
+    bin_at, bin_of, cells = paths.bin_at, paths.bin, paths.table_at
     went = np.empty((_largest(np.diff(forest.tree_node)), rows), np.uint8)
     held = np.empty((_largest(bits), rows), np.uint8)
     offset, product = np.empty(rows, np.int32), np.empty(rows)
@@ -265,9 +327,10 @@ def _explain_block(
 @kernel
 def decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
     """Which side every row takes at every node of the tree."""
-    _, tree_node, _, feature, threshold, kinds, _, at, size, bitset, _, _, _, _ = forest
-    first = tree_node[tree]
-    for node in range(first, tree_node[tree + 1]):
+    feature, threshold, kinds = forest.feature, forest.threshold, forest.kind
+    at, size, bitset = forest.bitset_at, forest.bitset_size, forest.bitset
+    first = forest.tree_node[tree]
+    for node in range(first, forest.tree_node[tree + 1]):
         kind, limit = kinds[node], threshold[node]
         if kind == BIN:  # its column is none of the record's
             continue
@@ -291,7 +354,7 @@ def decide(forest: Forest, tree: int, columns: Floats, went: Bits) -> None:
 @kernel
 def _hold(paths: Paths, region: int, went: Bits, held: Bits) -> None:
     """Which of the region's conditions every row meets."""
-    _, _, _, step_at, bits, nodes, sides, _, _, _, _, _, _ = paths
+    step_at, bits, nodes, sides = paths.step_at, paths.bit, paths.node, paths.side
     rows, first = went.shape[1], step_at[region]
     for s in range(first, step_at[region + 1]):
         bit, node, other = bits[s], nodes[s], sides[s] ^ 1

@@ -142,7 +142,8 @@ def cut(forest: Forest, share: Floats) -> Paths:
         per_tree.append([region for view in views for region in view.regions(view.root, [])])
     regions = [region for some in per_tree for region in some]
     first_node = np.repeat(forest.tree_node[:-1], [len(some) for some in per_tree])
-    paths = _pack(regions, first_node, np.array([len(some) for some in per_tree]))
+    sizes = np.array([len(some) for some in per_tree])
+    paths = _pack(regions, first_node, sizes, forest.question)
     most = max((len(region.features) for region in regions), default=1)
     fill_tables(paths, _pack_leaves(regions, forest), share, *_quadrature((most + 1) // 2))
     return paths
@@ -156,10 +157,10 @@ def _ints(values: list[int]) -> Ints:
     return np.array(values, dtype=np.int64)
 
 
-def _pack(regions: list[_Region], first_node: Ints, per_tree: Ints) -> Paths:
+def _pack(regions: list[_Region], first_node: Ints, per_tree: Ints, question: Ints) -> Paths:
     sizes = [len(r.bins) * _table_size(r) for r in regions]
     steps = [
-        (bit, node - int(first), side)
+        (bit, node - int(first), side, node)
         for r, first in zip(regions, first_node, strict=True)
         for bit, condition in enumerate(r.conditions)
         for node, side in condition
@@ -169,9 +170,10 @@ def _pack(regions: list[_Region], first_node: Ints, per_tree: Ints) -> Paths:
         deep=np.array([len(r.conditions) > TABLE_BITS for r in regions], dtype=np.bool_),
         bits=_ints([len(r.conditions) for r in regions]),
         step_at=_starts([sum(map(len, r.conditions)) for r in regions]),
-        bit=_ints([bit for bit, _, _ in steps]),
-        node=_ints([node for _, node, _ in steps]),
-        side=np.array([side for _, _, side in steps], dtype=np.uint8),
+        bit=_ints([bit for bit, _, _, _ in steps]),
+        node=_ints([node for _, node, _, _ in steps]),
+        side=np.array([side for _, _, side, _ in steps], dtype=np.uint8),
+        question=question[_ints([node for _, _, _, node in steps])],
         slot_at=_starts([len(r.features) for r in regions]),
         feature=_ints([f for r in regions for f in r.features]),
         bin_at=_starts([len(r.bins) for r in regions]),

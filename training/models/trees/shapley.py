@@ -43,7 +43,7 @@ class Paths(NamedTuple):
     step_at  (regions + 1,) first step of each region; a condition holds where all its steps are
              taken, and they stand together
     bit, node, side (steps,) the step's condition, counted within the region: the row goes right (0)
-             or left (1) at that node, counted within the tree
+             or left (1) at that node, counted within the tree; ``question`` is the node's
     slot_at, feature  the features of each region
     bin_at, bin       the bins of each region
     table_at, table   its table [condition mask][bin][feature]; of a deep leaf its terms
@@ -57,6 +57,7 @@ class Paths(NamedTuple):
     bit: Ints
     node: Ints
     side: Bits
+    question: Ints
     slot_at: Ints
     feature: Ints
     bin_at: Ints

@@ -1,0 +1,1 @@
+"""What reading lost, and what that does to figures and models."""
