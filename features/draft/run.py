@@ -108,12 +108,15 @@ def _draft(
             draft.not_read[file.path.name] = f"the same records as {same.path.name}"
             continue
         by_table.setdefault(table, []).append((file, key))
+    _own_keys(by_table)
     for table, listed in by_table.items():
         keys = [k for _, k in listed if k is not None and k.column is not None]
         if keys:
             others = tuple(k.column for k in keys[1:] if k.column is not None)
             export.keys[table] = replace(keys[0], more=others)
     winners = _winners(export, by_table)
+    seen = {f.path for pairs in by_table.values() for f, _ in pairs}
+    export.beside = [f for f in files if f.path not in seen and f is not winners]
     export_lines(draft, used, dates)
     buildings = _entities(export, by_table, taken, winners)
     for table in EVENTS:
@@ -123,9 +126,10 @@ def _draft(
                 draft.blocks.append(building.block)
                 buildings.append(building)
     _accounts_within(export, buildings)
-    for file, _ in by_table.get("changes", []):
-        history_blocks(export, file, _evidence(file, taken))
-    _catalogues(buildings, files, taken)
+    for file, key in by_table.get("changes", []):
+        if not history_blocks(export, file, _evidence(file, taken)):
+            _log(export, file, key)
+    _catalogues(buildings, export.beside)
     _flat(export)
     _ask_how_often(export)
     _ask_leaks(export)
@@ -184,6 +188,27 @@ def _extended(
         if file.path.name not in used and not joined:
             draft.not_read.setdefault(file.path.name, f"no part of the preset {known.name}")
     return draft
+
+
+def _own_keys(by_table: dict[str, list[tuple[FileProfile, Key | None]]]) -> None:
+    """Where one file's key is named after the table, those whose keys are not are something "
+    "else."""
+    for table, listed in by_table.items():
+        if table in MUST_HAVE_KEY and any(k is not None and k.named for _, k in listed):
+            by_table[table] = [(f, k) for f, k in listed if k is not None and k.named]
+
+
+def _log(export: Export, file: FileProfile, key: Key | None) -> None:
+    """A log without old and new values is one of activities, if it has a day and whose it is."""
+    if any(c.concepts & {"field", "old", "new"} for c in file.columns.values()):
+        return
+    why = export.draft.not_read.pop(file.path.name)
+    said = f"{file.path.name}, {file.n:,} rows: activities, a log without values of fields."
+    building = Building.of(export, file, "activities", said)
+    if event_block(building, key):
+        export.draft.blocks.append(building.block)
+    else:
+        export.draft.not_read[file.path.name] = why
 
 
 def _copy(file: FileProfile, key: Key | None, other: FileProfile, other_key: Key | None) -> bool:
@@ -250,12 +275,10 @@ def _accounts_within(export: Export, buildings: list[Building]) -> None:
                 return
 
 
-def _catalogues(
-    buildings: list[Building], files: list[FileProfile], taken: dict[str, Recognised]
-) -> None:
+def _catalogues(buildings: list[Building], files: list[FileProfile]) -> None:
     """Join small files that no table was seen in, such as lists of products."""
     for file in files:
-        if file.path.name in taken or file.n > 50_000:
+        if file.n > 50_000:
             continue
         for building in buildings:
             if building.table in ("deals", "leads", "accounts") and join_catalogue(building, file):

@@ -12,6 +12,7 @@ from features.draft.model import DraftedLine, Sureness
 from features.draft.outcomes import FLAGS, OutcomeFound, outcome_of
 from features.draft.recognise import OWN, fit
 from features.draft.specs import folded, spec_of, with_keys
+from features.draft.stages import PREFIX, stage_list
 from features.draft.values.profile import ColumnProfile
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT
@@ -71,6 +72,8 @@ def map_key(building: Building, key: Key) -> None:
 def _outcome(building: Building) -> OutcomeFound | None:
     found = outcome_of(building.file, building.table)
     block = building.block
+    if found is None and building.table == "deals":
+        found = _from_stages(building)
     if found is None:
         return None
     spec = found.spec
@@ -86,6 +89,20 @@ def _outcome(building: Building) -> OutcomeFound | None:
         if not staged or building.table == "accounts" or len(column.counts) <= 3:
             building.free.pop(heading, None)
     return found
+
+
+def _from_stages(building: Building) -> OutcomeFound | None:
+    """The outcome that another file's list of stages tells."""
+    listed = stage_list(building.file, building.export.beside)
+    if listed is None:
+        return None
+    join = {
+        "from": listed.file.path.name,
+        "on": {listed.column: listed.key},
+        "prefix": PREFIX,
+    }
+    building.join(join, f"“{listed.column}” points to its “{listed.key}”")
+    return listed.found
 
 
 def _days(building: Building, found: OutcomeFound | None) -> None:
