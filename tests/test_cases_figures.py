@@ -146,7 +146,9 @@ def test_an_owner_emptied_at_the_end_is_a_leak_and_a_history_gives_it_back(tmp_p
     )
     assert report.tables["changes"].rows == len(history) - 1
     spine = Spine(
-        "leads", past["leads"].coded("lead_id").words(), past["leads"].instant("closed_at")
+        "leads",
+        [str(i) for i in past["leads"].coded("lead_id").words()],
+        past["leads"].instant("closed_at"),
     )
     replayed = View(Timeline(past), spine).word("owner_id")
     assert all(replayed.words())  # the owner of the day before, whoever was emptied later
