@@ -77,7 +77,7 @@ def day_order(words: Iterable[str]) -> DayOrder:
     return "day first" if front else "month first" if behind else "either"
 
 
-def _order_of(pattern: str) -> DayOrder:
+def order_of(pattern: str) -> DayOrder:
     """The order in which a strptime pattern has day and month, both numbers and before the year."""
     day, month = pattern.find("%d"), pattern.find("%m")
     year = max(pattern.find("%Y"), pattern.find("%y"))
@@ -98,13 +98,13 @@ def in_order(formats: Sequence[str], order: DayOrder) -> tuple[str, ...]:
     """
     if order not in ("day first", "month first"):
         return tuple(formats)
-    turned = (f if _order_of(f) in (order, "none") else _swapped(f) for f in formats)
+    turned = (f if order_of(f) in (order, "none") else _swapped(f) for f in formats)
     return tuple(dict.fromkeys(turned))
 
 
 def undecided(formats: Sequence[str], order: DayOrder) -> bool:
     """Whether both orders are stated and no word tells which is meant."""
-    return order == "either" and {"day first", "month first"} <= {_order_of(f) for f in formats}
+    return order == "either" and {"day first", "month first"} <= {order_of(f) for f in formats}
 
 
 CLOCKS = {"%H:%M": 60.0, "%M:%S": 1.0}
