@@ -15,12 +15,12 @@ from typing import Any
 import orjson
 import pytest
 
-from features.tables import DAY
+from features.tables import DAY, Meta
 from serving.app import make_app
 from serving.http import VERSION
 from serving.http.codes import CODES
 from serving.http.openapi.operations import operations
-from serving.scoring.contract import read_record
+from serving.scoring.isolation import Reader
 from tests.api import HOUR, NOW, Clock, call, desks, nightly, score_row, served
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def test_what_the_custom_code_action_sends_is_a_record() -> None:
     names = re.findall(r"^\s+(\w+):", block[1], re.M)
     made = {"deal_id": "1", "created_at": "2023-12-01T00:00:00.000Z", "stage": "x", "amount": 1.5}
     assert names == list(made)
-    assert not hasattr(read_record("deals", 0, {"deal": made}), "fault")
+    assert not hasattr(Reader("deals", Meta()).read(0, {"deal": made}), "fault")
 
 
 def test_the_problem_shown_is_the_problem_answered() -> None:

@@ -14,11 +14,9 @@ from features.schema import LARGEST_NUMBER, TABLES
 from features.tables import CustomField, Meta
 from serving.scoring.contract import (
     CHILDREN,
-    LONGEST_ID,
     MOST_RECORDS,
     SINGULAR,
     read_envelope,
-    read_record,
     record_model,
     row_model,
 )
@@ -26,6 +24,7 @@ from serving.scoring.faults import ContractError, RecordFault
 from serving.scoring.isolation import Reader, Record, independent_rounds
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
+from serving.scoring.values import LONGEST_ID
 from tests.histories import history
 from tests.scored import bundle_of
 
@@ -128,7 +127,9 @@ def test_what_is_refused(raw: Any, code: str, path: str) -> None:
 
 
 def test_a_misspelt_field_is_told_its_name() -> None:
-    got = read_record("leads", 7, {"lead": {"lead_id": "x"}, "activities": [{"occured_at": AT}]})
+    got = Reader("leads", META).read(
+        7, {"lead": {"lead_id": "x"}, "activities": [{"occured_at": AT}]}
+    )
     assert isinstance(got, RecordFault)
     assert (got.index, got.id) == (7, "x")
     assert "did you mean 'occurred_at'" in got.fault.message

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.draft.model import Spec, Sureness
-from features.draft.outcome_words import means
+from features.draft.outcome_words import TARGETS, means
 from features.draft.values.profile import YES, ColumnProfile, FileProfile
 from features.ingest.values.clean import TRUE
 from features.schema import OUTCOMES
@@ -22,9 +22,6 @@ FLAGS = {
     "accounts": {"churn": "churned", "lost": "churned"},
 }
 """Concept of a yes/no column or a day -> the outcome that it says has happened."""
-
-TARGETS = {"target", "y", "class", "response", "outcome", "deposit"}
-"""Headings of what a data set is to be learned for."""
 
 
 @dataclass

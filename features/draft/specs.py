@@ -43,7 +43,11 @@ def usual_dates(columns: Iterable[ColumnProfile]) -> tuple[str, ...]:
 def spec_of(column: ColumnProfile, dates: tuple[str, ...], name: str = "") -> Spec:
     """The column by its name, with the format or the words where those are its own."""
     spec: dict[str, object] = {"from": name or column.heading}
-    if column.dates is not None and column.held == "instant" and column.dates.patterns != dates:
+    if (
+        column.dates is not None
+        and column.held == "instant"
+        and not set(column.dates.patterns) <= set(dates)
+    ):
         listed = column.dates.patterns
         spec["format"] = listed[0] if len(listed) == 1 else list(listed)
     if column.yes_no:

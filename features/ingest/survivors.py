@@ -90,9 +90,14 @@ def follow(drafts: Dict[str, Draft], merged: Dict[str, Pairs]) -> None:
 
 
 def _last(gone: str, pairs: Pairs, known: Dict[str, str]) -> str:
-    """The last record of a chain of merges that the export holds; ``gone`` itself if none."""
+    """The last record of a chain of merges that the export holds; ``gone`` itself if none.
+
+    A chain that comes back to where it was says nothing, and is not followed.
+    """
     last, at, seen = gone, gone, {gone}
-    while (at := pairs.get(at, "")) and at not in seen:
+    while at := pairs.get(at, ""):
+        if at in seen:
+            return gone
         seen.add(at)
         last = at if at in known else last
     return last

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from serving.http.errors import Problem
-from serving.scoring.contract import LONGEST_ID
+from serving.scoring.values import LONGEST_ID
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

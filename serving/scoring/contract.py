@@ -1,13 +1,12 @@
 """The contract: records in the CRM's canonical terms, checked one by one.
 
-Every field comes from ``features.schema.TABLES``; there is no second list. ``isolation`` makes rows
-of a checked record, ``predictor`` the answer.
+Every field comes from ``features.schema.TABLES``; there is no second list. The models of rows and
+records describe them for OpenAPI; ``reader`` reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -26,14 +25,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from features.schema import LARGEST_NUMBER, TABLES, Column
-from features.tables import EARLIEST, LATEST, micros
-from serving.scoring.faults import (
-    NO_INSTANT,
-    TOO_LARGE,
-    ContractError,
-    Fault,
-    RecordFault,
-    fault_of,
+from serving.scoring.faults import ContractError, Fault, fault_of
+from serving.scoring.values import (
+    EXAMPLE,
+    LONGEST_ID,
+    LONGEST_WORD,
+    ValueFault,
+    custom_value,
+    read_instant,
 )
 
 MOST_RECORDS = 1000
@@ -48,16 +47,11 @@ MOST_REASONS = 100
 RAREST = 1e-6
 """The smallest base rate that may be stated, and 1 less it the largest: beyond, odds overflow."""
 
-LONGEST_ID = 200
-LONGEST_WORD = 10_000
-
 SINGULAR = {"leads": "lead", "deals": "deal", "accounts": "account", "contacts": "contact"}
 """What one row of a table is called in a record."""
 
 CHILDREN = ("activities", "changes", "subscriptions", "invoices")
 """The lists that every record may bring."""
-
-_EXAMPLE = "2026-03-01T09:30:00Z"
 
 
 def as_id(value: Any) -> Any:
@@ -65,21 +59,16 @@ def as_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def read_instant(value: Any) -> datetime:
-    """An ISO 8601 instant with a zone."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("wrong_type", f"must be ISO 8601 text such as {_EXAMPLE}")
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        message = f"not an ISO 8601 instant; write it as {_EXAMPLE}"
-        raise PydanticCustomError("bad_instant", message) from None
-    if at.tzinfo is None:
-        message = f"the instant names no time zone; write it as {_EXAMPLE}"
-        raise PydanticCustomError("instant_without_zone", message)
-    if not EARLIEST <= micros(at) < LATEST:
-        raise PydanticCustomError("bad_instant", NO_INSTANT)
-    return at
+def _described(read: Callable[[Any], Any]) -> PlainValidator:
+    """A reader of values as the validation library takes it."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return read(value)
+        except ValueFault as wrong:
+            raise PydanticCustomError(wrong.code, wrong.message) from None
+
+    return PlainValidator(validate)
 
 
 def _as_stated(value: Any) -> Any:
@@ -89,19 +78,6 @@ def _as_stated(value: Any) -> Any:
     return repr(value)
 
 
-def _custom(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONGEST_WORD:
-        message = f"a text has at most {LONGEST_WORD} characters"
-        raise PydanticCustomError("string_too_long", message)
-    if value is None or isinstance(value, str | bool):
-        return value
-    if not isinstance(value, int | float):
-        raise PydanticCustomError("wrong_type", "must be text, a number, true, false or null")
-    if not abs(value) <= LARGEST_NUMBER:
-        raise PydanticCustomError("number_too_large", TOO_LARGE)
-    return value
-
-
 _WORD = StringConstraints(max_length=LONGEST_WORD)
 _ID = StringConstraints(min_length=1, max_length=LONGEST_ID)
 Key = Annotated[str, _ID, BeforeValidator(as_id, json_schema_input_type=str | int)]
@@ -109,14 +85,15 @@ Word = Annotated[str, _WORD]
 Stated = Annotated[str, _WORD, BeforeValidator(_as_stated, json_schema_input_type=str | float)]
 Number = Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Instant = Annotated[
-    datetime,
-    PlainValidator(read_instant),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": [_EXAMPLE]}),
+    int,
+    _described(read_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]}),
 ]
+"""Microseconds since 1970 UTC, sent as ISO 8601 text."""
 Lang = Literal["en", "es", "it"]
 CustomName = Annotated[str, _ID]
 CustomValue = Annotated[
-    Any, PlainValidator(_custom), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
+    Any, _described(custom_value), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
 ]
 
 _TYPES: dict[str, Any] = {
@@ -238,15 +215,6 @@ def read_envelope(body: Any) -> Envelope:
         return Envelope.model_validate(body)
     except ValidationError as error:
         raise ContractError(fault_of(error, Envelope, "")) from None
-
-
-def read_record(entity: str, index: int, raw: Any) -> Strict | RecordFault:
-    """A checked record of the entity's table, or what is wrong with it."""
-    model = record_model(entity)
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        return RecordFault(index, id_of(entity, raw), fault_of(error, model, f"records[{index}]"))
 
 
 def id_of(entity: str, raw: Any) -> str | None:

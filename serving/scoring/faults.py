@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -94,11 +95,15 @@ _SAID = {
 def fault_of(error: ValidationError, model: type[BaseModel], prefix: str) -> Fault:
     """The first error; a misspelt field before the missing one it explains."""
     errors = error.errors(include_url=False, include_input=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    message = _message(first, model)
-    if len(errors) > 1:
-        message += f" (and {len(errors) - 1} more)"
-    return Fault(_CODES.get(first["type"], "wrong_type"), path(prefix, first["loc"]), message)
+    found = [(e["loc"], _CODES.get(e["type"], "wrong_type"), _message(e, model)) for e in errors]
+    return fault_among(found, prefix)
+
+
+def fault_among(found: Sequence[tuple[tuple[int | str, ...], str, str]], prefix: str) -> Fault:
+    """The first of some faults (place, code, message), and how many more there are."""
+    place, code, message = next((f for f in found if f[1] == "unknown_field"), found[0])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Fault(code, path(prefix, place), message + more)
 
 
 def _message(first: ErrorDetails, model: type[BaseModel]) -> str:
@@ -112,11 +117,16 @@ def _unknown(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
     for step in loc[:-1]:
         if isinstance(step, str):
             here = _inner(here.model_fields[step].annotation)
-    near = difflib.get_close_matches(str(loc[-1]), list(here.model_fields), 1)
+    return unknown_field(str(loc[-1]), list(here.model_fields))
+
+
+def unknown_field(name: str, known: Sequence[str]) -> str:
+    """What to say of a field that is none of those known."""
+    near = difflib.get_close_matches(name, known, 1)
     if near:
         return f"no such field; did you mean {near[0]!r}?"
     own = "; the company's own fields belong inside 'custom'"
-    return f"no such field{own if 'custom' in here.model_fields else ''}"
+    return f"no such field{own if 'custom' in known else ''}"
 
 
 def _inner(annotation: Any) -> Any:

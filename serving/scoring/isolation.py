@@ -12,15 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
-from features.schema import TABLES, Kind
+from features.schema import TABLES
 from features.tables import Meta, Tables
-from serving.scoring.contract import SINGULAR, Strict, read_instant, read_record
-from serving.scoring.faults import Fault, RecordFault, path
-from serving.scoring.reader import Unusual, read_rows, record_plan
+from serving.scoring.contract import SINGULAR, id_of
+from serving.scoring.faults import Fault, RecordFault
+from serving.scoring.reader import RecordReader
 from serving.scoring.rows import storage_of, table_of
-from serving.scoring.words import WordReader
 
 Row = dict[str, Any]
 
@@ -58,11 +55,9 @@ class Reader:
 
     def __init__(self, entity: str, meta: Meta, rates: Collection[str] = ()) -> None:
         self.entity, self.meta = entity, meta
-        self.words = WordReader(meta.currency, rates)
         self.key = TABLES[entity].key
-        self.unused = {t: _unused(t, entity) for t in TABLES}
-        self.custom = {t: {f.name: f.kind for f in meta.custom.get(t, [])} for t in TABLES}
-        self._plan = record_plan(entity, self.unused, self.custom)
+        unused = {t: _unused(t, entity) for t in TABLES}
+        self._reader = RecordReader(entity, meta, unused, rates)
         self._storage = {t: storage_of(t, meta) for t in TABLES}
 
     def read(self, index: int, raw: Any, place: int | None = None) -> Record | RecordFault:
@@ -70,48 +65,19 @@ class Reader:
 
         place: its number among all that are scored together; its index where they are one request
         """
-        place = index if place is None else place
+        warnings = dict[str, None]()
+        rows = self._reader.rows(index, raw, warnings)
+        if isinstance(rows, RecordFault):
+            return rows
         try:
-            warnings = dict[str, None]()
-            return self._record(index, place, read_rows(self._plan, raw, warnings), warnings)
-        except Unusual:
-            return self._read_closely(index, raw, place)
+            return self._record(index, index if place is None else place, rows, warnings)
         except _FaultError as wrong:
-            return RecordFault(index, raw[SINGULAR[self.entity]][self.key], wrong.fault)
-
-    def _read_closely(self, index: int, raw: Any, place: int) -> Record | RecordFault:
-        """As ``read``, with words for all that can be wrong."""
-        checked = read_record(self.entity, index, raw)
-        if isinstance(checked, RecordFault):
-            return checked
-        entity_id = getattr(getattr(checked, SINGULAR[self.entity]), self.key)
-        try:
-            warnings = dict[str, None]()
-            rows = self._rows(checked, f"records[{index}]", warnings)
-            return self._record(index, place, rows, warnings)
-        except _FaultError as wrong:
-            return RecordFault(index, entity_id, wrong.fault)
-
-    def _rows(self, checked: Strict, place: str, warnings: dict[str, None]) -> dict[str, list[Row]]:
-        rows: dict[str, list[Row]] = {}
-        for name, value in vars(checked).items():
-            if value is None:
-                continue
-            table = _TABLE_OF.get(name, name)
-            if isinstance(value, list):
-                rows[table] = [
-                    self._row(table, item, f"{place}.{name}[{i}]", f"{name}[]", warnings)
-                    for i, item in enumerate(value)
-                ]
-            else:
-                rows[table] = [self._row(table, value, f"{place}.{name}", name, warnings)]
-        return rows
+            return RecordFault(index, id_of(self.entity, raw), wrong.fault)
 
     def _record(
         self, index: int, number: int, rows: dict[str, list[Row]], warnings: dict[str, None]
     ) -> Record:
         """A record of its rows; ``number`` is another for each that is scored with it."""
-        self.words.read(rows, self.entity, warnings)
         place, entity = f"records[{index}]", rows[self.entity][0]
         if self.key not in entity:
             where = f"{place}.{SINGULAR[self.entity]}.{self.key}"
@@ -154,27 +120,6 @@ class Reader:
         keys = frozenset(new if key == old else key for key in record.keys)
         brought = frozenset(new if key == old else key for key in record.brought)
         return replace(record, own=own, rows=rows, keys=keys, brought=brought)
-
-    def _row(
-        self, table: str, model: Any, place: str, spoken: str, warnings: dict[str, None]
-    ) -> Row:
-        """A checked row without its gaps, its custom fields beside the canonical ones."""
-        facts, unused = vars(model), self.unused[table]
-        row = {
-            name: facts[name]
-            for name in model.model_fields_set
-            if name not in unused and facts[name] is not None
-        }
-        kinds = self.custom[table]
-        for name, value in (row.pop("custom", None) or {}).items():
-            kind = kinds.get(name)
-            if kind is None:
-                warnings[f"{spoken}.custom.{name} is not known to the model and was not used"] = (
-                    None
-                )
-            elif value is not None:
-                row[name] = _typed(kind, value, path(place, ("custom", name)))
-        return row
 
     def _account(
         self, number: int, entity_id: str, entity: Row, rows: Mapping[str, list[Row]], place: str
@@ -263,7 +208,6 @@ def _unused(table: str, entity: str) -> frozenset[str]:
     )
 
 
-_TABLE_OF = {single: table for table, single in SINGULAR.items()}
 _OF_ACCOUNT_LISTS = ("subscriptions", "invoices", "contacts", "deals")
 _OF_ACCOUNT = ("accounts", "subscriptions", "invoices")
 
@@ -292,27 +236,6 @@ def _same_contact(entity: Row, rows: Mapping[str, list[Row]], place: str, number
     if brought:
         entity["contact_id"] = brought[0]["contact_id"] = contact
     return contact
-
-
-def _typed(kind: Kind, value: Any, place: str) -> Any:
-    """A custom value of the kind that its mapping declared."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == "instant":
-        try:
-            return read_instant(value)
-        except PydanticCustomError as wrong:
-            raise _FaultError(Fault(wrong.type, place, wrong.message())) from None
-    if kind in ("category", "text"):
-        if isinstance(value, str) or (isinstance(value, int) and number):
-            return str(value)
-        raise _FaultError(Fault("wrong_type", place, "the mapping declares this field as text"))
-    if kind == "number" and not number:
-        raise _FaultError(Fault("wrong_type", place, "the mapping declares this field as a number"))
-    if kind == "boolean" and not isinstance(value, bool):
-        raise _FaultError(
-            Fault("wrong_type", place, "the mapping declares this field true or false")
-        )
-    return value
 
 
 def independent_rounds(records: Sequence[Record]) -> list[list[int]]:

@@ -123,8 +123,8 @@ class Predictor:
 
     def _asked(self, envelope: Envelope, now: int, lang: str) -> ScoreOptions:
         """What is asked of every record; ContractError where it cannot be asked of this model."""
-        cutoff = now if envelope.as_of is None else micros(envelope.as_of)
-        since = None if envelope.compare_to is None else micros(envelope.compare_to.as_of)
+        cutoff = now if envelope.as_of is None else envelope.as_of
+        since = None if envelope.compare_to is None else envelope.compare_to.as_of
         if since is not None and self.scorer.flat:
             said = "this model knows no dates: a score cannot be compared with an earlier one"
             raise ContractError(Fault("no_dates", "compare_to", said))

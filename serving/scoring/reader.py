@@ -1,35 +1,29 @@
-"""The usual row, checked without the validation library: a third of what a score cost.
+"""The reader of a record: JSON becomes rows of canonical tables, or the first fault in words.
 
-A row that is plainly as the contract wants it is read here; of anything else nothing is said, and
-``contract`` reads it again and says what is wrong, if anything is. Both give the same rows
-(tests/test_reader.py), but for instants, which here are microseconds already.
+A right record is read in one pass over what it brings. Only when a part proves wrong is the record
+gone through again in the contract's order, to say which fault comes first and how many there are;
+both passes ask the same functions about a value. ``contract`` describes the same form for OpenAPI,
+and tests/test_reader.py holds the two together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from features.schema import LARGEST_NUMBER, TABLES, Kind
-from features.tables import EARLIEST, LATEST
-from serving.scoring.contract import (
-    LONGEST_ID,
-    LONGEST_WORD,
-    MOST_ROWS,
-    SINGULAR,
-    record_model,
-    row_model,
-)
+from features.schema import TABLES, Kind
+from features.tables import Meta
+from serving.scoring.contract import MOST_ROWS, SINGULAR, id_of, record_model, row_model
+from serving.scoring.faults import Fault, RecordFault, fault_among, unknown_field
+from serving.scoring.values import LONGEST_ID, READ, ValueFault, custom_value, typed
+from serving.scoring.words import ReadWord, WordReader, drop_unknown_outcomes
 
 Row = dict[str, Any]
-
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-
-
-class Unusual(Exception):  # noqa: N818  # no error: somebody else reads it
-    """This is for the library to read."""
+Warnings = dict[str, None]
+Loc = tuple[int | str, ...]
+Found = tuple[Loc, str, str]
+"""A fault: where, its code, what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +34,238 @@ class RowPlan:
     required  columns without which there is no row
     used      columns that are kept; the others are checked and left
     custom    the company's own columns
+    words     how the words of some columns are read
     """
 
     kinds: Mapping[str, str]
     required: frozenset[str]
     used: frozenset[str]
     custom: Mapping[str, Kind]
+    words: Mapping[str, ReadWord]
+
+    def row(self, raw: Any, spoken: str, warnings: Warnings) -> Row:
+        """The row without its gaps, custom fields beside the canonical ones; ValueFault."""
+        if type(raw) is not dict:
+            raise ValueFault("wrong_type", "must be an object")
+        if not self.required <= raw.keys():
+            raise ValueFault("missing_field", "this field is required")
+        row: Row = {}
+        kinds, used = self.kinds, self.used
+        for name, value in raw.items():
+            kind = kinds.get(name)
+            if kind is None:
+                if name != "custom":
+                    raise ValueFault("unknown_field", "")
+                continue
+            if value is None and name not in self.required:
+                continue
+            value = READ[kind](value)
+            if name in used:
+                if type(value) is str:
+                    self._word(row, name, value, spoken, warnings)
+                else:
+                    row[name] = value
+        if raw.get("custom") is not None:
+            self._custom(raw["custom"], row, spoken, warnings)
+        return row
+
+    def _word(self, row: Row, name: str, value: str, spoken: str, warnings: Warnings) -> None:
+        """Outer spaces are no part of a word, and an empty word is a missing one."""
+        word = value.strip()
+        if not word:
+            return
+        if name in self.words:
+            used, warning = self.words[name](word)
+            if warning:
+                warnings[f"{spoken}.{name}: {warning}"] = None
+            if used:
+                row[name] = used
+            elif name == "outcome":
+                row[name] = None  # nobody knows it: not the same as none
+        else:
+            row[name] = word
+
+    def _custom(self, given: Any, row: Row, spoken: str, warnings: Warnings) -> None:
+        if type(given) is not dict:
+            raise ValueFault("wrong_type", "must be an object")
+        for name, value in given.items():
+            if not 0 < len(name) <= LONGEST_ID:
+                raise ValueFault("too_long", "")
+            custom_value(value)
+            kind = self.custom.get(name)
+            if kind is None:
+                message = f"{spoken}.custom.{name} is not known to the model and was not used"
+                warnings[message] = None
+            elif value is not None:
+                found = typed(kind, value)
+                if type(found) is str:
+                    self._word(row, name, found, spoken, warnings)
+                else:
+                    row[name] = found
+
+    def faults(self, raw: Any, loc: Loc) -> Iterator[Found]:
+        """All that is wrong with a row, in the contract's order."""
+        if type(raw) is not dict:
+            yield loc, "wrong_type", "must be an object"
+            return
+        for name, kind in self.kinds.items():
+            if name not in raw:
+                if name in self.required:
+                    yield (*loc, name), "missing_field", "this field is required"
+            elif raw[name] is not None or name in self.required:
+                yield from _fault((*loc, name), READ[kind], raw[name])
+        if raw.get("custom") is not None:
+            yield from self._custom_faults(raw["custom"], (*loc, "custom"))
+        known = [*self.kinds, "custom"]
+        for name in raw:
+            if name not in self.kinds and name != "custom":
+                yield (*loc, name), "unknown_field", unknown_field(name, known)
+
+    def _custom_faults(self, given: Any, loc: Loc) -> Iterator[Found]:
+        if type(given) is not dict:
+            yield loc, "wrong_type", "must be an object"
+            return
+        for name, value in given.items():
+            if not name:
+                at = (*loc, name, "[key]")
+                yield at, "too_short", "string should have at least 1 character"
+            if len(name) > LONGEST_ID:
+                at, most = (*loc, name, "[key]"), f"at most {LONGEST_ID} characters"
+                yield at, "too_long", f"string should have {most}"
+            yield from _fault((*loc, name), custom_value, value)
+
+    def undeclared(self, raw: Any, loc: Loc) -> Iterator[Found]:
+        """Custom values of a right row that are not of the kind their mapping declared."""
+        for name, value in (raw.get("custom") or {}).items():
+            kind = self.custom.get(name)
+            if kind is not None and value is not None:
+                yield from _fault((*loc, "custom", name), lambda v, k=kind: typed(k, v), value)
+
+
+def _fault(loc: Loc, read: Any, value: Any) -> Iterator[Found]:
+    try:
+        read(value)
+    except ValueFault as wrong:
+        yield loc, wrong.code, wrong.message
 
 
 @dataclass(frozen=True)
-class RecordPlan:
-    """What a record may hold: the parts that are one row, and those that are lists of rows."""
+class Part:
+    """One part of a record: rows of a table, as a list or a single one."""
 
-    entity: str
-    singles: Mapping[str, tuple[str, RowPlan]]
-    lists: Mapping[str, tuple[str, RowPlan]]
+    table: str
+    many: bool
+    required: bool
+    plan: RowPlan
+
+    def rows(self, raw: Any, name: str, warnings: Warnings) -> list[Row]:
+        """Its rows; ValueFault."""
+        if not self.many:
+            return [self.plan.row(raw, name, warnings)]
+        if type(raw) is not list or len(raw) > MOST_ROWS:
+            raise ValueFault("wrong_type", "must be a list")
+        spoken, row = f"{name}[]", self.plan.row
+        return [row(item, spoken, warnings) for item in raw]
+
+    def faults(self, raw: Any, name: str) -> Iterator[Found]:
+        """All that is wrong with it."""
+        if not self.many:
+            yield from self.plan.faults(raw, (name,))
+        elif type(raw) is not list:
+            yield (name,), "wrong_type", "must be a list"
+        elif len(raw) > MOST_ROWS:
+            message = f"list should have at most {MOST_ROWS} items after validation, not {len(raw)}"
+            yield (name,), "too_long", message
+        else:
+            for i, item in enumerate(raw):
+                yield from self.plan.faults(item, (name, i))
+
+    def undeclared(self, raw: Any, name: str) -> Iterator[Found]:
+        """As ``RowPlan.undeclared``, of all its rows."""
+        if not self.many:
+            yield from self.plan.undeclared(raw, (name,))
+        else:
+            for i, item in enumerate(raw):
+                yield from self.plan.undeclared(item, (name, i))
 
 
-def record_plan(
-    entity: str, unused: Mapping[str, frozenset[str]], custom: Mapping[str, Mapping[str, Kind]]
-) -> RecordPlan:
-    """The plan of an entity's records, made from the contract's own types."""
-    singles: dict[str, tuple[str, RowPlan]] = {}
-    lists: dict[str, tuple[str, RowPlan]] = {}
-    tables = {single: table for table, single in SINGULAR.items()}
-    for name, field in record_model(entity).model_fields.items():
-        table = tables.get(name, name)
-        plan = _row_plan(table, field.is_required(), unused[table], custom[table])
-        (singles if name in tables else lists)[name] = (table, plan)
-    return RecordPlan(SINGULAR[entity], singles, lists)
+class RecordReader:
+    """Reads records of one entity under the custom fields of one data set.
+
+    unused: table -> columns that are checked and left; rates: the currencies that amounts can be
+    converted from.
+    """
+
+    def __init__(
+        self,
+        entity: str,
+        meta: Meta,
+        unused: Mapping[str, frozenset[str]],
+        rates: Collection[str] = (),
+    ) -> None:
+        self.entity, words = entity, WordReader(meta.currency, rates)
+        tables = {single: table for table, single in SINGULAR.items()}
+        self.parts: dict[str, Part] = {}
+        for name, field in record_model(entity).model_fields.items():
+            table, needed = tables.get(name, name), field.is_required()
+            custom = {f.name: f.kind for f in meta.custom.get(table, [])}
+            plan = _row_plan(table, needed, unused[table], custom, words.of(table))
+            self.parts[name] = Part(table, name not in tables, needed, plan)
+
+    def rows(self, index: int, raw: Any, warnings: Warnings) -> dict[str, list[Row]] | RecordFault:
+        """The rows of a record by table, or the first of its faults; adds to ``warnings``."""
+        try:
+            return self._rows(raw, warnings)
+        except ValueFault:
+            return RecordFault(index, id_of(self.entity, raw), self._first_fault(index, raw))
+
+    def _rows(self, raw: Any, warnings: Warnings) -> dict[str, list[Row]]:
+        if type(raw) is not dict or raw.get(SINGULAR[self.entity]) is None:
+            raise ValueFault("wrong_type", "must be an object")
+        rows: dict[str, list[Row]] = {}
+        for name, value in raw.items():
+            part = self.parts.get(name)
+            if part is None:
+                raise ValueFault("unknown_field", "")
+            if value is not None:
+                rows[part.table] = part.rows(value, name, warnings)
+        drop_unknown_outcomes(rows, self.entity)
+        return rows
+
+    def _first_fault(self, index: int, raw: Any) -> Fault:
+        prefix = f"records[{index}]"
+        found = list(self._faults(raw))
+        if found:
+            return fault_among(found, prefix)
+        undeclared = (
+            found
+            for name, part in self.parts.items()
+            if raw.get(name) is not None
+            for found in part.undeclared(raw[name], name)
+        )
+        return fault_among([next(undeclared)], prefix)
+
+    def _faults(self, raw: Any) -> Iterator[Found]:
+        if type(raw) is not dict:
+            yield (), "wrong_type", "must be an object"
+            return
+        for name, part in self.parts.items():
+            if name not in raw:
+                if part.required:
+                    yield (name,), "missing_field", "this field is required"
+            elif raw[name] is not None or part.required:
+                yield from part.faults(raw[name], name)
+        for name in raw:
+            if name not in self.parts:
+                yield (name,), "unknown_field", unknown_field(name, list(self.parts))
 
 
 def _row_plan(
-    table: str, scored: bool, unused: frozenset[str], custom: Mapping[str, Kind]
+    table: str,
+    scored: bool,
+    unused: frozenset[str],
+    custom: Mapping[str, Kind],
+    words: Mapping[str, ReadWord],
 ) -> RowPlan:
     kinds = {
         c.name: "stated" if table == "changes" and c.kind == "text" else c.kind
@@ -80,137 +273,4 @@ def _row_plan(
     }
     fields = row_model(table, scored).model_fields
     required = frozenset(name for name, field in fields.items() if field.is_required())
-    return RowPlan(kinds, required, frozenset(kinds.keys() - unused), custom)
-
-
-def read_rows(plan: RecordPlan, raw: Any, warnings: dict[str, None]) -> dict[str, list[Row]]:
-    """The rows of a record, by table; Unusual where it is not plainly right."""
-    if type(raw) is not dict or raw.get(plan.entity) is None:
-        raise Unusual
-    rows: dict[str, list[Row]] = {}
-    for name, value in raw.items():
-        if name not in plan.singles and name not in plan.lists:
-            raise Unusual
-        if value is None:
-            continue
-        if single := plan.singles.get(name):
-            rows[single[0]] = [_row(single[1], value, name, warnings)]
-        else:
-            table, row_plan = plan.lists[name]
-            if type(value) is not list or len(value) > MOST_ROWS:
-                raise Unusual
-            rows[table] = [_row(row_plan, item, f"{name}[]", warnings) for item in value]
-    return rows
-
-
-def _row(plan: RowPlan, raw: Any, spoken: str, warnings: dict[str, None]) -> Row:
-    if type(raw) is not dict or not plan.required <= raw.keys():
-        raise Unusual
-    row: Row = {}
-    kinds, used = plan.kinds, plan.used
-    for name, value in raw.items():
-        if value is None:
-            if name in plan.required:
-                raise Unusual
-            if name not in kinds and name != "custom":
-                raise Unusual
-            continue
-        kind = kinds.get(name)
-        if kind == "category" or kind == "text":
-            if type(value) is not str or len(value) > LONGEST_WORD:
-                raise Unusual
-        elif kind == "instant":
-            value = _instant(value)
-        elif kind is not None:
-            value = _READ[kind](value)
-        elif name == "custom" and type(value) is dict:
-            continue
-        else:
-            raise Unusual
-        if name in used:
-            row[name] = value
-    if raw.get("custom"):
-        _custom(plan.custom, raw["custom"], row, spoken, warnings)
-    return row
-
-
-def _custom(
-    kinds: Mapping[str, Kind],
-    given: Mapping[str, Any],
-    row: Row,
-    spoken: str,
-    warnings: dict[str, None],
-) -> None:
-    for name, value in given.items():
-        kind, type_ = kinds.get(name), type(value)
-        if kind == "number" and value is not None:
-            row[name] = _number(value)
-        elif kind == "instant":
-            row[name] = _instant(value)
-        elif kind is not None and type_ is _PLAIN[kind]:
-            if type_ is str and len(value) > LONGEST_WORD:
-                raise Unusual
-            row[name] = value
-        elif value is None and kind is not None:
-            continue
-        elif kind is None and _is_plain(value) and 0 < len(name) <= LONGEST_ID:
-            message = f"{spoken}.custom.{name} is not known to the model and was not used"
-            warnings[message] = None
-        else:
-            raise Unusual
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) is bool or (type(value) is str and len(value) <= LONGEST_WORD)
-
-
-_PLAIN: dict[str, type] = {"category": str, "text": str, "boolean": bool, "number": float}
-"""What JSON gives for a custom field that is plainly of its kind."""
-
-
-def _instant(value: Any) -> int:
-    if type(value) is not str:
-        raise Unusual
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        raise Unusual from None
-    if at.tzinfo is None:
-        raise Unusual
-    found = (at - _EPOCH) // _MICROSECOND
-    if not EARLIEST <= found < LATEST:
-        raise Unusual
-    return found
-
-
-def _key(value: Any) -> str:
-    if type(value) is int:
-        value = str(value)
-    if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
-        raise Unusual
-    return value
-
-
-def _number(value: Any) -> float:
-    if not (type(value) is float or type(value) is int):
-        raise Unusual
-    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-        raise Unusual
-    return float(value)
-
-
-def _boolean(value: Any) -> bool:
-    if type(value) is not bool:
-        raise Unusual
-    return value
-
-
-def _stated(value: Any) -> str:
-    if type(value) is float or type(value) is int:
-        value = repr(value)
-    if type(value) is not str or len(value) > LONGEST_WORD:
-        raise Unusual
-    return value
-
-
-_READ = {"key": _key, "ref": _key, "number": _number, "boolean": _boolean, "stated": _stated}
+    return RowPlan(kinds, required, frozenset(kinds.keys() - unused), custom, words)

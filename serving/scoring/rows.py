@@ -18,7 +18,6 @@ from features.tables import (
     Storage,
     Table,
     code,
-    micros,
     storage,
 )
 
@@ -34,7 +33,7 @@ def storage_of(table: str, meta: Meta) -> dict[str, Storage]:
 def table_of(name: str, rows: Sequence[Row], known: Mapping[str, Storage]) -> Table:
     """Rows as columns; what the model does not know is left out.
 
-    Numbers are within ``LARGEST_NUMBER`` already: the contract has seen to it.
+    Numbers are within ``LARGEST_NUMBER`` and instants in microseconds: the reader has seen to it.
     """
     columns: dict[str, Floats | Instants | Coded] = {}
     for column in dict.fromkeys(chain.from_iterable(rows)):
@@ -49,10 +48,7 @@ def _numbers(values: list[Any]) -> Floats:
 
 
 def _instants(values: list[Any]) -> Instants:
-    # a row that was read closely has datetimes
-    return np.array(
-        [NAT if v is None else v if type(v) is int else micros(v) for v in values], np.int64
-    )
+    return np.array([NAT if v is None else v for v in values], np.int64)
 
 
 _COLUMNS: dict[str, Callable[[list[Any]], Floats | Instants | Coded]] = {

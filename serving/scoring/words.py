@@ -7,14 +7,12 @@ codes are compared without regard to case; what a word cannot mean is left out a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from features.schema import ACTIVITY_KINDS, DIRECTIONS, OUTCOMES, TABLES
-from serving.scoring.contract import SINGULAR
 
 Row = dict[str, Any]
-Warnings = dict[str, None]
 ReadWord = Callable[[str], tuple[str, str]]
 """A word -> the word that is used ("" none), and a warning ("" none) to follow its name."""
 
@@ -39,24 +37,9 @@ class WordReader:
             found["entity"] = _one_of(tuple(OUTCOMES), "")
         return found
 
-    def read(self, rows: Mapping[str, list[Row]], entity: str, warnings: Warnings) -> None:
-        """Put every word of a record's rows into its one form, in place.
-
-        A row whose outcome nobody knows is left out, but the scored entity's own, as in an export.
-        """
-        for table, own in rows.items():
-            special = self._special[table]
-            alone = table == entity or (entity != "accounts" and table in ("accounts", "contacts"))
-            said = SINGULAR[table] if alone else f"{table}[]"
-            for row in own:
-                for name, value in list(row.items()):
-                    if type(value) is str:
-                        _put(row, name, value, special.get(name), said, warnings)
-            if table != entity and table in OUTCOMES:
-                own[:] = [row for row in own if row.get("outcome", "") is not None]
-        for row in rows.get(entity, ()):
-            if row.get("outcome", "") is None:
-                del row["outcome"]
+    def of(self, table: str) -> dict[str, ReadWord]:
+        """The readers of a table's columns whose words have a meaning of their own."""
+        return self._special[table]
 
     def _currency(self, word: str) -> tuple[str, str]:
         code = word.upper() if len(word) == 3 and word.isascii() and word.isalpha() else word
@@ -65,20 +48,23 @@ class WordReader:
         return code, f"{code!r} is a currency without a rate in fx_rates: its amounts are in no sum"
 
 
-def _put(
-    row: Row, name: str, value: str, special: ReadWord | None, said: str, warnings: Warnings
-) -> None:
-    word, warning = value.strip(), ""
-    if special is not None and word:
-        word, warning = special(word)
-    if warning:
-        warnings[f"{said}.{name}: {warning}"] = None
-    if word:
-        row[name] = word
-    elif name == "outcome" and warning:
-        row[name] = None  # nobody knows it: not the same as none
-    else:
-        del row[name]
+def drop_unknown_outcomes(rows: dict[str, list[Row]], entity: str) -> None:
+    """Leave out rows whose outcome nobody knows; of the scored entity's own only the outcome.
+
+    As in an export. Such an outcome is None here, in place.
+    """
+    for table in OUTCOMES:
+        own = rows.get(table)
+        if own is None:
+            continue
+        if table == entity:
+            for row in own:
+                if row.get("outcome", "") is None:
+                    del row["outcome"]
+        else:
+            rows[table] = [row for row in own if row.get("outcome", "") is not None]
+            if own and not rows[table]:
+                del rows[table]  # a lead's account that is left out was not brought
 
 
 def _one_of(words: tuple[str, ...], other: str) -> ReadWord:

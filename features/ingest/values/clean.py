@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.ingest.values.currencies import CODES
 from features.schema import LARGEST_NUMBER
 from features.tables import EARLIEST, LATEST, NAT, Bools, Floats, Instants, micros
 
@@ -29,8 +30,9 @@ _DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _ENDLESS = r"(?i:[+-]?(?:nan|inf|infinity|∞))"
 _SIGN = r"(?:(?:R|A|C|S|US|CA|AU|NZ|HK|MX)?\$|[€£¥₹₽₩₺₪฿₴₦₱₫])"
 _NAME = r"(?i:[a-z]{3}|euros|dollars?|pounds?|reais|kr\.?|zł|kč|ft|lei|fr\.|rs\.?|rp\.?|rm)"
-_MONEY = rf"(?:{_SIGN}\s*|{_NAME}\s+)"
-_MONEY_AFTER = rf"(?:\s*{_SIGN}|\s+{_NAME})$"
+_CODE = f"(?:{'|'.join(sorted(CODES))})"
+_MONEY = rf"(?:{_SIGN}\s*|{_CODE}\s*|{_NAME}\s+)"
+_MONEY_AFTER = rf"(?:\s*{_SIGN}|\s*{_CODE}|\s+{_NAME})$"
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
 _FIRST_DAY = 100_000_000_000
 _OURS = (micros("1985-01-01T00:00:00+00:00"), micros("2100-01-01T00:00:00+00:00"))

@@ -19,6 +19,19 @@ CURRENCY_COLUMN = re.compile(
 )
 """Names of columns that hold currencies, in the languages of CRMs."""
 
+CODES = frozenset(
+    """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
+    BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL
+    GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF
+    KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR
+    MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
+    SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU
+    UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
+    """.split()  # noqa: SIM905  # 150 lines of one code each read worse
+)
+"""ISO 4217's codes of currencies in use."""
+
 _SIGNS = {
     "US$": "USD",
     "CA$": "CAD",
@@ -82,11 +95,14 @@ def beside(words: Iterable[str], home: str) -> Any:
 def _code(mark: str, home: str) -> str | None:
     if home in _SHARED.get(mark, ()):
         return home
-    return _SIGNS.get(mark, mark if re.fullmatch("[A-Z]{3}", mark) else None)
+    return _SIGNS.get(mark, mark if mark in CODES else None)
 
 
 def of_amounts(amounts: WordColumn, home: str) -> WordColumn | None:
     """The currencies in a column of amounts; None where all are the reporting one, or none is."""
+    marked = pc.match_substring_regex(amounts.values, r"[^0-9.,+\-]")
+    if not pc.any(marked).as_py():  # plain numbers, as in most exports
+        return None
     codes = beside(amounts.values, home)
     held = codes.drop_null().unique().to_pylist()
     if not held or held == [home]:
@@ -98,4 +114,4 @@ def is_currencies(words: WordColumn, home: str) -> bool:
     """Whether a column called so holds currencies, and not the reporting one alone."""
     used = np.unique(words.codes[words.codes >= 0])
     held = {words.values[int(c)].as_py() for c in used}
-    return bool(held - {home}) and all(re.fullmatch("[A-Z]{3}", word) for word in held)
+    return bool(held - {home}) and held <= CODES

@@ -12,7 +12,8 @@ from serving.http import shapes, shapes_kept
 from serving.http.codes import CODES
 from serving.http.routes import forecast
 from serving.http.routes.feedback import ENTITIES
-from serving.scoring.contract import LONGEST_ID, SINGULAR
+from serving.scoring.contract import SINGULAR
+from serving.scoring.values import LONGEST_ID
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection
 
-from features.tables import instant_text, micros
+from features.tables import instant_text
 from serving.http.body import read_json
 from serving.http.endpoint import Call, Endpoints, Handler
 from serving.http.errors import Problem
@@ -78,7 +78,7 @@ class AuditRoutes:
         key, store = key_of(call), self.endpoints.store
         body = await read_json(call.request, self.endpoints.settings.body_seconds)
         wanted = _read_purge(body.value)
-        before = micros(wanted.before)
+        before = wanted.before
         if before > call.at:
             raise Problem("in_future", "everything would be deleted", "before")
 

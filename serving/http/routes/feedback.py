@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from features.schema import OUTCOMES
-from features.tables import DAY, micros
+from features.tables import DAY
 from serving.http.body import Body, nul_path, read_json
 from serving.http.endpoint import Call, Endpoints
 from serving.http.errors import Problem
@@ -113,7 +113,7 @@ def read_feedback(body: Body, now: int) -> FeedbackIn:
         raise Problem(fault.code, fault.message, fault.path) from None
     checked_id(said.id, "id")
     _require_value(said)
-    if said.at is not None and micros(said.at) > now + DAY:
+    if said.at is not None and said.at > now + DAY:
         raise Problem("in_future", "the statement is dated in the future", "at")
     return said
 
@@ -177,7 +177,7 @@ def about(params: dict[str, str]) -> tuple[str, str]:
 def _keep(store: Store, call: Call, said: FeedbackIn, within: Connection | None) -> WorkResult:
     value: Any = said.outcome if said.kind == "outcome" else said.probability
     by = said.by or (call.key.name if call.key else "unknown")
-    at = call.at if said.at is None else micros(said.at)
+    at = call.at if said.at is None else said.at
     kept = store.feedback.add(said.entity, said.id, said.kind, value, by, said.note, at, within)
     subject = store.subject(said.entity, said.id)
     row = AuditRow(
