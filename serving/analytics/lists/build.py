@@ -78,6 +78,8 @@ def _owner_names(book: AsOfFrames) -> dict[str, str]:
 
 
 def _calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], wishes: DeskOptions) -> Sheet:
+    # whom to call hangs on what is won or lost; a company's own questions are among the scores
+    scores = {question: frame for question, frame in scores.items() if question in QUESTIONS}
     if not any(len(frame) for frame in scores.values()):
         return Sheet(
             "calls",
