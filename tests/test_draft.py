@@ -330,3 +330,53 @@ def test_the_demo_reads_back_from_its_draft(tmp_path: Path) -> None:
         )
         assert mine == theirs
     assert not any(c.name == "contract_reference" for c in tables.meta.custom["leads"])
+
+
+def test_a_list_of_stages_tells_the_outcome(tmp_path: Path) -> None:
+    """Deals with numbers of stages, and the file that says which of them are won."""
+    stages = [
+        {"stage_id": str(i), "label": name, "probability": str(p)}
+        for i, (name, p) in enumerate([("Lead", 10), ("Offer", 70), ("Signed", 100), ("Dead", 0)])
+    ]
+    deals = [
+        {
+            **{
+                "deal_id": f"D{i}",
+                "stage_id": str(i % 4),
+                "value": "10",
+                "created_at": "2024-01-20",
+            },
+            **{"closed_at": "2024-03-20" if i % 4 > 1 else ""},
+        }
+        for i in range(80)
+    ]
+    save(tmp_path / "stages.csv", stages)
+    save(tmp_path / "deals.csv", deals)
+    (tmp_path / "out").mkdir()
+    tables = read_back(tmp_path, tmp_path / "out")
+    outcomes = _texts(tables, "deals", "outcome")
+    assert [outcomes.count(w) for w in ("won", "lost", "")] == [20, 20, 40]
+
+
+def test_not_won_and_not_closed_is_open_and_not_lost(tmp_path: Path) -> None:
+    deals = [
+        {
+            **{"Deal ID": f"D{i}", "Won": "yes" if i % 3 == 0 else "no", "Opened": "2024-01-20"},
+            **{"Closed": "" if i % 3 == 1 else "2024-02-20", "Amount": f"{i}.5"},
+        }
+        for i in range(60)
+    ]
+    save(tmp_path / "deals.csv", deals)
+    (tmp_path / "out").mkdir()
+    outcomes = _texts(read_back(tmp_path, tmp_path / "out"), "deals", "outcome")
+    assert [outcomes.count(w) for w in ("won", "lost", "")] == [20, 20, 20]
+
+
+def test_a_point_before_three_digits_is_asked_about(tmp_path: Path) -> None:
+    """1.500 is fifteen hundred or one and a half."""
+    rows = [
+        {"Deal ID": f"D{i}", "Stage": "Won" if i % 2 else "Lost", "Amount": f"{1 + i}.{100 + i}"}
+        for i in range(50)
+    ]
+    save(tmp_path / "deals.csv", rows)
+    assert "mark of thousands" in drafted(tmp_path).ranked()[0].text

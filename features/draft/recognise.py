@@ -107,7 +107,7 @@ def target_table(file: FileProfile) -> tuple[str, str] | None:
 def _named(name: Concepts) -> list[str]:
     """The tables a file's name may mean, the first the most."""
     found = {lexicon()["tables"][c] for c in name if c in lexicon()["tables"]}
-    if {"stage", "pipeline"} & name and not found:
+    if "pipeline" in name and not found:
         found = {"deals"}
     return [t for t in _HISTORIES_FIRST if t in found]
 

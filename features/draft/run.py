@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from features.draft.asked import ask_fixed, ask_how_often, ask_leaks, flat_or_dated
 from features.draft.blocks.context import Building, Export
 from features.draft.blocks.entities import entity_block
 from features.draft.blocks.events import event_block
@@ -23,7 +24,6 @@ from features.draft.specs import usual_dates
 from features.draft.values.profile import FileProfile, profiled, settled_days
 from features.draft.whole import export_lines
 from features.ingest.mapping import MUST_HAVE_KEY
-from features.schema import OUTCOMES, TABLES
 from features.sources.files import find
 from features.sources.packed import readable
 from features.sources.words import SourceError
@@ -108,12 +108,15 @@ def _draft(
             draft.not_read[file.path.name] = f"the same records as {same.path.name}"
             continue
         by_table.setdefault(table, []).append((file, key))
+    _own_keys(by_table)
     for table, listed in by_table.items():
         keys = [k for _, k in listed if k is not None and k.column is not None]
         if keys:
             others = tuple(k.column for k in keys[1:] if k.column is not None)
             export.keys[table] = replace(keys[0], more=others)
     winners = _winners(export, by_table)
+    seen = {f.path for pairs in by_table.values() for f, _ in pairs}
+    export.beside = [f for f in files if f.path not in seen and f is not winners]
     export_lines(draft, used, dates)
     buildings = _entities(export, by_table, taken, winners)
     for table in EVENTS:
@@ -123,12 +126,13 @@ def _draft(
                 draft.blocks.append(building.block)
                 buildings.append(building)
     _accounts_within(export, buildings)
-    for file, _ in by_table.get("changes", []):
-        history_blocks(export, file, _evidence(file, taken))
-    _catalogues(buildings, files, taken)
-    _flat(export)
-    _ask_how_often(export)
-    _ask_leaks(export)
+    for file, key in by_table.get("changes", []):
+        if not history_blocks(export, file, _evidence(file, taken)):
+            _log(export, file, key)
+    _catalogues(buildings, export.beside)
+    flat_or_dated(export)
+    ask_how_often(export)
+    ask_leaks(export)
     for file in files:
         read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
         if not read and file.path.name not in draft.not_read:
@@ -174,8 +178,8 @@ def _extended(
             building = Building.of(export, file, table, _evidence(file, taken))
             if event_block(building, key_of(file, table)):
                 draft.blocks.append(building.block)
-    _ask_fixed(export)
-    _ask_leaks(export)
+    ask_fixed(export)
+    ask_leaks(export)
     used = {f.path.name for f in read.values()} | {b.source for b in draft.blocks}
     for file in files:
         joined = any(
@@ -184,6 +188,27 @@ def _extended(
         if file.path.name not in used and not joined:
             draft.not_read.setdefault(file.path.name, f"no part of the preset {known.name}")
     return draft
+
+
+def _own_keys(by_table: dict[str, list[tuple[FileProfile, Key | None]]]) -> None:
+    """Where one file's key is named after the table, those whose keys are not are something "
+    "else."""
+    for table, listed in by_table.items():
+        if table in MUST_HAVE_KEY and any(k is not None and k.named for _, k in listed):
+            by_table[table] = [(f, k) for f, k in listed if k is not None and k.named]
+
+
+def _log(export: Export, file: FileProfile, key: Key | None) -> None:
+    """A log without old and new values is one of activities, if it has a day and whose it is."""
+    if any(c.concepts & {"field", "old", "new"} for c in file.columns.values()):
+        return
+    why = export.draft.not_read.pop(file.path.name)
+    said = f"{file.path.name}, {file.n:,} rows: activities, a log without values of fields."
+    building = Building.of(export, file, "activities", said)
+    if event_block(building, key):
+        export.draft.blocks.append(building.block)
+    else:
+        export.draft.not_read[file.path.name] = why
 
 
 def _copy(file: FileProfile, key: Key | None, other: FileProfile, other_key: Key | None) -> bool:
@@ -250,85 +275,11 @@ def _accounts_within(export: Export, buildings: list[Building]) -> None:
                 return
 
 
-def _catalogues(
-    buildings: list[Building], files: list[FileProfile], taken: dict[str, Recognised]
-) -> None:
+def _catalogues(buildings: list[Building], files: list[FileProfile]) -> None:
     """Join small files that no table was seen in, such as lists of products."""
     for file in files:
-        if file.path.name in taken or file.n > 50_000:
+        if file.n > 50_000:
             continue
         for building in buildings:
             if building.table in ("deals", "leads", "accounts") and join_catalogue(building, file):
                 break
-
-
-def _flat(export: Export) -> None:
-    """Without any day everything is one look: what stands there is what was known."""
-    draft = export.draft
-    dated = [
-        c for b in draft.blocks for c in b.columns if not c.left_out and c.name.endswith(("_at",))
-    ]
-    if dated:
-        _ask_fixed(export)
-        return
-    for block in draft.blocks:
-        block.head.append(
-            DraftedLine("custom_fixed", True, "sure", "no dates: what it says is what was known")
-        )
-        mutable = [
-            c.name for c in block.columns if (d := TABLES[block.to].column(c.name)) and d.mutable
-        ]
-        if mutable:
-            draft.fixed[block.to] = DraftedLine(
-                block.to, mutable, "sure", "no dates: what was known"
-            )
-
-
-def _ask_how_often(export: Export) -> None:
-    """Deals of which nothing is known after their first day can be asked about once."""
-    draft = export.draft
-    dated = any(b.to == "deals" and b.column("created_at") for b in draft.blocks)
-    ended = any(b.to == "deals" and b.column("outcome") for b in draft.blocks)
-    if not dated or not ended or any(b.to in ("changes", "activities") for b in draft.blocks):
-        return
-    said = "nothing is known of a deal after its first day but its age"
-    draft.settings["deal_close"] = DraftedLine("snapshots", "created", "unsure", said, True)
-    draft.ask(
-        28,
-        "The export has no activities and no history of deals, so the model sees a deal age and "
-        'nothing else: ask about each deal once, on its first day (snapshots = "created")?',
-        "deal_close.snapshots",
-    )
-
-
-def _ask_leaks(export: Export) -> None:
-    """Columns that are likely written when it ends are left out until somebody says otherwise."""
-    out = [(b, c) for b in export.draft.blocks for c in b.custom if c.left_out]
-    if out:
-        listed = ", ".join(c.name for _, c in out[:8]) + (" …" if len(out) > 8 else "")
-        export.draft.ask(
-            48,
-            "Left out, because they are likely written when, or after, it is decided: "
-            f"{listed}. Take "
-            "the # away from those that are known before",
-            *(f"{b.name}.{c.name}" for b, c in out),
-        )
-
-
-def _ask_fixed(export: Export) -> None:
-    """Which fields are never edited is known to nobody but the company."""
-    names = [
-        f"{c.spec['from'] if isinstance(c.spec, dict) else c.name} ({b.name})"
-        for b in export.draft.blocks
-        if b.to in OUTCOMES
-        for c in b.custom
-        if not c.left_out and not (isinstance(c.spec, dict) and c.spec.get("fixed"))
-    ]
-    if names:
-        export.draft.ask(
-            42,
-            f"Which of these never change after the record is made: {', '.join(names[:8])}"
-            f"{' …' if len(names) > 8 else ''}? Add fixed = true to them; without it they serve no "
-            "prediction of the past",
-            *(f"{b.name}.{c.name}" for b in export.draft.blocks for c in b.custom),
-        )

@@ -15,6 +15,7 @@ _KINDS = {
     **{"call": "call", "email": "email", "meeting": "meeting", "web": "web", "form": "form"},
     **{"task": "task", "note": "note", "usage": "usage", "ticket": "support"},
 }
+_VISITS = {"visit", "visita", "besuch", "visite", "lunch", "termin"}
 _IN = {
     "in",
     "inbound",
@@ -83,6 +84,8 @@ def activity_kind(words: Iterable[str]) -> dict[str, str]:
         kinds = [_KINDS[c] for c in _KINDS if c in concepts(word)]
         if kinds:
             found[word] = kinds[0]
+        elif set(tokens(word)) & _VISITS:
+            found[word] = "meeting"
         elif word.lower() in ACTIVITY_KINDS:
             found[word] = word.lower()
     return found

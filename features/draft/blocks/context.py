@@ -21,14 +21,14 @@ class Export:
     keys   table -> the key of its (largest) file
     dates  the format that most dates are written in
     ends   block name -> the outcome of its rows
-    flat   no file has a day on which its records began
+    beside files in which no table was seen: catalogues, lists of stages
     """
 
     draft: MappingDraft
     dates: tuple[str, ...]
     keys: dict[str, Key] = field(default_factory=dict)
     ends: dict[str, OutcomeFound] = field(default_factory=dict)
-    flat: bool = False
+    beside: list[FileProfile] = field(default_factory=list)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Building:
         if column.held == "instant" and column.dates is not None:
             return f", written {' or '.join(column.dates.patterns)}"
         if column.held == "category":
-            return f", {len(column.counts)} words"
+            return f", {len(column.counts)} word{'s' * (len(column.counts) > 1)}"
         return f", {column.held}s" if column.held == "number" else ""
 
     def rest(self, kinds: tuple[str, ...]) -> list[str]:

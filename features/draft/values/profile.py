@@ -202,9 +202,11 @@ def _spread(texts: Sequence[str]) -> list[str]:
 
 def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -> dict[str, object]:
     folded = {w.lower() for w in real}
-    if folded <= {*TRUE, *FALSE} and (len(folded) > 1 or folded <= {"true", "false", "yes", "no"}):
+    both = bool(folded & {*TRUE, *YES}) and bool(folded & {*FALSE, *NO})
+    if folded <= {*TRUE, *FALSE} and (both or folded <= {"true", "false", "yes", "no"}):
         return {"held": "boolean"}
-    if folded <= {*TRUE, *FALSE, *YES, *NO} and not folded <= {*TRUE, *FALSE}:
+    known_words = folded <= {*TRUE, *FALSE, *YES, *NO} and not folded <= {*TRUE, *FALSE}
+    if known_words and (both or folded == {"x"}):
         known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
         return {"held": "boolean", "yes_no": known}
     meaning = concepts(heading)
