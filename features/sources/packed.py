@@ -65,11 +65,8 @@ def _unpack(path: Path, folder: Path, plain: list[Path]) -> None:
 
 
 def _spread(path: Path, folder: Path, plain: list[Path]) -> None:
-    """Write every list of objects as a CSV file."""
-    found = tables_in(path)
-    if not found:
-        raise SourceError(f"{path.name} holds no list of objects; give the records themselves")
-    for name, rows in found.items():
+    """Write every list of objects as a CSV file; one without any (settings, say) is no table."""
+    for name, rows in tables_in(path).items():
         own = f"{path.stem} {name.replace('/', '_')}" if name else path.stem
         columns = dict.fromkeys(column for row in rows for column in row)
         target = _target(folder, f"{own}.csv", path, plain)
