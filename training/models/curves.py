@@ -184,3 +184,14 @@ def base_curve(labels: LabelArrays) -> Floats:
         survival *= 1.0 - hazard.sum()
         incidence[k] = total
     return incidence
+
+
+def pseudo_loss(alpha: Floats, rates: Floats) -> tuple[float, Floats]:
+    """Loss, and gradient (K, J), of one pseudo person-period a bin at margins alpha (K, J).
+
+    Its outcome is spread over the classes in the shares ``rates`` (J,) and 1 - Σ rates.
+    """
+    padded = np.hstack([np.zeros((len(alpha), 1)), alpha])
+    total = np.logaddexp.reduce(padded, axis=1)
+    shares = np.exp(alpha - total[:, None])
+    return float((total - alpha @ rates).sum()), shares - rates
