@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from features.catalog import build_features, supported
 from features.connectors.contract import ConnectorError
+from features.csv_out import own_folder
 from features.demo import SIZES, generate, write_export, write_truth
 from features.draft.run import drafted
 from features.draft.write import summary, to_toml
@@ -191,7 +192,7 @@ def _build(chosen: argparse.Namespace) -> int:
     at = chosen.as_of or tables.meta.as_of
     cutoff = micros(at) if at else NAT
     timeline = Timeline(tables)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    own_folder(chosen.out)
     for entity in OUTCOMES:
         spine = everyone(tables, entity, cutoff)
         specs = supported(entity, tables)

@@ -1,4 +1,4 @@
-"""Tables as CSV that is safe to open in a spreadsheet: the one writer of the product.
+"""Files for people: tables as CSV that is safe to open in a spreadsheet, in folders of their own.
 
 The service writes its lists with ``safe_text`` alone: this module imports no pandas, which a Bento
 does not bring.
@@ -24,12 +24,21 @@ def safe_text(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
+def own_folder(folder: Path) -> Path:
+    """Make a folder that its owner alone can read; one that is there already stays as it is.
+
+    For what holds a company's people and amounts: data sets, scores, reports, lists.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     """Write a table: instants as ISO text, missing as an empty cell, no cell or title a formula.
 
     The folder is made where it is not there; numbers, negative ones too, stay numbers.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     safe = frame.apply(_safe).rename(columns=lambda name: safe_text(str(name)))
     safe.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     return path
