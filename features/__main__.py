@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from features.catalog import build_features, supported
 from features.connectors.contract import ConnectorError
-from features.csv_out import own_folder
 from features.demo import SIZES, generate, write_export, write_truth
 from features.draft.run import drafted
 from features.draft.write import summary, to_toml
+from features.files import own_folder
 from features.frames import feature_frame
 from features.glossary import glossary
 from features.ingest.mapping import load, presets

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from features.spine import Features
 from features.tables import Coded, Meta, Tables, table_of
 

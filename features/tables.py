@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -277,6 +278,18 @@ class Tables(Mapping[str, Table]):
 
     def __len__(self) -> int:
         return len(self.tables)
+
+    def fingerprint(self) -> str:
+        """sha256 over every table, column and value, and what the data set says of itself."""
+        digest = hashlib.sha256(json.dumps(self.meta.to_json(), sort_keys=True).encode())
+        for table in sorted(self):
+            for name, column in sorted(self[table].columns.items()):
+                digest.update(f"\n{table}.{name} {self[table].n}\n".encode())
+                if isinstance(column, Coded):
+                    digest.update(json.dumps(column.values).encode())
+                values = column.codes if isinstance(column, Coded) else column
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
 
 def _numbers(values: Any) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,22 +34,23 @@ NOW = AS_OF + 3_600_000_000
 
 
 @cache
-def made(folder: Path) -> list[Sheet]:
-    """Every sheet of the tiny demo, with its deals scored."""
+def made() -> list[Sheet]:
+    """Every sheet of the tiny demo, with its deals scored; once a process, since it takes long."""
     tables, bundle = trained.tables(), trained.once().bundle
-    place = folder / "deal_close.parquet"
-    score_all(bundle, tables, AS_OF, place)
-    scores = {"deal_close": pd.read_parquet(place)}
-    wishes = DeskOptions(capacity=10)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "deal_close.parquet"
+        score_all(bundle, tables, AS_OF, place)
+        scores = {"deal_close": pd.read_parquet(place)}
+    options = DeskOptions(capacity=10)
     return list(
-        sheets(tables, AS_OF, {"deal_close": Scorer(bundle)}, scores, Given(margin=0.7), wishes)
+        sheets(tables, AS_OF, {"deal_close": Scorer(bundle)}, scores, Given(margin=0.7), options)
     )
 
 
 def filled(folder: Path) -> Store:
     """A store in ``folder`` with the sheets and the scores."""
     store = open_store(f"sqlite:///{folder / 'desk.db'}")
-    for sheet in made(folder):
+    for sheet in made():
         keep(store, sheet, AS_OF, NOW)
     score_night(store, trained.once().bundle, trained.tables(), AS_OF, lambda: NOW)
     return store

@@ -16,14 +16,15 @@ OURS = ("features", "training", "serving")
 MAY_REACH = {
     "features": ("features",),
     "training.charts": ("training.charts",),
-    "training.models": ("features", "training.models"),
+    "training.stats": ("features", "training.stats"),
+    "training.models": ("features", "training.models", "training.stats"),
     "training": ("features", "training"),
-    "serving": ("features", "training.charts", "training.models", "serving"),
+    "serving": ("features", "training.charts", "training.models", "training.stats", "serving"),
 }
 FLOORS = (
-    "features.schema, features.calendar_time, features.csv_out",
+    "features.schema, features.calendar_time, features.files",
     "features.tables, features.connectors",
-    "features, features.sources",
+    "features, features.sources, training.stats",
     "features.record",
     "features.definitions, features.frames, features.frozen",
     "features.catalog, features.reference, features.ingest",

@@ -83,8 +83,8 @@ def test_no_word_of_the_pages_lacks_a_translation(lang: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LISTINGS)
-def test_a_list_is_the_sheet_page_by_page(client: TestClient, folder: Path, kind: str) -> None:
-    sheet = next(s for s in made(folder) if s.kind == kind)
+def test_a_list_is_the_sheet_page_by_page(client: TestClient, kind: str) -> None:
+    sheet = next(s for s in made() if s.kind == kind)
     if not sheet.items:
         assert html.escape(str(sheet.head["empty"])) in client.get(f"/{kind}").text
         return
@@ -282,9 +282,9 @@ def test_sentences_of_the_lists_are_among_the_words_to_translate() -> None:
 
 
 def test_no_event_of_a_plan_is_blank_and_no_offer_is_below_the_usual_share(
-    client: TestClient, folder: Path
+    client: TestClient,
 ) -> None:
-    accounts = next(s for s in made(folder) if s.kind == "accounts")
+    accounts = next(s for s in made() if s.kind == "accounts")
     events = [event for item in accounts.items for event in item.body["history"]]
     assert events
     assert all(event["kind"] for event in events)
@@ -306,8 +306,8 @@ def test_every_row_has_a_name_and_every_download_an_id(client: TestClient) -> No
         assert "2026-01-01" in answer.headers["content-disposition"]
 
 
-def test_owners_stand_by_name_and_money_with_its_currency(client: TestClient, folder: Path) -> None:
-    pipeline = next(s for s in made(folder) if s.kind == "pipeline")
+def test_owners_stand_by_name_and_money_with_its_currency(client: TestClient) -> None:
+    pipeline = next(s for s in made() if s.kind == "pipeline")
     owner = next(item.owner for item in pipeline.items if item.owner)
     page = client.get("/pipeline").text
     assert html.escape(pipeline.head["owners"][owner]) in page
@@ -322,9 +322,9 @@ def test_a_record_compares_with_the_share_of_past_outcomes(client: TestClient) -
     assert f">{100 * share:.1f} %<" in client.get(href[1]).text
 
 
-def test_pages_hold_the_drawings_of_the_reports(client: TestClient, folder: Path) -> None:
+def test_pages_hold_the_drawings_of_the_reports(client: TestClient) -> None:
     """The funnel's stages lead to their rows; a model's quality is said in one sentence."""
-    pipeline = next(s for s in made(folder) if s.kind == "pipeline")
+    pipeline = next(s for s in made() if s.kind == "pipeline")
     page = client.get("/pipeline").text
     assert "Open deals by stage" in page and "<svg" in page
     for stage in pipeline.head["funnel"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.__main__ import main
+from features.demo import generate, write_export
 from features.draft.model import DraftedBlock, DraftedLine, MappingDraft
 from features.draft.run import drafted
 from features.draft.values.dates import date_format
@@ -20,8 +22,10 @@ from features.draft.write import text, to_toml
 from features.ingest.mapping import load
 from features.ingest.run import ingest
 from features.ingest.strict import MappingError
+from features.schema import TABLES
+from features.sources.packed import readable
 from features.sources.words import SourceError
-from features.tables import NAT, Tables
+from features.tables import NAT, Tables, read
 from tests.drafts import STYLES, Deal, company, draft_text, read_back, save, written
 
 
@@ -228,3 +232,151 @@ def test_every_draft_is_valid_whatever_the_headings(tmp_path: Path) -> None:
     path.write_text(draft_text(tmp_path / "opps.csv"), encoding="utf-8")
     assert "deals" in load(path).tables
     ingest(tmp_path / "opps.csv", path, tmp_path / "out")
+
+
+def test_json_of_an_api_is_a_table_a_list(tmp_path: Path) -> None:
+    """Records wrapped in ``data`` and named by ``item``: deals and people are two tables."""
+    deal = {"id": 1, "title": "A", "org": {"name": "Org"}, "tags": ["x", "y"], "won": True}
+    person = {"id": 2, "name": "P", "email": [{"value": "a@x.io", "primary": True}], "org": None}
+    records = [{"item": "deal", "data": deal}, {"item": "person", "data": person}]
+    (tmp_path / "recents.json").write_text(
+        json.dumps({"data": [*records, {"item": "person", "id": 3, "data": None}]}), "utf-8"
+    )
+    with readable(tmp_path) as files:
+        held = {p.name: p.read_text(encoding="utf-8").splitlines() for p in files}
+    assert held["recents deal.csv"] == ["item,id,title,org.name,tags,won", "deal,1,A,Org,x;y,true"]
+    assert held["recents person.csv"][1:] == ["person,2,P,a@x.io,", "person,3,,,"]
+
+
+def test_a_known_crm_extends_its_preset_under_any_file_name(tmp_path: Path) -> None:
+    rows = [
+        {
+            **{"Id": f"006{i:012d}", "AccountId": f"001{i % 9:012d}", "Name": f"Deal {i}"},
+            **{"StageName": "Closed Won" if i % 2 else "Prospecting", "Amount": "100"},
+            **{"CloseDate": "2024-05-20", "CreatedDate": "2024-01-13", "OwnerId": "005A"},
+            **{"IsClosed": str(bool(i % 2)), "IsWon": str(bool(i % 2)), "Probability": "50"},
+            **{"Region__c": "North" if i % 3 else "South"},
+        }
+        for i in range(40)
+    ]
+    save(tmp_path / "pipeline_dump.csv", rows)
+    written_text = draft_text(tmp_path)
+    read = tomllib.loads(written_text)
+    assert read["extends"] == "salesforce"
+    assert read["tables"]["deals"]["from"] == "pipeline_dump.csv"
+    assert read["tables"]["deals"]["custom"]["region_c"]["kind"] == "category"
+    tables = read_back(tmp_path, tmp_path)
+    assert _texts(tables, "deals", "outcome").count("won") == 20
+
+
+def test_a_tie_is_settled_by_the_other_dates_of_the_export(tmp_path: Path) -> None:
+    """A file whose days are all below 13 follows one that shows the order."""
+    deals = [
+        {
+            **{"Deal ID": f"D{i}", "Account ID": f"A{i % 7}", "Amount": "5"},
+            **{"Stage": "Won" if i % 2 else "Lost", "Created": f"{1 + i % 28:02d}/03/2024"},
+            **{"Close Date": f"{1 + i % 28:02d}/05/2024"},
+        }
+        for i in range(60)
+    ]
+    accounts = [
+        {"Account ID": f"A{i}", "Industry": "xy"[i % 2], "Created": f"0{i + 1}/02/2023"}
+        for i in range(7)
+    ]
+    save(tmp_path / "deals.csv", deals)
+    save(tmp_path / "accounts.csv", accounts)
+    assert not any(q.stops for q in drafted(tmp_path).questions)
+    (tmp_path / "out").mkdir()
+    tables = read_back(tmp_path, tmp_path / "out")
+    created = tables["accounts"].instant("created_at").tolist()
+    months = {datetime.fromtimestamp(t / 1e6, UTC).month for t in created}
+    assert months == {2}
+
+
+def test_winners_of_a_funnel_are_joined_as_the_outcome(tmp_path: Path) -> None:
+    leads = [
+        {"lead_id": f"L{i}", "created": f"2024-01-{1 + i % 28:02d}", "origin": "ab"[i % 2]}
+        for i in range(90)
+    ]
+    won = [{"lead_id": f"L{3 * i}", "won_date": "2024-03-01", "revenue": "7"} for i in range(30)]
+    save(tmp_path / "leads.csv", leads)
+    save(tmp_path / "closed_deals.csv", won)
+    (tmp_path / "out").mkdir()
+    tables = read_back(tmp_path, tmp_path / "out")
+    assert _texts(tables, "leads", "outcome").count("converted") == 30
+    assert "revenue" not in {c.name for c in tables.meta.custom.get("leads", [])}
+
+
+def test_the_demo_reads_back_from_its_draft(tmp_path: Path) -> None:
+    """The draft of a whole CRM finds every table of the mapping that was written by hand."""
+    made = generate(3, "tiny")
+    write_export(made, tmp_path / "export")
+    (tmp_path / "export" / "mapping.toml").rename(tmp_path / "hand.toml")
+    for name in ("touches", "web_visits", "product_usage"):  # a sample is as telling, and quicker
+        path = tmp_path / "export" / f"{name}.csv"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(lines[:2_000]), encoding="utf-8")
+    tables = read_back(tmp_path / "export", tmp_path)
+    ingest(tmp_path / "export", tmp_path / "hand.toml", tmp_path / "hand")
+    hand = read(tmp_path / "hand")
+    assert set(tables.tables) == set(hand.tables)
+    for table in ("leads", "deals", "accounts", "subscriptions", "invoices", "changes"):
+        assert tables[table].n == hand[table].n, table
+    for table in ("leads", "deals", "accounts"):
+        keys = TABLES[table].key
+        mine, theirs = (
+            dict(zip(_texts(t, table, keys), _texts(t, table, "outcome"), strict=True))
+            for t in (tables, hand)
+        )
+        assert mine == theirs
+    assert not any(c.name == "contract_reference" for c in tables.meta.custom["leads"])
+
+
+def test_a_list_of_stages_tells_the_outcome(tmp_path: Path) -> None:
+    """Deals with numbers of stages, and the file that says which of them are won."""
+    stages = [
+        {"stage_id": str(i), "label": name, "probability": str(p)}
+        for i, (name, p) in enumerate([("Lead", 10), ("Offer", 70), ("Signed", 100), ("Dead", 0)])
+    ]
+    deals = [
+        {
+            **{
+                "deal_id": f"D{i}",
+                "stage_id": str(i % 4),
+                "value": "10",
+                "created_at": "2024-01-20",
+            },
+            **{"closed_at": "2024-03-20" if i % 4 > 1 else ""},
+        }
+        for i in range(80)
+    ]
+    save(tmp_path / "stages.csv", stages)
+    save(tmp_path / "deals.csv", deals)
+    (tmp_path / "out").mkdir()
+    tables = read_back(tmp_path, tmp_path / "out")
+    outcomes = _texts(tables, "deals", "outcome")
+    assert [outcomes.count(w) for w in ("won", "lost", "")] == [20, 20, 40]
+
+
+def test_not_won_and_not_closed_is_open_and_not_lost(tmp_path: Path) -> None:
+    deals = [
+        {
+            **{"Deal ID": f"D{i}", "Won": "yes" if i % 3 == 0 else "no", "Opened": "2024-01-20"},
+            **{"Closed": "" if i % 3 == 1 else "2024-02-20", "Amount": f"{i}.5"},
+        }
+        for i in range(60)
+    ]
+    save(tmp_path / "deals.csv", deals)
+    (tmp_path / "out").mkdir()
+    outcomes = _texts(read_back(tmp_path, tmp_path / "out"), "deals", "outcome")
+    assert [outcomes.count(w) for w in ("won", "lost", "")] == [20, 20, 20]
+
+
+def test_a_point_before_three_digits_is_asked_about(tmp_path: Path) -> None:
+    """1.500 is fifteen hundred or one and a half."""
+    rows = [
+        {"Deal ID": f"D{i}", "Stage": "Won" if i % 2 else "Lost", "Amount": f"{1 + i}.{100 + i}"}
+        for i in range(50)
+    ]
+    save(tmp_path / "deals.csv", rows)
+    assert "mark of thousands" in drafted(tmp_path).ranked()[0].text

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.csv_out import write_csv
+from features.files import write_csv
 from features.frames import write
 from serving.__main__ import main
 from serving.analytics.kpis import kept_calls

@@ -11,8 +11,8 @@ from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight  # ty
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
 
 from features.tables import Bools, Floats
-from serving.analytics.kpis import intervals
 from serving.analytics.kpis.survival import incidence, kaplan_meier
+from training.stats import intervals
 
 seeds = st.integers(0, 2**32 - 1)
 

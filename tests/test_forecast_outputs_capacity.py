@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.frames import from_frames
-from features.tables import DAY, Meta, Tables, instant_text, micros
+from features.tables import DAY, NAT, Meta, Table, Tables, instant_text, micros
 from tests.forecasted import ORIGIN, company, made
 from training.forecast.planning.capacity import CapacitySettings, capacity, load_capacity
 from training.forecast.planning.cover import cover
@@ -178,6 +178,23 @@ def test_the_ramp_is_found_again(joiner: float) -> None:
     )
     np.testing.assert_allclose(found.share[1:], 1.0, atol=0.12)
     assert (found.low <= found.share + 1e-9).all() and (found.share <= found.high + 1e-9).all()
+
+
+def test_the_ramps_months_are_the_companys() -> None:
+    """The same history by Tokyo's clock, nine hours earlier in UTC: the same ramp, to the bit."""
+    here = history(0.4)
+    hours = 9 * 3_600_000_000
+
+    def earlier(table: Table) -> Table:
+        names = [n for n in table.columns if n.endswith("_at")]
+        at = {n: table.instant(n) for n in names}
+        moved = {n: np.where(v == NAT, NAT, v - hours) for n, v in at.items()}
+        return replace(table, columns={**table.columns, **moved})
+
+    there = Tables({n: earlier(t) for n, t in here.items()}, replace(here.meta, zone="Asia/Tokyo"))
+    a, b = ramp(here, ORIGIN, (3.0, 6.0)), ramp(there, ORIGIN - hours, (3.0, 6.0))
+    np.testing.assert_array_equal(a.share, b.share)
+    np.testing.assert_array_equal(a.months, b.months)
 
 
 def test_who_was_never_seen_new_counts_as_settled() -> None:

@@ -18,7 +18,7 @@ from features.tables import NAT, Coded, Tables
 from serving import __main__ as serving
 from serving.scoring import nightly
 from serving.scoring.batch import open_ids, score_all
-from serving.scoring.nightly import export, fingerprint, score_night
+from serving.scoring.nightly import export, score_night
 from serving.scoring.predictor import exact_text
 from serving.scoring.scorer import Scored, Scorer
 from serving.store.errors import StoreBusyError, StoreRefusedError
@@ -167,8 +167,8 @@ def test_other_data_another_language_or_prior_is_another_night(store: Store) -> 
 
 def test_every_fact_is_in_the_fingerprint() -> None:
     tables = history(8, size=30)
-    seen = {fingerprint(tables), fingerprint(tables, 0.5)}
-    count = 2
+    seen = {tables.fingerprint()}
+    count = 1
     for name, table in tables.items():
         for column, values in table.columns.items():
             if isinstance(values, Coded):
@@ -179,7 +179,7 @@ def test_every_fact_is_in_the_fingerprint() -> None:
                 changed = values.copy()
                 changed[0] = 12345
             other = replace(table, columns={**table.columns, column: changed})
-            seen.add(fingerprint(Tables({**tables.tables, name: other}, tables.meta)))
+            seen.add(Tables({**tables.tables, name: other}, tables.meta).fingerprint())
             count += 1
     assert len(seen) == count > 60
 

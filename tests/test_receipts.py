@@ -22,9 +22,9 @@ from training.evaluation.matured_predictions import (
     effective,
     receipts,
 )
-from training.evaluation.measures import wilson
 from training.models.curves import base_curve
 from training.models.track_record import TrackRecord
+from training.stats.intervals import wilson
 from training.task.questions import Labels
 
 
@@ -89,7 +89,7 @@ def test_the_interval_counts_entities_not_snapshots() -> None:
     hit = np.repeat(rng.random(50) < 0.4, 10)
     (band,) = receipts(past(np.full(500, 0.4), hit, [str(i // 10) for i in range(500)]), None,
                        False).bands  # fmt: skip
-    low, high = wilson(np.array(band.share * 50), np.array(50))
+    low, high = wilson(band.share * 50, 50)
     assert (band.n, band.entities, band.low, band.high) == (500, 50, float(low), float(high))
 
 

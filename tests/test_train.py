@@ -23,7 +23,7 @@ from tests.trained import AT, CONFIG, MAPPING, NAME, made, once, tables
 from training.evaluation.holdout import BASE, MODEL
 from training.evaluation.scoreboard import MEASURES
 from training.fit.parts import TreeParams, decay, fit_trees
-from training.fit.pipeline import Trained, fingerprint_of, train
+from training.fit.pipeline import Trained, train
 from training.models import bundle as bundles
 from training.models.curves import loss
 from training.models.trees.model import margins_of
@@ -50,12 +50,12 @@ def test_two_runs_give_the_same_bundle_but_for_its_name_and_time(tmp_path: Path)
 
 def test_the_fingerprint_is_of_every_value() -> None:
     whole = tables()
-    assert fingerprint_of(whole) == once().bundle.trained_on["fingerprint"]
+    assert whole.fingerprint() == once().bundle.trained_on["fingerprint"]
     for table, column in (("deals", "outcome"), ("activities", "occurred_at")):
         columns = dict(whole[table].columns)
         del columns[column]
         less = Tables({**whole.tables, table: replace(whole[table], columns=columns)}, whole.meta)
-        assert fingerprint_of(less) != fingerprint_of(whole)
+        assert less.fingerprint() != whole.fingerprint()
 
 
 def test_every_measure_has_its_interval_beside_every_baseline() -> None:
@@ -118,7 +118,7 @@ def test_the_run_keeps_parameters_fingerprint_and_metrics(root: Path) -> None:
     assert data.params["trees.learning_rate"] == str(learned.recipe.trees.learning_rate)
     assert data.params["blend.b"] == str(learned.model.blend.b)
     assert data.params["trials"] == "2" and data.params["seed"] == str(CONFIG.seed)
-    assert data.tags["fingerprint"] == fingerprint_of(tables())
+    assert data.tags["fingerprint"] == tables().fingerprint()
     assert data.tags["question"] == NAME and data.tags["word"] == once().judgement.verdict.word
     assert data.metrics["auc"] == once().judgement.value("auc")
     for key in ("log_loss", "logistic/log_loss", "base_rate/log_loss"):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from features.tables import Tables, read
 from training.config import Config, load_config
 from training.evaluation.holdout import MODEL, HoldoutResult

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from features.files import read_settings
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,6 @@ def _require_number(name: str, value: Any, whole: bool) -> None:
 
 def load_config(path: Path | None, **overrides: Any) -> Config:
     """Defaults, then the TOML file's ``[training]`` table, then overrides that are not None."""
-    stated: dict[str, Any] = {}
-    if path is not None:
-        stated = _stated(path)
+    stated = read_settings(path, "training") if path is not None else {}
     given = {k: v for k, v in overrides.items() if v is not None}
     return Config().overridden({**stated, **given})
-
-
-def _stated(path: Path) -> dict[str, Any]:
-    try:
-        stated = tomllib.loads(path.read_text(encoding="utf-8")).get("training", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise ValueError(f"{path} is not TOML: {wrong}") from wrong
-    if not isinstance(stated, dict):
-        raise ValueError(f"{path}: [training] must be a table of settings, got {stated!r}")
-    return stated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,12 +20,26 @@ LINES = ("invoices", "deals", "accounts")
 
 @dataclass(frozen=True)
 class Key:
-    """The key of a file's rows: one column, or several together; ``named`` by its heading."""
+    """The key of a file's rows: one column, or several together; ``named`` by its heading.
+
+    more  the keys of other files of the same table
+    """
 
     file: FileProfile
     columns: tuple[str, ...]
     distinct: int
     named: bool
+    more: tuple[ColumnProfile, ...] = ()
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every id there is, of all files of the table."""
+        columns = [c for c in (self.column, *self.more) if c is not None]
+        return frozenset(w for c in columns for w in c.counts)
+
+    def share(self, column: ColumnProfile) -> float:
+        """The share of a column's different values that are ids of the table."""
+        return len(self.words & column.counts.keys()) / max(len(column.counts), 1)
 
     @property
     def column(self) -> ColumnProfile | None:
@@ -146,10 +161,13 @@ def _reference(
         return None
     if column.held not in ("number", "category", "text") or not column.filled:
         return None
+    if len(column.counts) == 1 and column.filled > 1:
+        return None  # one record for all: the company that exports, and no reference
     key = keys.get(target)
     if key is None or key.column is None:
-        return Reference(column.heading, target, None, named) if named >= 0.6 else None
-    share = contained(column, key.column)
+        few = target != "owners" and len(column.counts) < min(10, 0.1 * column.filled)
+        return Reference(column.heading, target, None, named) if named >= 0.6 and not few else None
+    share = key.share(column)
     said = named >= 0.3 or _mentions(column, target)
     shown = _telling(column) and share >= 0.95 and column.held != "number"
     if share >= 0.5 and (said or shown):
@@ -192,7 +210,7 @@ def prefixes(column: ColumnProfile, keys: dict[str, Key]) -> dict[str, str]:
     for table, key in keys.items():
         if key.column is None or table not in ("leads", "deals", "accounts", "contacts"):
             continue
-        mine = words & set(key.column.counts)
+        mine = words & key.words
         if len(mine) < 0.02 * len(words) or len(mine) > 0.98 * len(words):
             continue
         begin = _common(sorted(mine))

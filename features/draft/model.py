@@ -63,7 +63,7 @@ class OpenQuestion:
 
 @dataclass
 class MappingDraft:
-    """The whole mapping as drafted."""
+    """The whole mapping as drafted; ``settings`` are lines of ``[questions.<name>]``."""
 
     name: str
     extends: str = ""
@@ -72,6 +72,7 @@ class MappingDraft:
     fixed: dict[str, DraftedLine] = field(default_factory=dict)
     left_out: dict[str, DraftedLine] = field(default_factory=dict)
     questions: list[OpenQuestion] = field(default_factory=list)
+    settings: dict[str, DraftedLine] = field(default_factory=dict)
     not_read: dict[str, str] = field(default_factory=dict)
 
     def ask(self, weight: int, text: str, *about: str, stops: bool = False) -> None:

@@ -44,6 +44,10 @@ _OPEN = re.compile(
 )
 
 
+TARGETS = {"target", "y", "type", "class", "response", "outcome", "deposit"}
+"""Headings of what a data set is to be learned for."""
+
+
 def means(word: str, table: str) -> str | None:
     """The canonical outcome of a word, "" where it is open, None where nobody can tell."""
     text = word.strip().casefold()

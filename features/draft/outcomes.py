@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.draft.model import Spec, Sureness
-from features.draft.outcome_words import means
+from features.draft.outcome_words import TARGETS, means
 from features.draft.values.profile import YES, ColumnProfile, FileProfile
 from features.ingest.values.clean import TRUE
 from features.schema import OUTCOMES
@@ -22,9 +22,6 @@ FLAGS = {
     "accounts": {"churn": "churned", "lost": "churned"},
 }
 """Concept of a yes/no column or a day -> the outcome that it says has happened."""
-
-TARGETS = {"target", "y", "class", "response", "outcome", "deposit"}
-"""Headings of what a data set is to be learned for."""
 
 
 @dataclass
@@ -155,6 +152,9 @@ def _flags(file: FileProfile, table: str) -> list[OutcomeFound]:
         yes = true_words(column)
         if not yes or len(yes) == len(column.counts):
             continue
+        if table == "deals" and word == "won" and (ended := _ended(file, column)) is not None:
+            found.append(_won_or_over(column, ended))
+            continue
         no_word = OUTCOMES[table][1] if table == "deals" and word == "won" else ""
         values = {w: word if w in yes else no_word for w in column.counts}
         n = sum(column.counts[w] for w in yes)
@@ -168,6 +168,29 @@ def _flags(file: FileProfile, table: str) -> list[OutcomeFound]:
             )
         )
     return found
+
+
+def _ended(file: FileProfile, won: ColumnProfile) -> ColumnProfile | None:
+    """A day of the end that some deals that are not won lack: those are open, and not lost."""
+    no = won.present & ~np.isin(_texts(won), true_words(won))
+    days = [
+        c
+        for c in file.columns.values()
+        if c.held == "instant" and "close" in c.concepts and "expected" not in c.concepts
+    ]
+    return next((c for c in days if 0 < c.present[no].mean() < 0.995), None)
+
+
+def _won_or_over(won: ColumnProfile, ended: ColumnProfile) -> OutcomeFound:
+    yes = true_words(won)
+    is_won = np.isin(_texts(won), yes)
+    rows = np.where(is_won, "won", np.where(ended.present, "lost", "")).astype(object)
+    spec = [
+        {"const": "won", "when": {won.heading: yes}},
+        {"const": "lost", "when": {ended.heading: True}},
+    ]
+    evidence = f"won where “{won.heading}” is yes, lost where only “{ended.heading}” is there"
+    return OutcomeFound(spec, rows, (won.heading,), "likely", evidence)
 
 
 def _flagged(column: ColumnProfile, table: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.draft.outcome_words import means
+from features.draft.outcome_words import TARGETS, means
 from features.draft.values.names import Concepts, countries, headings, lexicon, likeness, tokens
 from features.draft.values.profile import ColumnProfile, FileProfile
 from features.schema import TABLES
@@ -88,10 +88,26 @@ def recognise(file: FileProfile, alone: bool) -> Recognised | None:
     return Recognised(table, score, second, second_score, ", ".join(reasons[:5]))
 
 
+_FLAGS = {"convert": "leads", "won": "deals", "churn": "accounts"}
+
+
+def target_table(file: FileProfile) -> tuple[str, str] | None:
+    """The table of a lone file that only has a yes/no column to learn for, and why; else None."""
+    flags = [c for c in file.columns.values() if c.held == "boolean" and len(c.counts) == 2]
+    for column in flags:
+        for concept, table in _FLAGS.items():
+            if concept in column.concepts and len(column.concepts) <= 2:
+                return table, f"because of “{column.heading}”"
+    named = [c for c in flags if c.concepts and c.concepts <= TARGETS]
+    if named:
+        return "leads", f"and “{named[0].heading}” as whether one converted"
+    return None
+
+
 def _named(name: Concepts) -> list[str]:
     """The tables a file's name may mean, the first the most."""
     found = {lexicon()["tables"][c] for c in name if c in lexicon()["tables"]}
-    if {"stage", "pipeline"} & name and not found:
+    if "pipeline" in name and not found:
         found = {"deals"}
     return [t for t in _HISTORIES_FIRST if t in found]
 
@@ -177,6 +193,8 @@ def fit(column: ColumnProfile, table: str, canonical: str) -> float:
     "another kind."""
     patterns = headings()[table].get(canonical, ())
     ignored = frozenset({OWN[table], "is", "associated"})
+    if column.held == "category":
+        ignored |= {"id"}  # the words themselves stand where other systems have ids
     found = max(
         (likeness(column.concepts, p, ignored) - 0.02 * i for i, p in enumerate(patterns)),
         default=0.0,

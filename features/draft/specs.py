@@ -15,6 +15,7 @@ _KINDS = {
     **{"call": "call", "email": "email", "meeting": "meeting", "web": "web", "form": "form"},
     **{"task": "task", "note": "note", "usage": "usage", "ticket": "support"},
 }
+_VISITS = {"visit", "visita", "besuch", "visite", "lunch", "termin"}
 _IN = {
     "in",
     "inbound",
@@ -43,7 +44,11 @@ def usual_dates(columns: Iterable[ColumnProfile]) -> tuple[str, ...]:
 def spec_of(column: ColumnProfile, dates: tuple[str, ...], name: str = "") -> Spec:
     """The column by its name, with the format or the words where those are its own."""
     spec: dict[str, object] = {"from": name or column.heading}
-    if column.dates is not None and column.held == "instant" and column.dates.patterns != dates:
+    if (
+        column.dates is not None
+        and column.held == "instant"
+        and not set(column.dates.patterns) <= set(dates)
+    ):
         listed = column.dates.patterns
         spec["format"] = listed[0] if len(listed) == 1 else list(listed)
     if column.yes_no:
@@ -79,6 +84,8 @@ def activity_kind(words: Iterable[str]) -> dict[str, str]:
         kinds = [_KINDS[c] for c in _KINDS if c in concepts(word)]
         if kinds:
             found[word] = kinds[0]
+        elif set(tokens(word)) & _VISITS:
+            found[word] = "meeting"
         elif word.lower() in ACTIVITY_KINDS:
             found[word] = word.lower()
     return found

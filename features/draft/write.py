@@ -28,10 +28,20 @@ def to_toml(draft: MappingDraft) -> str:
     for part, listed in (("fixed", draft.fixed), ("left_out", draft.left_out)):
         if listed:
             lines += ["", f"[{part}]", *_each(list(listed.values()))]
+    for question, line in draft.settings.items():
+        lines += ["", f"# [questions.{question}]", *_each([line])]
     if draft.not_read:
         lines += ["", "# Files that nothing is read from:"]
-        lines += [line for n, why in draft.not_read.items() for line in _comment(f"{n}: {why}")]
+        lines += [line for said in _not_read(draft) for line in _comment(said)]
     return "\n".join(lines) + "\n"
+
+
+def _not_read(draft: MappingDraft) -> list[str]:
+    """One sentence for every reason, with the files it is true of."""
+    files: dict[str, list[str]] = {}
+    for name, why in draft.not_read.items():
+        files.setdefault(why, []).append(name)
+    return [f"{', '.join(names)}: {why}" for why, names in files.items()]
 
 
 def _intro(draft: MappingDraft) -> Iterator[str]:
@@ -132,7 +142,8 @@ def summary(draft: MappingDraft, path: str) -> str:
         said = f"{block.source or block.name} -> {block.to}: {len(drafted)} columns"
         lines.append(said + (f", {out} left out for you to decide" if out else ""))
     if draft.not_read:
-        lines.append(f"not read: {', '.join(draft.not_read)}")
+        some, more = list(draft.not_read)[:6], len(draft.not_read) - 6
+        lines.append(f"not read: {', '.join(some)}" + (f" and {more} more" if more > 0 else ""))
     ranked = draft.ranked()
     for i, question in enumerate(ranked[:TOP], 1):
         lines += ["", *textwrap.wrap(f"question {i}: {question.text}", _WIDTH)]

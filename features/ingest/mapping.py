@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import tomllib
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from features.files import read_toml
 from features.ingest.merge import merged, normal
 from features.ingest.spec import check_format, zone_name
 from features.ingest.strict import MappingError, TomlTable, known
@@ -91,17 +91,14 @@ def load(mapping: Path | str) -> Mapping:
 def _preset_states_dates(files: tuple[Path, ...]) -> bool:
     """Whether the first file that states date formats, the user's own before its base, is ours."""
     for path in files:
-        if "dates" in tomllib.loads(path.read_text(encoding="utf-8")).get("export", {}):
+        if "dates" in read_toml(path, MappingError).get("export", {}):
             return path.parent == PRESETS
     return False
 
 
 def _with_base(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """The file's tables over those of the file it extends."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise MappingError(f"{path.name} is not TOML: {problem}") from problem
+    raw = read_toml(path, MappingError)
     base = raw.pop("extends", "")
     own = normal(raw, path.name)
     if not base:

@@ -1,4 +1,4 @@
-"""Zip archives and spreadsheets, unpacked into CSV files for as long as they are read."""
+"""Zip archives, spreadsheets and JSON, unpacked into CSV files for as long as they are read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 from python_calamine import CalamineError, CalamineWorkbook
 
 from features.sources.files import SUFFIXES, listed, stem
+from features.sources.objects import OBJECTS, tables_in
 from features.sources.words import SourceError
 
 SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 """Spreadsheets that are read."""
 
-PACKED = (".zip", *SHEETS)
+PACKED = (".zip", *SHEETS, *OBJECTS)
 
 Cell = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta
 
@@ -57,8 +58,25 @@ def _packed(path: Path) -> bool:
 def _unpack(path: Path, folder: Path, plain: list[Path]) -> None:
     if path.suffix.lower() == ".zip":
         _unzip(path, folder, plain)
+    elif path.suffix.lower() in OBJECTS:
+        _spread(path, folder, plain)
     else:
         _unroll(path, folder, plain)
+
+
+def _spread(path: Path, folder: Path, plain: list[Path]) -> None:
+    """Write every list of objects as a CSV file."""
+    found = tables_in(path)
+    if not found:
+        raise SourceError(f"{path.name} holds no list of objects; give the records themselves")
+    for name, rows in found.items():
+        own = f"{path.stem} {name.replace('/', '_')}" if name else path.stem
+        columns = dict.fromkeys(column for row in rows for column in row)
+        target = _target(folder, f"{own}.csv", path, plain)
+        with target.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, list(columns))
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def _target(folder: Path, name: str, origin: Path, plain: list[Path]) -> Path:
@@ -75,13 +93,13 @@ def _unzip(path: Path, folder: Path, plain: list[Path]) -> None:
                 name = PurePosixPath(entry.filename).name
                 if entry.is_dir() or name.startswith("."):
                     continue
-                if not name.lower().endswith((*SUFFIXES, *SHEETS)):
+                if not name.lower().endswith((*SUFFIXES, *SHEETS, *OBJECTS)):
                     continue
                 target = _target(folder, name, path, plain)
                 with archive.open(entry) as source, target.open("wb") as out:
                     shutil.copyfileobj(source, out)
-                if target.suffix.lower() in SHEETS:
-                    _unroll(target, folder, plain)
+                if target.suffix.lower() in (*SHEETS, *OBJECTS):
+                    _unpack(target, folder, plain)
                     target.unlink()
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
         raise SourceError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from features.files import read_toml
 
 SECRET = re.compile(r"(password|secret|token|private_key|api_key)$")
 """Names of settings whose value is a secret."""
@@ -90,11 +91,7 @@ def load(folder: Path, name: str) -> Connection:
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
         raise ConnectionFileError(f"no {path}; connections there: {there} (docs/live.md)")
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise ConnectionFileError(f"{path} is not TOML: {wrong}") from wrong
-    return parse(raw, name, path)
+    return parse(read_toml(path, ConnectionFileError), name, path)
 
 
 def parse(raw: Mapping[str, Any], name: str, path: Path) -> Connection:

@@ -25,7 +25,8 @@ from typing import IO
 
 import orjson
 
-from serving.bundles.folder import VERDICTS, Offered, replace_file
+from features.files import replace_file
+from serving.bundles.folder import VERDICTS, Offered
 
 log = logging.getLogger("embudo.reload")
 

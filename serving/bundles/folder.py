@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
+
+from features.files import replace_file
 
 POINTER = "champions.json"
 VERDICTS = ".verdicts"
@@ -61,17 +62,6 @@ def write_pointer(folder: Path, pointer: Pointer) -> None:
     """Replace the pointer: a reader sees the old one or this one."""
     state = {"bundles": dict(pointer.bundles), "problems": dict(pointer.problems)}
     replace_file(folder / POINTER, orjson.dumps(state, option=orjson.OPT_INDENT_2))
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to disk, rename it."""
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(beside).chmod(0o644)
-    Path(beside).rename(path)
 
 
 def offered(folder: Path) -> tuple[list[Offered], dict[str, str]]:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from features.files import folder_beside
 from serving.bundles.folder import Pointer, read_pointer, write_pointer
 
 log = logging.getLogger("embudo.publish")
@@ -142,15 +142,11 @@ def _manifest(source: Path) -> bytes:
 
 def _copied(name: str, source: Path, folder: Path) -> str:
     """Copy a bundle to a new folder of its own; the folder's name."""
-    beside = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
-    try:
+    with folder_beside(folder, name) as beside:
         shutil.copytree(source, beside, dirs_exist_ok=True)
-        beside.chmod(0o755)
+        beside.chmod(0o755)  # copytree gives it the source's
         place = beside.name.removeprefix(".")
         beside.rename(folder / place)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
     return place
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from features.files import read_settings
 from features.tables import NAT, Tables, micros, read
 from serving.analytics.accounts.goals import read_goals
 from serving.analytics.accounts.value import Terms
@@ -128,10 +127,7 @@ def _wishes(chosen: argparse.Namespace) -> DeskOptions:
 
 def read_rules(path: Path) -> Rules:
     """Rules from the ``[routing]`` table of a TOML file; CommandError says what is wrong."""
-    try:
-        stated: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("routing", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise CommandError(f"{path} is not TOML: {wrong}") from wrong
+    stated = read_settings(path, "routing", CommandError)
     known = Rules.__dataclass_fields__
     unknown = sorted(set(stated) - set(known))
     if unknown:

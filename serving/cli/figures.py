@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.csv_out import write_csv
+from features.files import write_csv
 from features.tables import Tables, micros, read
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import PERIODS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from features.tables import read
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import opened

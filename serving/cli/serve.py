@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from serving.cli import CommandError, Subparsers
 from serving.process.supervisor import Supervisor, listen
 from serving.settings import read_settings

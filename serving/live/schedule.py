@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from features.files import read_toml
 
 STEPS = ("sync", "score", "write", "retrain", "forecast", "desk")
 """Every step there is, in the order in which due ones are run."""
@@ -50,13 +51,7 @@ class Schedule:
 
 def load(path: Path) -> Schedule:
     """The schedule of a TOML file."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as wrong:
-        raise ScheduleError(f"{path}: {wrong.strerror}; see docs/live.md") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise ScheduleError(f"{path} is not TOML: {wrong}") from wrong
-    return parse(raw, str(path))
+    return parse(read_toml(path, ScheduleError), str(path))
 
 
 def parse(raw: Mapping[str, Any], where: str) -> Schedule:

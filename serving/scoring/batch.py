@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from features.schema import TABLES
 from features.tables import Tables
 from features.timeline import Timeline

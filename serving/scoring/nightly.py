@@ -6,7 +6,6 @@ and until then the one before it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,13 +16,12 @@ from time import sleep
 from typing import cast
 
 import numpy as np
-import orjson
 from tqdm import tqdm
 
 from features.definitions import accounts, money
 from features.schema import TABLES
 from features.spine import Spine
-from features.tables import NAT, Coded, Floats, Tables
+from features.tables import NAT, Floats, Tables
 from features.timeline import Timeline, View
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.batch import open_ids, rows_of, write_rows
@@ -122,24 +120,10 @@ def _plan(
         version=scorer.bundle.version,
         outcome=scorer.outcome,
         cutoff=None if scorer.flat else cutoff,
-        fingerprint=fingerprint(tables, prior),
+        fingerprint=tables.fingerprint() if prior is None else f"{tables.fingerprint()} {prior}",
         lang=lang,
         total=len(ids),
     )
-
-
-def fingerprint(tables: Tables, prior: float | None = None) -> str:
-    """A sha256 of all the tables say, and of a stated prior: what is equal scores equally."""
-    seen = hashlib.sha256(orjson.dumps([tables.meta.to_json(), prior]))
-    for name in sorted(tables):
-        for column, values in sorted(tables[name].columns.items()):
-            seen.update(f"\n{name}.{column} {tables[name].n}\n".encode())
-            if isinstance(values, Coded):
-                seen.update(orjson.dumps(values.values))
-                seen.update(np.ascontiguousarray(values.codes).data)
-            else:
-                seen.update(np.ascontiguousarray(values).data)
-    return seen.hexdigest()
 
 
 _STAGE = {"leads": "status", "deals": "stage", "accounts": "tier"}

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from features.csv_out import safe_text
+from features.files import safe_text
 from serving.i18n.lazy_text import translated
 from serving.web.query import ListColumn
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from features.csv_out import own_folder
+from features.files import own_folder
 from serving.http import VERSION
 from serving.store.sheets import Wanted
 from serving.store.store import Store

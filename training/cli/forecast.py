@@ -15,7 +15,7 @@ import pandas as pd
 
 from features.calendar_time import day_text
 from features.calendar_time import zone as zone_of
-from features.csv_out import write_csv
+from features.files import write_csv
 from features.tables import DAY, Tables, micros, read
 from training.cli.backtest import record_so_far
 from training.forecast.backtest.cell_store import CellStore

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Bools, Floats, Instants, Ints, instant_text
-from training.evaluation.measures import bins_of, draws, numbered, summed, wilson
+from training.evaluation.measures import bins_of, draws, numbered, summed
 from training.models.curves import entered
 from training.models.track_record import BaseRate, ReliabilityBin, TrackRecord
+from training.stats.incidence import aalen_johansen
+from training.stats.intervals import wilson
 from training.task.questions import Labels
 
 MOST = 10
@@ -82,7 +84,7 @@ def _bands(past: MaturedPredictions, numbers: Ints) -> list[ReliabilityBin]:
 def _band(past: MaturedPredictions, numbers: Ints, at: Bools) -> ReliabilityBin:
     scores, n, happened = past.scores[at], int(at.sum()), int(past.hit[at].sum())
     entities, share = len(np.unique(numbers[at])), happened / n
-    low, high = wilson(np.array(share * entities), np.array(entities))
+    low, high = wilson(share * entities, entities)
     # a mean of equal numbers may round past them
     predicted = float(np.clip(scores.mean(), scores.min(), scores.max()))
     ends = float(scores.min()), float(scores.max())
@@ -104,17 +106,13 @@ def base_rate(
     if not len(newest) or not training.observed.any():
         return None
     p, size = _incidence(training, of_training)
-    p_low, p_high = _interval(p, size)
+    p_low, p_high = wilson(p * size, size)
     q = float(np.mean(newest))
-    q_low, q_high = _interval(q, effective(np.asarray(newest, bool), of_newest))
+    n = effective(np.asarray(newest, bool), of_newest)
+    q_low, q_high = wilson(q * n, n)
     low = q - p - float(np.hypot(q - q_low, p_high - p))
     high = q - p + float(np.hypot(q_high - q, p - p_low))
     return BaseRate(p, q, low, high, len(training), len(newest), float(np.mean(scores)))
-
-
-def _interval(share: float, n: float) -> tuple[float, float]:
-    low, high = wilson(np.array(share * n), np.array(n))
-    return float(low), float(high)
 
 
 def _incidence(labels: Labels, entities: Sequence[str]) -> tuple[float, float]:
@@ -126,25 +124,18 @@ def _incidence(labels: Labels, entities: Sequence[str]) -> tuple[float, float]:
     kinds = [happened & (labels.event[:, None] == j + 1) for j in range(outcomes)]
     columns = np.concatenate([seen, *kinds], axis=1).astype(np.float64)
     sums = summed(columns, numbers, count)
-    share = float(_aalen_johansen(sums.sum(axis=0, keepdims=True), bins)[0])
-    drawn = [_aalen_johansen(weights @ sums, bins) for weights in draws(count, 0, DRAWS)]
+    share = float(_by_horizon(sums.sum(axis=0, keepdims=True), bins)[0])
+    drawn = [_by_horizon(weights @ sums, bins) for weights in draws(count, 0, DRAWS)]
     variance = float(np.concatenate(drawn).var())
     if not variance > 0:
         return share, float(count)
     return share, float(np.clip(share * (1 - share) / variance, 1.0, len(labels)))
 
 
-def _aalen_johansen(counts: Floats, bins: int) -> Floats:
-    """(b,) incidence at the end of the last bin from counts (b, K at risk, then K of each outcome).
-
-    A bin that nobody entered has hazard 0, as in ``training.models.curves.base_curve``.
-    """
-    at_risk = np.maximum(counts[:, :bins], 1e-300)
-    hazards = counts[:, bins:].reshape(len(counts), -1, bins) / at_risk[:, None, :]
-    survival = np.cumprod(1.0 - hazards.sum(axis=1), axis=1)
-    entering = np.concatenate([np.ones((len(counts), 1)), survival[:, :-1]], axis=1)
-    incidence: Floats = (entering * hazards[:, 0]).sum(axis=1)
-    return incidence
+def _by_horizon(counts: Floats, bins: int) -> Floats:
+    """(b,) incidence by the last bin from counts (b, K at risk, then K of each outcome)."""
+    events = np.moveaxis(counts[:, bins:].reshape(len(counts), -1, bins), 1, 2)
+    return aalen_johansen(counts[:, :bins], events)[:, -1, 0]
 
 
 def effective(hit: Bools, entities: Sequence[str]) -> float:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from scipy.special import expit, logit
-from scipy.stats import norm
 
 from features.tables import Bools, Floats, Ints
 
@@ -213,16 +212,3 @@ def newton_step(gradient: Floats, hessian: Floats) -> Floats:
     a = ratio(h11 * gradient[..., 0] - h01 * gradient[..., 1], det)
     b = ratio(h00 * gradient[..., 1] - h01 * gradient[..., 0], det)
     return np.stack([a, b], axis=-1)
-
-
-def wilson(hits: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """The 95 % interval of a share (Wilson 1927); n = 0 knows nothing: 0 … 1."""
-    hits, n = np.asarray(hits, np.float64), np.asarray(n, np.float64)
-    z = norm.ppf(0.975)
-    share = np.nan_to_num(ratio(hits, n))
-    centre = share * n + z * z / 2
-    half = z * np.sqrt(n * share * (1 - share) + z * z / 4)
-    return (
-        np.clip((centre - half) / (n + z * z), 0, 1),
-        np.clip((centre + half) / (n + z * z), 0, 1),
-    )

@@ -18,6 +18,7 @@ import pandas as pd
 from features.tables import Bools, Floats, Ints
 from training.evaluation import measures
 from training.evaluation.measures import DRAWS, Estimate, Ranked
+from training.stats.intervals import wilson
 
 MEASURES = (
     "log_loss",
@@ -209,7 +210,7 @@ def reliability(hit: Bools, p: Floats, entities: Entities, bins: int = _BINS) ->
     for b in np.unique(place):
         at = place == b
         cases, share = len(np.unique(numbers[at])), float(hit[at].mean())
-        low, high = measures.wilson(np.array(share * cases), np.array(cases))
+        low, high = wilson(share * cases, cases)
         ends = float(p[at].min()), float(p[at].max()), float(p[at].mean())
         rows.append((*ends, share, float(low), float(high), int(at.sum()), cases))
     names = ["score_low", "score_high", "predicted", "observed", "low", "high", "n", "entities"]

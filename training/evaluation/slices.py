@@ -16,6 +16,7 @@ from features.tables import NAT, Bools, Floats, Instants, Ints
 from training.charts.numbers import rough
 from training.evaluation import measures
 from training.evaluation.measures import DRAWS, Ranked
+from training.stats.intervals import wilson
 
 FEWEST = 30
 """Entities below which a part is not judged."""
@@ -74,7 +75,7 @@ def _row(
         drawn.append(np.column_stack([s[:, 1:] / s[:, :1], ranked.measure(weights)[:, 0]]))
     values = np.concatenate(drawn)
     share = float(hit.mean())
-    low, high = measures.wilson(np.array(share * count), np.array(count))
+    low, high = wilson(share * count, count)
     row: dict[str, float] = {
         "n": len(p),
         "entities": count,
@@ -141,7 +142,7 @@ def rates(
         at = np.flatnonzero(np.array([name == part for name in parts]))
         cases, share = len(np.unique(numbers[at])), float(hit[at].mean())
         if cases >= fewest:
-            low, high = measures.wilson(np.array(share * cases), np.array(cases))
+            low, high = wilson(share * cases, cases)
             found = (part, len(at), cases, int(hit[at].sum()), share, float(low), float(high))
             rows.append(found)
     names = ["part", "n", "entities", "outcomes", "observed", "low", "high"]

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import expit
 
 from features.reference import reference
-from features.tables import Coded, Floats, Ints, Tables, instant_text
+from features.tables import Floats, Ints, Tables, instant_text
 from training.config import Config
 from training.evaluation.challenge import challenge
 from training.evaluation.holdout import MODEL, HoldoutResult, judge
@@ -86,7 +86,7 @@ def train(
     leaks = audit(tables, question)
     refuse(leaks, tables.meta.acknowledged)
     teaching = without_idle_season(teach(tables, question, config))
-    fingerprint = fingerprint_of(tables)
+    fingerprint = tables.fingerprint()
     folds = fold_data(teaching)
     study = _study(name, fingerprint, teaching, config)
     tuned = tune(
@@ -110,19 +110,6 @@ def train(
         learned,
         judgement,
     )
-
-
-def fingerprint_of(tables: Tables) -> str:
-    """sha256 over every table, column and value: the same data give the same 64 characters."""
-    digest = hashlib.sha256()
-    for table in sorted(tables):
-        for name, column in sorted(tables[table].columns.items()):
-            digest.update(f"{table}.{name}:{tables[table].n}".encode())
-            if isinstance(column, Coded):
-                digest.update("\x00".join(column.values).encode())
-            values = column.codes if isinstance(column, Coded) else column
-            digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
 
 
 def _study(name: str, fingerprint: str, teaching: TrainingData, config: Config) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from features.files import folder_beside
 from features.spine import FeatureSpec
 from features.tables import Meta
 from training.models.grades import fit_grades as fit_grades
@@ -100,20 +99,14 @@ def write(bundle: Bundle, folder: Path) -> None:
     folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} exists already: a bundle is never overwritten; name a new one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     files = _files(bundle)
     files[MANIFEST] = _manifest(files)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with folder_beside(folder.parent, folder.name) as beside:
         for name, content in files.items():
             _write_through(beside / name, content)
-        beside.chmod(0o755)  # mkdtemp's 0700 would hide it from the serving user
         _flush_folder(beside)
         beside.rename(folder)
-        _flush_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+    _flush_folder(folder.parent)
 
 
 def read(folder: Path) -> Bundle:

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from features.tables import Floats, Ints
+from training.stats.incidence import aalen_johansen
 
 
 class LabelArrays(Protocol):
@@ -172,18 +173,11 @@ def base_curve(labels: LabelArrays) -> Floats:
     The hazard of a bin is its share of events among the rows that entered it and were observed
     through it (Aalen and Johansen, 1978); a bin that no row entered has hazard 0.
     """
-    last = entered(labels)
-    incidence, survival = np.zeros((labels.bins, labels.outcomes)), 1.0
-    total = np.zeros(labels.outcomes)
-    for k in range(labels.bins):
-        at_risk = last > k
-        here = at_risk & (labels.event_bin == k)
-        events = np.bincount(labels.event[here], minlength=labels.outcomes + 1)[1:]
-        hazard = events / max(int(at_risk.sum()), 1)
-        total = total + survival * hazard
-        survival *= 1.0 - hazard.sum()
-        incidence[k] = total
-    return incidence
+    bins = np.arange(labels.bins)
+    at_risk = entered(labels)[:, None] > bins
+    happened = at_risk & (labels.event_bin[:, None] == bins)
+    events = [(happened & (labels.event[:, None] == j + 1)).sum(0) for j in range(labels.outcomes)]
+    return aalen_johansen(at_risk.sum(0).astype(float), np.stack(events, axis=1).astype(float))
 
 
 def pseudo_loss(alpha: Floats, rates: Floats) -> tuple[float, Floats]:

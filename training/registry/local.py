@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from features.files import folder_beside
 from training.models import bundle as bundles
 from training.models.bundle import BundleError
 
@@ -40,13 +39,10 @@ def _kept(place: Path, root: Path) -> Path:
 
 def _fetch(source: str, to: Path, download: Callable[[str, str], str]) -> None:
     """Download beside ``to``, check, then rename: a broken line leaves no half bundle."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".fetching.", dir=to.parent))
     try:
-        got = Path(download(source, str(beside)))
-        bundles.read(got)
-        got.rename(to)
+        with folder_beside(to.parent, "fetching") as beside:
+            got = Path(download(source, str(beside)))
+            bundles.read(got)
+            got.rename(to)
     except OSError as wrong:
         raise BundleError(f"{source} cannot be fetched to {to}: {wrong}") from wrong
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

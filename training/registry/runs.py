@@ -13,7 +13,7 @@ import orjson
 import pandas as pd
 from matplotlib.figure import Figure
 
-from features.csv_out import write_csv
+from features.files import write_csv
 from training.models import bundle as bundles
 from training.models.bundle import Bundle
 

@@ -21,14 +21,14 @@ class Export:
     keys   table -> the key of its (largest) file
     dates  the format that most dates are written in
     ends   block name -> the outcome of its rows
-    flat   no file has a day on which its records began
+    beside files in which no table was seen: catalogues, lists of stages
     """
 
     draft: MappingDraft
     dates: tuple[str, ...]
     keys: dict[str, Key] = field(default_factory=dict)
     ends: dict[str, OutcomeFound] = field(default_factory=dict)
-    flat: bool = False
+    beside: list[FileProfile] = field(default_factory=list)
 
 
 @dataclass

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from features.draft.leaks import leak
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
 from features.draft.specs import spec_of, with_keys
-from features.draft.values.names import slug
+from features.draft.values.names import slug, tokens
 from features.draft.values.profile import ColumnProfile
-from features.schema import TABLES
+from features.schema import OUTCOMES, TABLES
 
 _PERSONAL = {"email", "phone", "address", "zip", "firstname", "lastname", "description", "website"}
 _NAMES = {"name", "title"}
@@ -30,13 +32,27 @@ def why_not(column: ColumnProfile) -> str:
         return "of a person or place, not of a kind"
     if column.concepts & {"period"} and column.held == "category":
         return "a period, as a date says it better"
+    own = len(column.counts) == column.filled
+    named = {"last", "name"} <= column.concepts or {"first", "name"} <= column.concepts
+    if named or (column.held == "category" and own and column.filled > 8):
+        return "names, a value of its own in each row"
+    if "url" in tokens(column.heading):
+        return "addresses of pages"
     if column.held == "text":
         return "free text or names, a value of its own in most rows"
-    if column.concepts & {"id"} or (column.held == "number" and column.unique and column.n > 20):
+    if (column.concepts & {"id"} and column.held != "category") or _counted(column):
         return "a number of rows or records"
     if column.concepts & _NAMES and len(column.counts) > 50:
         return "names"
     return ""
+
+
+def _counted(column: ColumnProfile) -> bool:
+    """Whole numbers, one a row, close behind each other: a number of the row."""
+    if column.held != "number" or not column.unique or column.n <= 20:
+        return False
+    spread = float(np.nanmax(column.numbers) - np.nanmin(column.numbers))
+    return bool(column.concepts & {"id", "number"}) or spread < 3 * column.n
 
 
 def custom_lines(
@@ -68,7 +84,9 @@ def custom_lines(
         if fixed:
             spec = with_keys(spec, fixed=True)
         why = leak(column, found)
-        if why:
+        if why and table not in OUTCOMES:
+            reasons.setdefault("written when something else happens", []).append(column.heading)
+        elif why:
             lines.append(DraftedLine(name, spec, "unsure", why, left_out=True))
         else:
             evidence = f"{_values(column)}{'; ' + fixed if fixed else ''}"

@@ -12,9 +12,13 @@ from features.draft.model import DraftedLine, Sureness
 from features.draft.outcomes import FLAGS, OutcomeFound, outcome_of
 from features.draft.recognise import OWN, fit
 from features.draft.specs import folded, spec_of, with_keys
+from features.draft.stages import PREFIX, stage_list
 from features.draft.values.profile import ColumnProfile
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT
+
+LEAST_A_HEAD = 1_000.0
+"""Yearly revenue per person below which it is not in whole units of money."""
 
 _ENDED = {"from": "@outcome", "present": True}
 
@@ -30,12 +34,13 @@ def entity_block(building: Building, key: Key) -> None:
     if found is not None:
         names = [n for n in names if n != "outcome"]
     building.assign([n for n in names if n not in ("closed_amount", "outcome")])
+    _ask_thousands(building)
     _name_is_key(building, key)
     if building.table == "owners":
         building.assign(building.rest(("instant",)))
         return
     lines, notes = custom_lines(
-        [c for c in building.free.values() if c.heading not in key.columns],
+        [c for c in building.free.values() if key.column is None or c is not key.column],
         building.table,
         found,
         building.export.dates,
@@ -67,6 +72,8 @@ def map_key(building: Building, key: Key) -> None:
 def _outcome(building: Building) -> OutcomeFound | None:
     found = outcome_of(building.file, building.table)
     block = building.block
+    if found is None and building.table == "deals":
+        found = _from_stages(building)
     if found is None:
         return None
     spec = found.spec
@@ -82,6 +89,20 @@ def _outcome(building: Building) -> OutcomeFound | None:
         if not staged or building.table == "accounts" or len(column.counts) <= 3:
             building.free.pop(heading, None)
     return found
+
+
+def _from_stages(building: Building) -> OutcomeFound | None:
+    """The outcome that another file's list of stages tells."""
+    listed = stage_list(building.file, building.export.beside)
+    if listed is None:
+        return None
+    join = {
+        "from": listed.file.path.name,
+        "on": {listed.column: listed.key},
+        "prefix": PREFIX,
+    }
+    building.join(join, f"“{listed.column}” points to its “{listed.key}”")
+    return listed.found
 
 
 def _days(building: Building, found: OutcomeFound | None) -> None:
@@ -183,6 +204,8 @@ def _in_open(columns: list[ColumnProfile], found: OutcomeFound) -> float:
 
 def _created(building: Building, found: OutcomeFound | None) -> None:
     """created_at by its name, else the one day that never comes after the end."""
+    if TABLES[building.table].column("created_at") is None:
+        return
     building.assign(["created_at"])
     if building.block.column("created_at") is not None:
         return
@@ -192,7 +215,7 @@ def _created(building: Building, found: OutcomeFound | None) -> None:
         for c in building.free.values()
         if c.held == "instant" and not c.concepts & {"last", "modified", "expected", "due", "end"}
     ]
-    if building.table not in ("deals", "leads") or not left or closed is None or found is None:
+    if building.table not in OUTCOMES or not left or closed is None or found is None:
         return
     name = closed.spec["from"] if isinstance(closed.spec, dict) else closed.spec
     if not isinstance(name, str) or name not in building.file.columns:
@@ -294,6 +317,25 @@ def _currency_beside(building: Building) -> None:
     ]
     if beside:
         building.map("currency", beside[0], "sure", f"named after “{amount.spec}”")
+
+
+def _ask_thousands(building: Building) -> None:
+    """Revenues smaller than any company of that many people has are stated in thousands or more."""
+    lines = [building.block.column(n) for n in ("annual_revenue", "employees")]
+    names = [x.spec for x in lines if x is not None and isinstance(x.spec, str)]
+    if len(names) < 2:
+        return
+    revenue, people = (building.file.columns[n].numbers for n in names)
+    both = ~np.isnan(revenue) & (people > 0)
+    if both.sum() > 4 and np.median(revenue[both] / people[both]) < LEAST_A_HEAD:
+        money, heads = np.median(revenue[both]), np.median(people[both])
+        building.export.draft.ask(
+            47,
+            f"“{names[0]}” of {building.file.path.name} is about {money:,.0f} for "
+            f"{heads:,.0f} people: is it in thousands or in millions? Then add "
+            "scale = 1e3 or 1e6",
+            f"{building.block.name}.annual_revenue",
+        )
 
 
 def _name_is_key(building: Building, key: Key) -> None:

@@ -8,9 +8,10 @@ from features.draft.blocks.context import Building
 from features.draft.blocks.custom import custom_lines
 from features.draft.links import Key, determined, fits_key, prefixes
 from features.draft.model import DraftedLine, Spec, Sureness
+from features.draft.outcomes import true_words
 from features.draft.recognise import fit
 from features.draft.specs import activity_kind, directions, unit_of_time
-from features.draft.values.names import lexicon
+from features.draft.values.names import concepts, lexicon
 from features.draft.values.profile import ColumnProfile
 from features.schema import TABLES
 from features.sources.words import WordColumn
@@ -26,6 +27,7 @@ def event_block(building: Building, key: Key | None) -> bool:
         _several_targets(building)
     building.references(own)
     if building.table == "activities":
+        _only_done(building)
         _activity(building)
     elif building.table == "invoices":
         _invoice(building, key)
@@ -141,14 +143,30 @@ def _activity(building: Building) -> None:
             break
 
 
+def _only_done(building: Building) -> None:
+    """A task that is not done has not happened."""
+    for column in building.file.columns.values():
+        if not column.concepts & {"done", "status"} or not 1 < len(column.counts) <= 10:
+            continue
+        if column.held == "boolean" and "done" in column.concepts:
+            done = true_words(column)
+        else:
+            done = [w for w in column.counts if concepts(w) == {"done"}]
+        if done and len(done) < len(column.counts):
+            said = "what is not done has not happened"
+            building.block.head.append(DraftedLine("where", {column.heading: done}, "likely", said))
+            building.free.pop(column.heading, None)
+            return
+
+
 def _kind_of_file(building: Building) -> None:
     """One kind for every row, from the file's name or the headings."""
-    for concepts in (
+    for meaning in (
         building.file.concepts,
         frozenset().union(*(c.concepts for c in building.file.columns.values())),
     ):
         kinds = [
-            c for c in concepts if lexicon()["tables"].get(c) == "activities" and c != "activity"
+            c for c in meaning if lexicon()["tables"].get(c) == "activities" and c != "activity"
         ]
         if kinds:
             kind = _KIND_OF.get(kinds[0], kinds[0])

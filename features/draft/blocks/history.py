@@ -14,7 +14,6 @@ from features.draft.values.profile import (
     ColumnProfile,
     FileProfile,
     column_profile,
-    contained,
     rows_of,
 )
 from features.schema import OUTCOMES, TABLES
@@ -70,7 +69,7 @@ def _targets(
         if key is None or key.column is None:
             continue
         scored = [
-            (contained(c, key.column), c.heading)
+            (key.share(c), c.heading)
             for c in file.columns.values()
             if c.held in ("number", "category", "text")
         ]
@@ -88,7 +87,7 @@ def _targets(
 def _about(file: FileProfile, entity: ColumnProfile, key: Key) -> DraftedLine | None:
     """The words of a column ("Object") whose rows are about the table, and no others."""
     assert key.column is not None
-    mine = rows_of(entity, list(key.column.counts))
+    mine = rows_of(entity, sorted(key.words))
     for column in file.columns.values():
         if column.held != "category" or column is entity or len(column.counts) > 20:
             continue

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.ingest.values.clean import EPOCHS, instants
-from features.ingest.values.formats import day_order
+from features.ingest.values.formats import DayOrder, day_order, in_order, order_of
 from features.tables import NAT, Floats
 
 _CLOCK = (
@@ -20,6 +20,13 @@ _PARTS = re.compile(
 )
 _YEAR_FIRST = re.compile(r"^\d{4}(?P<sep>[/.])\d{1,2}(?P=sep)\d{1,2}" + _CLOCK)
 _ISO = re.compile(r"^\d{4}-\d{1,2}-\d{1,2}")
+_MONTH = re.compile(
+    r"(?i)\d.*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|"
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec).*\d"
+)
+_GLANCE = 100
+"""So many words show whether months are spelled, and how."""
+
 _NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%b %d %Y")
 _NAMED_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", ", %I:%M %p")
 _RECENT = (946_684_800.0, 2_050_000_000.0)
@@ -62,6 +69,18 @@ def date_format(words: Sequence[str], named_date: bool) -> DateFormat | None:
     return DateFormat(patterns, tie, share, timed, offset) if share > 0 else None
 
 
+def settled(found: DateFormat, orders: set[DayOrder]) -> DateFormat:
+    """A tie put into the order that other dates show; left where they show none or two."""
+    if not found.tie or len(orders) != 1:
+        return found
+    return replace(found, patterns=in_order(found.patterns, next(iter(orders))), tie=False)
+
+
+def order_shown(found: DateFormat) -> DayOrder:
+    """Which of day and month is in front; "none" where the format has no such order, or a tie."""
+    return "none" if found.tie else order_of(found.patterns[0])
+
+
 def _names_zone(word: str) -> bool:
     return bool(re.search(r"\d(?:Z|[+-]\d{2}:?\d{2}| UTC| GMT)$", word))
 
@@ -78,7 +97,7 @@ def _patterns(words: Sequence[str], named_date: bool) -> tuple[tuple[str, ...], 
         sep = first[0]["sep"]
         clocks = dict.fromkeys(_clock(m) for m in first)
         return tuple(f"%Y{sep}%m{sep}%d{clock}" for clock in clocks), False
-    if sum(bool(re.search(r"[A-Za-z]{3}", w)) for w in words) > len(words) / 2:
+    if sum(bool(_MONTH.search(w)) for w in words[:_GLANCE]) > len(words[:_GLANCE]) / 2:
         return _spelled(words), False
     return _counted(words, named_date), False
 
@@ -118,7 +137,7 @@ def _spelled(words: Sequence[str]) -> tuple[str, ...]:
     best, share = "", 0.0
     for named in _NAMED:
         for clock in _NAMED_CLOCKS:
-            at = instants(list(words), (named + clock,)).values
+            at = instants(list(words[:_GLANCE]), (named + clock,)).values
             if (found := float(np.mean(at != NAT))) > share:
                 best, share = named + clock, found
     return (best,) if share > 0.5 else ()

@@ -57,8 +57,10 @@ def concepts(text: str) -> Concepts:
     ``concepts("Abschlussdatum")`` and ``concepts("CloseDate")`` are both {"close", "date"}.
     """
     found: set[str] = set()
-    for token in tokens(text):
-        found.update(_meaning(token))
+    parts = tokens(text)
+    for token in parts:
+        if token != "to" or len(parts) == 1 or "valid" in parts:  # "assigned to" is no end
+            found.update(_meaning(token))
     return frozenset(found - {"noise"} - CURRENCIES)
 
 
@@ -118,5 +120,5 @@ def slug(heading: str) -> str:
     """A heading as the name of a custom field: lower-case letters, digits and ``_``."""
     spaced = _HUMP.sub(" ", heading.replace("ß", "ss"))
     plain = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_").removeprefix("property_")
     return name if name[:1].isalpha() else f"field_{name}".rstrip("_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.draft.values.dates import DateFormat, date_format
-from features.draft.values.names import Concepts, concepts
+from features.draft.values.dates import DateFormat, date_format, order_shown, settled
+from features.draft.values.names import CODES, Concepts, concepts
 from features.ingest.joined_source import trimmed
 from features.ingest.values.clean import FALSE, TRUE, instants, numbers
-from features.ingest.values.formats import decimal_mark
+from features.ingest.values.formats import DayOrder, decimal_mark
 from features.sources.files import read, read_header, stem
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Floats, Instants, Ints
@@ -37,6 +37,21 @@ WEAK_PLACEHOLDERS = ("none", "na", "unknown", "keine", "ninguno", "nessuno")
 YES = ("ja", "si", "sí", "oui", "sim", "wahr", "verdadero", "vero", "x")
 NO = ("nein", "non", "nao", "não", "falsch", "falso", "faux")
 _SAMPLE = 5_000
+MONEY = (
+    "euro",
+    "euros",
+    "dollar",
+    "dollars",
+    "pounds",
+    "reais",
+    "kr",
+    "rs",
+    "fr",
+    "lei",
+    "rp",
+    "rm",
+)
+_LETTERS = re.compile(r"[A-Za-z]{2,}")
 _MONEY = re.compile(
     r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
 )
@@ -143,6 +158,25 @@ def profiled(path: Path) -> FileProfile:
     return FileProfile(path, header.delimiter, columns)
 
 
+def settled_days(files: Sequence[FileProfile]) -> list[FileProfile]:
+    """The files with each tie of day and month decided by other dates of its file, else of all."""
+    everywhere = {order for file in files for order in _orders(file)}
+    return [_settled(file, _orders(file) or everywhere) for file in files]
+
+
+def _orders(file: FileProfile) -> set[DayOrder]:
+    held = [c.dates for c in file.columns.values() if c.dates is not None and c.held == "instant"]
+    return {order_shown(d) for d in held} - {"none"}
+
+
+def _settled(file: FileProfile, orders: set[DayOrder]) -> FileProfile:
+    columns = {
+        name: c if c.dates is None else replace(c, dates=settled(c.dates, orders))
+        for name, c in file.columns.items()
+    }
+    return replace(file, columns=columns)
+
+
 def column_profile(heading: str, words: WordColumn) -> ColumnProfile:
     """What a column holds."""
     words = trimmed(words)
@@ -168,9 +202,11 @@ def _spread(texts: Sequence[str]) -> list[str]:
 
 def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -> dict[str, object]:
     folded = {w.lower() for w in real}
-    if folded <= {*TRUE, *FALSE} and (len(folded) > 1 or folded <= {"true", "false", "yes", "no"}):
+    both = bool(folded & {*TRUE, *YES}) and bool(folded & {*FALSE, *NO})
+    if folded <= {*TRUE, *FALSE} and (both or folded <= {"true", "false", "yes", "no"}):
         return {"held": "boolean"}
-    if folded <= {*TRUE, *FALSE, *YES, *NO} and not folded <= {*TRUE, *FALSE}:
+    known_words = folded <= {*TRUE, *FALSE, *YES, *NO} and not folded <= {*TRUE, *FALSE}
+    if known_words and (both or folded == {"x"}):
         known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
         return {"held": "boolean", "yes_no": known}
     meaning = concepts(heading)
@@ -181,7 +217,7 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
     if dates is not None and dates.share >= 0.9:
         return {"held": "instant", "dates": dates}
     read = numbers(sample, decimal_mark(sample)).values
-    if np.mean(~np.isnan(read)) >= 0.9:
+    if np.mean(~np.isnan(read)) >= 0.9 and not any(_labelled(w) for w in sample):
         symbols = tuple(dict.fromkeys(m[0] for w in sample if (m := _MONEY.search(w))))
         three = [w for w in sample if "." in w]
         tie = (
@@ -194,6 +230,11 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
     lengthy = np.mean([len(w) for w in sample]) > 40
     many = len(real) > max(50, 0.2 * rows)
     return {"held": "text" if lengthy or (many and len(real) > 20) else "category"}
+
+
+def _labelled(word: str) -> bool:
+    """Whether letters stand beside a number that are no currency: "Org 12" is a name."""
+    return any(w.upper() not in CODES and w.lower() not in MONEY for w in _LETTERS.findall(word))
 
 
 def contained(inner: ColumnProfile, outer: ColumnProfile) -> float:

@@ -100,6 +100,9 @@ def _code(mark: str, home: str) -> str | None:
 
 def of_amounts(amounts: WordColumn, home: str) -> WordColumn | None:
     """The currencies in a column of amounts; None where all are the reporting one, or none is."""
+    marked = pc.match_substring_regex(amounts.values, r"[^0-9.,+\-]")
+    if not pc.any(marked).as_py():  # plain numbers, as in most exports
+        return None
     codes = beside(amounts.values, home)
     held = codes.drop_null().unique().to_pylist()
     if not held or held == [home]:

@@ -33,6 +33,7 @@ _COMMA, _POINT = (
     for mark, group in ((",", r"\."), (r"\.", ","))
 )
 _SLASHED = r"^'?(?P<a>[0-9]{1,2})[/.\-](?P<b>[0-9]{1,2})[/.\-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?$"
+_BEGINS = r"^'?[0-9]{1,2}[/.\-]"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _CLOCK = r"^(?P<h>[0-9]+):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](?:\.[0-9]+)?)$"
 _TWO = r"^(?P<a>[0-9]+):(?P<b>[0-5][0-9])$"
@@ -61,7 +62,10 @@ def decimal_mark(words: Iterable[str]) -> str:
 
 def day_order(words: Iterable[str]) -> DayOrder:
     """Which of day and month is in front in numeric dates such as 26/06/2025."""
-    found = pc.extract_regex(pa.array(words, pa.string()), _SLASHED).drop_null()
+    text = pa.array(words, pa.string())
+    # a look at the first characters spares ISO dates the groups of the whole pattern
+    text = text.filter(pc.match_substring_regex(text, _BEGINS))
+    found = pc.extract_regex(text, _SLASHED).drop_null()
     if not len(found):
         return "none"
     front, behind = (
@@ -73,7 +77,7 @@ def day_order(words: Iterable[str]) -> DayOrder:
     return "day first" if front else "month first" if behind else "either"
 
 
-def _order_of(pattern: str) -> DayOrder:
+def order_of(pattern: str) -> DayOrder:
     """The order in which a strptime pattern has day and month, both numbers and before the year."""
     day, month = pattern.find("%d"), pattern.find("%m")
     year = max(pattern.find("%Y"), pattern.find("%y"))
@@ -94,13 +98,13 @@ def in_order(formats: Sequence[str], order: DayOrder) -> tuple[str, ...]:
     """
     if order not in ("day first", "month first"):
         return tuple(formats)
-    turned = (f if _order_of(f) in (order, "none") else _swapped(f) for f in formats)
+    turned = (f if order_of(f) in (order, "none") else _swapped(f) for f in formats)
     return tuple(dict.fromkeys(turned))
 
 
 def undecided(formats: Sequence[str], order: DayOrder) -> bool:
     """Whether both orders are stated and no word tells which is meant."""
-    return order == "either" and {"day first", "month first"} <= {_order_of(f) for f in formats}
+    return order == "either" and {"day first", "month first"} <= {order_of(f) for f in formats}
 
 
 CLOCKS = {"%H:%M": 60.0, "%M:%S": 1.0}

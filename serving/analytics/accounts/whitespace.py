@@ -11,7 +11,7 @@ from features.tables import Bools, Floats
 from serving.analytics.accounts.traits import LEVEL, Traits, cross_fitted, traits
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.customers import customers, owned
-from serving.analytics.kpis.intervals import wilson
+from training.stats.intervals import wilson
 
 APART = 8.0
 """Customers with both of two products to be expected by chance before their absence says anything:

@@ -7,9 +7,9 @@ import pandas as pd
 
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.estimates import mask, numbers
-from serving.analytics.kpis.intervals import wilson
 from serving.analytics.kpis.pipeline import stage_shares
 from serving.analytics.kpis.survival import Curve, kaplan_meier
+from training.stats.intervals import wilson
 
 SLOW = 0.9
 """A stay longer than this share of its stage's stays is slow."""

@@ -27,7 +27,7 @@ from serving.analytics.kpis.definition import (
     Kpi,
     KpiEstimate,
 )
-from serving.analytics.kpis.intervals import NONE
+from training.stats.intervals import NONE
 
 COLUMNS = {
     "figure": "the figure's name, as in docs/figures.md",

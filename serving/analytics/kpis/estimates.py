@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from features.tables import Bools, Floats
-from serving.analytics.kpis import intervals
 from serving.analytics.kpis.definition import (
     MISSING,
     NOTHING_BELOW,
@@ -17,6 +16,7 @@ from serving.analytics.kpis.definition import (
     KpiEstimate,
 )
 from serving.analytics.kpis.survival import incidence, kaplan_meier
+from training.stats import intervals
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ from features.tables import Floats
 from serving.analytics.asof.columns import looked_up
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window, calendar, latest
-from serving.analytics.kpis import estimates, intervals
+from serving.analytics.kpis import estimates
 from serving.analytics.kpis.definition import (
     MISSING,
     NOTHING_BELOW,
@@ -20,6 +20,7 @@ from serving.analytics.kpis.definition import (
 )
 from serving.analytics.kpis.survival import kaplan_meier
 from serving.analytics.kpis.winning import BY_STAGE, closed, created
+from training.stats import intervals
 
 shelf = KpiRegistry()
 figure = shelf.figure

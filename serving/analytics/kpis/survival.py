@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Bools, Floats, Ints
-from serving.analytics.kpis.intervals import NONE, Interval, Z
+from training.stats.intervals import NONE, Interval, Z
 
 _TINY = 1e-12
 """A curve that is at a half but for rounding is at a half."""

@@ -9,8 +9,9 @@ from features.tables import Floats
 from serving.analytics.asof.columns import days
 from serving.analytics.asof.frames import DIMENSIONS, AsOfFrames
 from serving.analytics.asof.windows import Window
-from serving.analytics.kpis import estimates, intervals
+from serving.analytics.kpis import estimates
 from serving.analytics.kpis.definition import NOTHING_BELOW, SHORT, Given, KpiEstimate, KpiRegistry
+from training.stats import intervals
 
 shelf = KpiRegistry()
 figure = shelf.figure

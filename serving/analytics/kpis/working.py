@@ -9,7 +9,7 @@ from features.tables import Floats
 from serving.analytics.asof.columns import days, looked_up
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window
-from serving.analytics.kpis import estimates, intervals
+from serving.analytics.kpis import estimates
 from serving.analytics.kpis.definition import (
     MISSING,
     NOTHING_BELOW,
@@ -19,6 +19,7 @@ from serving.analytics.kpis.definition import (
 )
 from serving.analytics.kpis.pipeline import OF_OWNERS, months, of_owners, open_deals
 from serving.analytics.kpis.winning import LEADS, won
+from training.stats import intervals
 
 shelf = KpiRegistry()
 figure = shelf.figure

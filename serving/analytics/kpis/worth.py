@@ -8,7 +8,7 @@ import pandas as pd
 from serving.analytics.asof.columns import days, looked_up
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window
-from serving.analytics.kpis import estimates, intervals
+from serving.analytics.kpis import estimates
 from serving.analytics.kpis.customers import CUSTOMERS, LEAVES, OF_ACCOUNTS, mrr_at
 from serving.analytics.kpis.definition import (
     HORIZON,
@@ -20,6 +20,7 @@ from serving.analytics.kpis.definition import (
 )
 from serving.analytics.kpis.survival import Curve, kaplan_meier
 from serving.analytics.kpis.winning import closed
+from training.stats import intervals
 
 shelf = KpiRegistry()
 figure = shelf.figure

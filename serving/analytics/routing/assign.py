@@ -29,7 +29,11 @@ BAND = 0.02
 """A share of value this near to fair is fair; an exact one would be a puzzle that helps nobody."""
 GAP = 1e-3
 """Relative distance from the best bound at which the search may stop."""
-SECONDS = 60.0
+NODES = 100
+"""Branches after which the best found so far is taken: a count and not a time, so that a slow
+machine gives the same answer. ``Assignment.gap`` says how far from the best it may be."""
+SECONDS = 600.0
+"""The last resort, for a problem too large for any branch."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def assign(given: RoutingProblem, rules: Rules) -> Assignment:
         integrality=integral,
         bounds=Bounds(0, upper),
         constraints=_constraints(given),
-        options={"mip_rel_gap": GAP, "time_limit": SECONDS},
+        options={"mip_rel_gap": GAP, "node_limit": NODES, "time_limit": SECONDS},
     )
     if found.x is None:
         raise RuntimeError(f"no assignment of {n} cases to {m} owners was found: {found.message}")

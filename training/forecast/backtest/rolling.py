@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.csv_out import write_csv
+from features.files import write_csv
 from features.tables import DAY, Tables, instant_text, micros
 from training.forecast.backtest.cell_store import CellStore, coarse_to_fine
 from training.forecast.backtest.cells import MODEL, baseline_cells, simulate_origins, targets

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from features.files import read_settings
 
 DIMENSIONS = ("owner", "team", "region", "segment", "product")
 STREAMS = ("bookings", "recurring", "total")
@@ -109,13 +110,6 @@ def load_settings(path: Path | None, fiscal_start: int = 1, **overrides: Any) ->
 
     fiscal_start  the company's, as the data set states it
     """
-    stated: dict[str, Any] = {}
-    if path is not None:
-        try:
-            stated = tomllib.loads(path.read_text(encoding="utf-8")).get("forecast", {})
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-            raise ValueError(f"{path} is not TOML: {wrong}") from wrong
-        if not isinstance(stated, dict):
-            raise ValueError(f"{path}: [forecast] must be a table of settings, got {stated!r}")
+    stated = read_settings(path, "forecast") if path is not None else {}
     given = {k: v for k, v in overrides.items() if v is not None}
     return ForecastSettings(fiscal_start=fiscal_start).overridden({**stated, **given})

@@ -6,7 +6,6 @@ they are made of. There is no other number behind the table.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.files import read_settings
 from features.tables import Tables
 from training.charts.numbers import many
 from training.forecast.planning import demand
@@ -56,12 +56,10 @@ class CapacitySettings:
 
 def load_capacity(path: Path | None) -> CapacitySettings:
     """Defaults, then the TOML file's ``[capacity]`` table; an unknown name is an error."""
-    stated: Any = {}
-    if path is not None:
-        stated = tomllib.loads(path.read_text(encoding="utf-8")).get("capacity", {})
+    stated = read_settings(path, "capacity") if path is not None else {}
     known = [f.name for f in fields(CapacitySettings)]
-    if not isinstance(stated, dict) or set(stated) - set(known):
-        raise ValueError(f"{path}: [capacity] must be a table; it may set {', '.join(known)}")
+    if set(stated) - set(known):
+        raise ValueError(f"{path}: [capacity] may set {', '.join(known)}")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stated.items()}
     try:
         return replace(CapacitySettings(), **given)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import DAY, Floats, Instants
-from training.evaluation.measures import wilson
+from training.stats import intervals
+from training.stats.intervals import wilson
 
 WEEK = 7 * DAY
 
@@ -43,20 +44,17 @@ def counted(topic: str, name: str, value: int, unit: str, why: str) -> CapacityL
 
 
 def mean_of(topic: str, name: str, values: Floats, unit: str, why: str) -> CapacityLine:
-    """A mean of amounts from 0 up, with its 95 % interval (normal); below three values none."""
+    """A mean of amounts from 0 up, with its 95 % interval (Student); of one value none."""
     if not len(values):
         return CapacityLine(topic, name, np.nan, unit, "measured", f"{why}: there are none", 0)
     mean = float(values.mean())
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 2 else np.nan
-    ends = max(mean - half, 0.0) if np.isfinite(half) else half, mean + half
+    ends = intervals.mean(values)
     return CapacityLine(topic, name, mean, unit, "measured", why, len(values), *ends)
 
 
 def share_of(topic: str, name: str, hits: int, n: int, why: str) -> CapacityLine:
     """A share with Wilson's 95 % interval."""
-    low, high = wilson(np.array([hits]), np.array([n]))
-    ends = float(low[0]), float(high[0])
-    return CapacityLine(topic, name, hits / n, "share", "measured", why, n, *ends)
+    return CapacityLine(topic, name, hits / n, "share", "measured", why, n, *wilson(hits, n))
 
 
 def weekly(instants: Instants, origin: int, weeks: int) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.asof import past
+from features.calendar_time import zone
 from features.tables import DAY, NAT, Bools, Floats, Ints, Tables
 from features.timeline import Timeline
 from training.forecast.data.deal_table import DealTable
@@ -83,7 +84,7 @@ def ramp(tables: Tables, origin: int, edges: Sequence[float], seed: int = 7) -> 
 
     A seller-month counts in the band of the seller's months at its middle. Only those who began
     after the first deal was won are seen in their first months; only whole months count. Months in
-    which no settled seller was there teach nothing.
+    which no settled seller was there teach nothing. Months are the company's.
     """
     cells = _cells(tables, origin, tuple(edges))
     bands = len(edges)
@@ -102,12 +103,13 @@ def _cells(tables: Tables, origin: int, edges: tuple[float, ...]) -> pd.DataFram
     book = DealTable.of(Timeline(tables))
     won = book.won(origin)
     owner = tables["deals"].coded("owner_id").take(won).words()
-    closed, amount = book.closed[won], np.nan_to_num(book.amounts(won))
+    closed, amount = book.closed_at[won], np.nan_to_num(book.amounts(won))
     owners = tables["owners"]
     if not len(won) or not owners.has("started_at"):
         return pd.DataFrame(columns=["owner", "month", "band", "booked"])
-    first, last = (_month(at) for at in (int(closed.min()), origin))
-    month = np.array([_month(int(c)) for c in closed])
+    company = zone(tables.meta.zone)
+    month = company.month(closed)
+    first, last = int(month.min()), int(company.month(np.array([origin]))[0])
     booked = pd.DataFrame({"owner": owner, "month": month, "booked": amount})
     sums = booked.groupby(["owner", "month"])["booked"].sum()
     rows = []
@@ -117,21 +119,18 @@ def _cells(tables: Tables, origin: int, edges: tuple[float, ...]) -> pd.DataFram
         owners.instant("ended_at"),
     )
     sold = set(booked["owner"].dropna())
-    for who, began, left in zip(names, started.tolist(), ended.tolist(), strict=True):
+    begins, leaves = (np.where(at == NAT, -1, company.month(at)) for at in (started, ended))
+    middles = company.month_start(np.arange(first, last + 1)) + 15 * DAY
+    for who, began, begun, gone in zip(
+        names, started.tolist(), begins.tolist(), leaves.tolist(), strict=True
+    ):
         if who not in sold or began == NAT:
             continue
-        for m in range(
-            max(first + 1, _month(began) + 1), last if left == NAT else min(last, _month(left))
-        ):
-            middle = (np.datetime64(m, "M").astype("datetime64[us]").astype(np.int64)) + 15 * DAY
-            band = int(np.searchsorted(edges, (middle - began) / DAY / MONTH, side="right"))
+        for m in range(max(first, begun) + 1, last if gone < 0 else min(last, gone)):
+            months = (int(middles[m - first]) - began) / DAY / MONTH
+            band = int(np.searchsorted(edges, months, side="right"))
             rows.append((who, m, band, float(sums.get((who, m), 0.0))))
     return pd.DataFrame(rows, columns=["owner", "month", "band", "booked"])
-
-
-def _month(at: int) -> int:
-    """Months since January 1970."""
-    return int(np.datetime64(at, "us").astype("datetime64[M]").astype(np.int64))
 
 
 def _band(

@@ -8,15 +8,13 @@ endpoint and the ledger read, changes in one step.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from features.csv_out import write_csv
+from features.files import folder_beside, replace_file, write_csv
 from features.tables import instant_text, micros
 from training.models.kept_forecasts import FILE, POINTER, KeptForecast, every, newest, read
 
@@ -48,15 +46,9 @@ def keep(
     origin = micros(str(state["origin"]))
     folder = root / name_of(origin)
     _may(folder, state, replace)
-    root.mkdir(parents=True, exist_ok=True)
-    made = root / f".{folder.name}.{os.getpid()}"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
-    try:
+    with folder_beside(root, folder.name) as made:
         _write(made, state, frames, texts)
         _move(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     _point(root, folder, origin, str(state.get("data", "")))
     return folder
 
@@ -90,10 +82,8 @@ def _write(
             write_csv(frame, made / name)
     for name, text in texts.items():
         (made / name).write_text(text, encoding="utf-8")
-    with (made / FILE).open("w", encoding="utf-8") as file:
-        json.dump(state, file, ensure_ascii=False, allow_nan=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    said = json.dumps(state, ensure_ascii=False, allow_nan=False, indent=1)
+    replace_file(made / FILE, said.encode())
 
 
 def _move(made: Path, folder: Path) -> None:
@@ -110,9 +100,7 @@ def _point(root: Path, folder: Path, origin: int, data: str) -> None:
     there = newest(root)
     if there is not None and there.data == data and there.origin > origin:
         return
-    made = root / f".{POINTER}.{os.getpid()}"
-    made.write_text(folder.name + "\n", encoding="utf-8")
-    made.replace(root / POINTER)
+    replace_file(root / POINTER, f"{folder.name}\n".encode())
 
 
 def last_before(root: Path, data: str, origin: int) -> KeptForecast | None:

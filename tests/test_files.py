@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.csv_out import FORMULA, own_folder, safe_text, write_csv
+from features.files import FORMULA, own_folder, safe_text, write_csv
 
 EVIL = '=HYPERLINK("http://x","y")'
 
@@ -48,7 +48,7 @@ def test_an_empty_table_keeps_its_titles(tmp_path: Path) -> None:
 
 def test_the_guard_needs_no_pandas() -> None:
     """A Bento serves lists without it."""
-    code = "import sys, features.csv_out, serving.web.csv; sys.exit('pandas' in sys.modules)"
+    code = "import sys, features.files, serving.web.csv; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

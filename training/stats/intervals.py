@@ -25,14 +25,19 @@ def _student(freedom: int) -> float:
 
 
 def wilson(k: float, n: float) -> Interval:
-    """Of a share k / n: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)."""
-    if n <= 0:
-        return NONE
-    p, z2 = k / n, Z * Z
+    """Of a share k / n; neither need be whole: n may be an effective number of cases."""
+    low, high = wilson_each(np.array([k], np.float64), np.array([n], np.float64))
+    return float(low[0]), float(high[0])
+
+
+def wilson_each(k: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Of each share k / n: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n); NaN where n is 0."""
+    n, z2 = np.where(n > 0, n, np.nan), Z * Z
+    p = k / n
     middle, spread = p + z2 / (2 * n), Z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     low, high = (middle - spread) / (1 + z2 / n), (middle + spread) / (1 + z2 / n)
     # at 0 and 1 the ends are exact, whatever the rounding
-    return (0.0 if k == 0 else float(low)), (1.0 if k == n else float(high))
+    return np.where(k == 0, n * 0, low), np.where(k == n, n / n, high)
 
 
 @lru_cache(maxsize=4096)

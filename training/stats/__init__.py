@@ -1,0 +1,1 @@
+"""Estimates in closed form with their intervals: shares, counts, means, incidence."""
