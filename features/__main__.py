@@ -216,6 +216,8 @@ def _summary(report: IngestReport) -> None:
         print(f"{block.file} -> {block.table}: {block.kept:,} of {block.read:,} rows, {lost:,} not")
     for finding in report.consequences:
         print(f"{finding.grade}: {finding.to_text()}")
+    for line in report.no_feature:
+        print(line)
     for notice in report.notices:
         print(f"note: {notice}")
 

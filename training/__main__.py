@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.catalog import grouped, without_feature
 from features.files import own_folder
 from features.tables import Tables, read
 from training.config import Config, load_config
@@ -115,6 +116,8 @@ def _audit(chosen: argparse.Namespace) -> int:
     for name in _asked(chosen, tables):
         findings = audit(tables, question_of(name, tables))
         print(f"{name}:\n{to_text(findings, tables.meta.acknowledged)}")
+        for line in grouped(without_feature(tables, [question_of(name, tables).entity])):
+            print(f"  {line}")
         refused += len(unacknowledged(findings, tables.meta.acknowledged))
     return LEAKS if refused else 0
 

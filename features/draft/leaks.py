@@ -48,6 +48,7 @@ def leak(column: ColumnProfile, found: OutcomeFound | None) -> str:
         # "update me on …: yes" is an answer, and no time of an update
         answer = column.held == "boolean" and not words & _ENDS
         measured = column.held == "number" and words == {"convert"}  # into another unit
+        measured |= words == {"score"} and "credit" in column.concepts  # made by others, before
         if words <= column.concepts and not answer and not measured:
             return f"“{column.heading}” by its name: {why}"
     if found is None or int(found.ended.sum()) < FEW:

@@ -38,7 +38,12 @@ def export_lines(draft: MappingDraft, files: Iterable[FileProfile], dates: tuple
     if dates != ("iso",):
         n = sum(c.dates is not None and c.dates.patterns == dates for c in columns)
         draft.export.append(
-            DraftedLine("dates", list(dates), "sure", f"{n} columns are written so")
+            DraftedLine(
+                "dates",
+                list(dates),
+                "sure",
+                f"{n} {'column is' if n == 1 else 'columns are'} written so",
+            )
         )
     _missing(draft, columns)
     _currency(draft, columns)
@@ -54,7 +59,7 @@ def _missing(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
         ]
         found.update(dict.fromkeys(strong, 1))
     if found:
-        said = ", ".join(f"“{w}” in {n} columns" for w, n in found.most_common(5))
+        said = ", ".join(f"“{w}” in {n} column{'s' * (n > 1)}" for w, n in found.most_common(5))
         draft.export.append(DraftedLine("missing", sorted(found), "likely", said))
 
 

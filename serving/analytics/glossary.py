@@ -6,7 +6,7 @@ from serving.analytics.asof.windows import LATEST
 from serving.analytics.health.glossary import health
 from serving.analytics.kpis.catalog import SHELVES
 from serving.analytics.kpis.compute import COLUMNS
-from serving.analytics.kpis.definition import MODEST, SMALL, WARNINGS, Kpi
+from serving.analytics.kpis.definition import ABSENT, LOST, MODEST, SMALL, WARNINGS, Kpi
 
 _HEAD = f"""# Figures
 
@@ -40,7 +40,8 @@ and the table says so.
 def glossary() -> str:
     """The text of docs/figures.md."""
     columns = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in COLUMNS.items())
-    warnings = "".join(f"* {said}\n" for said in WARNINGS)
+    begun = {ABSENT: f"{ABSENT}… (the missing columns)", LOST: f"{LOST}… (what reading lost)"}
+    warnings = "".join(f"* {begun.get(text, text)}\n" for text in WARNINGS)
     parts = [_shelf(title, shelf.figures) for title, shelf in SHELVES.items()]
     return f"{_HEAD}{columns}\nWarnings:\n\n{warnings}{''.join(parts)}{health()}"
 

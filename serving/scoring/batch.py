@@ -52,6 +52,7 @@ def score_all(
     as ``write_rows`` has it.
     """
     scorer = Scorer(bundle)
+    tables = scorer.seen_by(tables)
     ids = open_ids(scorer, tables, cutoff)
     blocks = _blocks(scorer, tables, ids, cutoff, block, progress, lang, prior)
     write_rows(scorer, (rows_of(scorer, scored) for scored in blocks), cutoff, out)

@@ -168,7 +168,7 @@ class Building:
         if column.held == "instant" and column.dates is not None:
             return f", written {' or '.join(column.dates.patterns)}"
         if column.held == "category":
-            return f", {len(column.counts)} words"
+            return f", {len(column.counts)} word{'s' * (len(column.counts) > 1)}"
         return f", {column.held}s" if column.held == "number" else ""
 
     def rest(self, kinds: tuple[str, ...]) -> list[str]:

@@ -107,5 +107,5 @@ def _values(column: ColumnProfile) -> str:
         f", filled in {column.filled / max(column.n, 1):.0%}" if column.filled < column.n else ""
     )
     if column.held == "category":
-        return f"{len(column.counts)} words{filled}"
+        return f"{len(column.counts)} word{'s' * (len(column.counts) > 1)}{filled}"
     return {"number": "numbers", "boolean": "yes or no", "instant": "dates"}[column.held] + filled
