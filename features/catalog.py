@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from features.definition import Definition
 from features.definitions import (
@@ -16,10 +16,20 @@ from features.definitions import (
     properties,
 )
 from features.record import RecordView
-from features.schema import TABLES
+from features.schema import OUTCOMES, TABLES, Kind
 from features.spine import Features, FeatureSpec, Spine, Value
 from features.tables import Coded, Meta, Tables
 from features.timeline import Timeline, View
+
+NO_FACTS = ("changes", "owners", "quotas", "fx_rates")
+"""Tables of histories, people, plans and rates: none of their columns is a field of an entity."""
+
+NO_FIELDS = (
+    *("outcome", "closed_at", "closed_amount", "currency"),
+    *("created_at", "customer_at", "available_at", "occurred_at", "started_at", "ended_at"),
+    *("issued_at", "name"),
+)
+"""Canonical columns that say who, when and what happened: expected to be no feature."""
 
 MANY = 12
 """A word with more levels than this gets a success rate beside its levels."""
@@ -41,10 +51,89 @@ def definitions(entity: str, meta: Meta) -> dict[str, Definition]:
 def supported(entity: str, tables: Tables) -> list[FeatureSpec]:
     """The features for which the data hold facts that can be known at a past cutoff."""
     possible, timeline = definitions(entity, tables.meta).values(), Timeline(tables)
-    return [d.spec for d in possible if all(_holds(timeline, need) for need in d.needs)]
+    return [d.spec for d in possible if all(_holds(timeline, entity, n) for n in d.needs)]
 
 
-def _holds(timeline: Timeline, need: str) -> bool:
+def columns_read(entity: str, tables: Tables) -> set[str]:
+    """ "table.column" of everything that a feature of the entity reads in these data."""
+    known = definitions(entity, tables.meta)
+    needs = [need for spec in supported(entity, tables) for need in known[spec.name].needs]
+    return {need.partition("=")[0].partition("#")[0] for need in needs}
+
+
+def without_feature(tables: Tables, entities: Sequence[str]) -> dict[str, str]:
+    """Why each "table.column" that holds facts, or was to, becomes no feature of any entity.
+
+    Keys, references, outcomes and the instants of a life are no candidates: they say who is asked
+    about and what happened.
+    """
+    timeline, read = Timeline(tables), {e: columns_read(e, tables) for e in entities}
+    found: dict[str, str] = {}
+    near = {t for e in entities for t in TABLES if t not in NO_FACTS and _near(t, e)}
+    for table in (t for t in TABLES if t in tables and t in near):
+        own = {c.name: c.kind for c in TABLES[table].columns if c.name not in NO_FIELDS}
+        kinds = own | {f.name: f.kind for f in tables.meta.custom.get(table, [])}
+        for column, kind in kinds.items():
+            place = f"{table}.{column}"
+            declared = column in tables[table].columns or column not in own
+            if not declared or kind in ("key", "ref") or any(place in r for r in read.values()):
+                continue
+            found[place] = _why_not(timeline, table, column, kind, entities)
+    return found
+
+
+def _near(table: str, entity: str) -> bool:
+    """Whether a table's rows are the entity's own, its relatives' or its events."""
+    related = {t for r, t in fields.RELATIVES.items() if TABLES[entity].column(r) is not None}
+    mine = TABLES[table].column(TABLES[entity].key) is not None and table not in OUTCOMES
+    return table == entity or table in related or mine
+
+
+def grouped(reasons: Mapping[str, str]) -> list[str]:
+    """One sentence a reason: "leads.notes, leads.name: free text is for people"."""
+    by_reason: dict[str, list[str]] = {}
+    for place, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(place)
+    return [f"no feature of {', '.join(p)}: {reason}" for reason, p in by_reason.items()]
+
+
+def _why_not(
+    timeline: Timeline, table: str, column: str, kind: Kind, entities: Sequence[str]
+) -> str:
+    tables = timeline.tables
+    if column in tables.meta.left_out.get(table, []):
+        return "left out by the mapping"
+    if not tables[table].has(column) and not timeline.keeps_history(table, column):
+        return "it holds no value"
+    if kind == "text":
+        return "free text is for people"
+    if not timeline.knows(table, column):
+        return (
+            "it is edited while the record lives, and no history tells what it was; bring its "
+            "changes, or declare it fixed if it never changes"
+        )
+    if table in OUTCOMES or table == "contacts":
+        return _why_not_related(tables, table, column, entities)
+    return f"no feature is made of this column of {table}"
+
+
+def _why_not_related(tables: Tables, table: str, column: str, entities: Sequence[str]) -> str:
+    """Of an entity's own field there always is a feature; of its account's or contact's rarely."""
+    refs = [
+        (e, ref)
+        for e in entities
+        for ref, other in fields.RELATIVES.items()
+        if other == table != e and TABLES[e].column(ref) is not None
+    ]
+    if refs and not any(tables[e].has(ref) for e, ref in refs):
+        return f"no record of {' or '.join(entities)} refers to {table}"
+    fixed = any(f.name == column and f.fixed for f in tables.meta.custom.get(table, []))
+    if refs and not fixed and TABLES[table].column(column) is None:
+        return f"of {table} only custom fields that are declared fixed are read"
+    return f"no feature of {' or '.join(entities)} reads it"
+
+
+def _holds(timeline: Timeline, entity: str, need: str) -> bool:
     tables = timeline.tables
     place, _, word = need.partition("=")
     place, _, many = place.partition("#")
@@ -55,6 +144,8 @@ def _holds(timeline: Timeline, need: str) -> bool:
         return word in tables[table].coded(column).values
     if many and len(tables[table].coded(column).values) <= MANY:
         return False
+    if table == entity and column in tables.meta.replayed.get(table, ()):
+        return timeline.keeps_history(table, column)
     return tables[table].has(column) and (table not in TABLES or timeline.knows(table, column))
 
 

@@ -299,6 +299,13 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
 }
 """Competing outcomes of each entity table; the first is the one that is scored."""
 
+QUESTIONS: dict[str, str] = {
+    "lead_conversion": "leads",
+    "deal_close": "deals",
+    "churn": "accounts",
+}
+"""The questions every company asks, and the entity each is about; a mapping may add its own."""
+
 ACTIVITY_KINDS = (
     "call",
     "email",

@@ -138,7 +138,8 @@ class Meta:
     currency   the one currency of features and reports
     custom     table -> custom fields
     fixed      table -> mutable canonical columns that, by the mapping's word, do not change
-    questions  question -> overrides of training.task.questions (horizon, bins, snapshots …)
+    questions  question -> settings of training.task.questions (edges, snapshots …); the company's
+               own ones too
     left_out   table -> columns that are kept for people and reports but never become a feature,
                because they are filled in or changed after the fact
     mapping    name of the mapping the data were read with
@@ -148,6 +149,8 @@ class Meta:
     dates      table -> instant columns that hold dates without a time: the first instant of a day
                in ``zone``, known when that day has ended
     consequences  what reading lost or could not link, and what it does (``Consequence``)
+    replayed   entity table -> fields that only ``changes`` hold, and no column: of a record
+               that never changed nothing is known, so that nothing is read before the first change
     """
 
     as_of: str = ""
@@ -162,6 +165,7 @@ class Meta:
     fiscal_start: int = 1
     dates: dict[str, list[str]] = field(default_factory=dict)
     consequences: list[Consequence] = field(default_factory=list)
+    replayed: dict[str, list[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""

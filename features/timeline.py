@@ -120,10 +120,11 @@ class Timeline:
         """Whether a column's values of the instant ``at`` can be known; of any instant without.
 
         They can where the table is flat, where the column does not change (by the schema or by the
-        mapping's word), where ``changes`` keeps its history, and at the end of the data.
+        mapping's word), where ``changes`` keeps its history, and at the end of the data. What an
+        activity says of itself is written once, with it.
         """
         meta = self.tables.meta
-        if not meta.as_of or column in meta.fixed.get(table, []):
+        if not meta.as_of or table == "activities" or column in meta.fixed.get(table, []):
             return True
         declared = TABLES[table].column(column)
         if declared is not None and not declared.mutable:
@@ -314,7 +315,7 @@ class View:
         if not self._changed(column):
             return current
         changes = self.changes(column)
-        last, first = changes.last(), changes.first_known()
+        last, first = changes.last(), self._first(column, changes)
         table = self.tables["changes"]
         choice = np.where(last >= 0, 0, np.where(first >= 0, 1, 2))
         return union(
@@ -343,10 +344,19 @@ class View:
         if not self._changed(column):
             return current
         changes = self.changes(column)
-        last, first = changes.last(), changes.first_known()
+        last, first = changes.last(), self._first(column, changes)
         new = self.change_values("value", read)
         old = self.change_values("old_value", read)
         return np.where(last >= 0, new[last], np.where(first >= 0, old[first], current))
+
+    def _first(self, column: str, changes: EventWindow) -> Ints:
+        """The row of the first change, whose old value held before it; -1 where there is none.
+
+        Where no column says what the others have, that a record will change must not be seen.
+        """
+        first = changes.first_known()
+        alone = column in self.tables.meta.replayed.get(self.entity, ())
+        return np.full_like(first, -1) if alone else first
 
     def change_values(self, side: str, read: Callable[[str], float]) -> Floats:
         """What every row of ``changes`` states on one side ("value", "old_value"), as numbers."""

@@ -155,6 +155,27 @@ def test_a_sign_means_its_currency_on_either_side(
     assert beside([text], "EUR").to_pylist() == [known.get(sign, sign)]
 
 
+@pytest.mark.parametrize(
+    ("words", "amounts"),
+    [
+        (["R$ 3.000", "R$ 250"], [3000.0, 250.0]),
+        (["1.200 EUR", "1.200.000 EUR"], [1200.0, 1_200_000.0]),
+        (["1,200 EUR", "900 EUR"], [1200.0, 900.0]),
+        (["1.200 EUR", "0.5 EUR"], [1.2, 0.5]),
+        (["1.250", "3.5"], [1.25, 3.5]),
+    ],
+)
+def test_three_digits_behind_a_point_beside_a_currency_are_thousands(
+    tmp_path: Path, words: list[str], amounts: list[float]
+) -> None:
+    """Nobody writes money with three decimals; another word of the column may show otherwise."""
+    rows = "id;created;closed;amount;state\n" + "".join(
+        f"{i};2025-01-03;2025-02-01;{w};won\n" for i, w in enumerate(words)
+    )
+    tables, _ = ingested(tmp_path, EXPORT + DEALS, deals=rows)
+    assert tables["deals"].number("amount").tolist() == amounts
+
+
 def test_a_shared_sign_is_the_reporting_currency_where_it_can_be() -> None:
     assert beside(["$5", "kr 7", "¥9"], "CAD").to_pylist() == ["CAD", None, "JPY"]
     assert beside(["$5", "kr 7", "¥9"], "SEK").to_pylist() == ["USD", "SEK", "JPY"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.asof import days_since, days_until, later, where
+from features.asof import EventWindow, days_since, days_until, later, where
 from features.definition import Catalogue
 from features.definitions.money import column
 from features.schema import OUTCOMES
@@ -136,6 +136,34 @@ def last_invoice(view: View) -> Floats:
     return at_rows(column(view, "invoices", "amount"), view.seen("invoices").last())
 
 
+@feature("accounts", "invoices", "billing", unit="invoices", needs=INVOICE)
+def invoices_so_far(view: View) -> Floats:
+    """Invoices so far."""
+    return view.seen("invoices").count()
+
+
+@feature(
+    "accounts",
+    "invoices",
+    "billing",
+    unit="invoices",
+    name="invoices_{days}d",
+    needs=INVOICE,
+    over={"days": (30, 90, 365)},
+)
+def invoices_lately(view: View, days: int) -> Floats:
+    """Invoices in the last {days} days."""
+    return view.seen("invoices").count(days)
+
+
+@feature("accounts", "invoices", "billing", unit="ratio", needs=INVOICE)
+def invoice_overdue_ratio(view: View) -> Floats:
+    """Days since the last invoice per mean days from one invoice to the next."""
+    seen = view.seen("invoices")
+    between = _days_between(seen)
+    return where(between > 0, seen.since_last() / where(between > 0, between, 1.0), np.nan)  # type: ignore[no-any-return]
+
+
 @feature("accounts", "invoices", "billing", unit="days", needs=INVOICE)
 def days_since_invoice(view: View) -> Floats:
     """Days since the last invoice."""
@@ -145,7 +173,10 @@ def days_since_invoice(view: View) -> Floats:
 @feature("accounts", "invoices", "billing", unit="days", needs=INVOICE)
 def days_between_invoices(view: View) -> Floats:
     """Mean days from one invoice to the next so far."""
-    seen = view.seen("invoices")
+    return _days_between(view.seen("invoices"))
+
+
+def _days_between(seen: EventWindow) -> Floats:
     n = seen.count()
     spans = where(n > 1, n - 1, 1.0)
     return where(n > 1, (seen.since_first() - seen.since_last()) / spans, np.nan)  # type: ignore[no-any-return]

@@ -13,13 +13,13 @@ from features.ingest.merge import merged, normal
 from features.ingest.spec import check_format, zone_name
 from features.ingest.strict import MappingError, TomlTable, known
 from features.ingest.table import TableSpec, table_spec
-from features.schema import OUTCOMES, TABLES, Kind
+from features.questions.event import Event, known_entity
+from features.schema import OUTCOMES, QUESTIONS, TABLES, Kind
 from features.tables import CustomField
 
 __all__ = ["PRESETS", "QUESTIONS", "Mapping", "TableSpec", "load", "parse", "presets"]
 
 PRESETS = Path(__file__).parent / "mappings"
-QUESTIONS = ("lead_conversion", "deal_close", "churn")
 MUST_HAVE_KEY = ("accounts", "contacts", "leads", "deals", "owners")
 """Tables that others refer to: their key must be mapped; elsewhere a row number will do."""
 
@@ -56,6 +56,9 @@ class Mapping:
         found: dict[str, dict[str, CustomField]] = {}
         for spec in self.tables.values():
             found.setdefault(spec.to, {}).update(spec.custom_fields)
+        for spec in self.tables.values():  # a column says more of a field than its history
+            for name, declared in spec.field_kinds.items():
+                found.setdefault(spec.of, {}).setdefault(name, declared)
         return {t: list(fields.values()) for t, fields in found.items() if fields}
 
     def stated_dates(self, table: str) -> set[str]:
@@ -165,8 +168,8 @@ def _listed(top: TomlTable, part: str) -> dict[str, list[str]]:
 def _check(mapping: Mapping) -> None:
     """What single blocks cannot see: keys, custom kinds, questions, outcomes without a time."""
     _check_text(mapping)
-    for question in mapping.questions:
-        known(question, QUESTIONS, "question", "[questions]")
+    for name, stated in mapping.questions.items():
+        _check_question(name, stated)
     for part, listed in (("fixed", mapping.fixed), ("left_out", mapping.left_out)):
         for table, columns in listed.items():
             known(table, TABLES, "canonical table", f"[{part}]")
@@ -181,6 +184,23 @@ def _check(mapping: Mapping) -> None:
         for name, custom in spec.custom_fields.items():
             if kinds.setdefault((spec.to, name), custom.kind) != custom.kind:
                 raise MappingError(f"[tables.{spec.name}]: custom {name} has two kinds; choose one")
+
+
+def _check_question(name: str, stated: Dict[str, Any]) -> None:
+    """A question every company asks, or one of this company's own with an entity and an event."""
+    if name in QUESTIONS:
+        return
+    if "event" not in stated:
+        known(name, QUESTIONS, "question (one of your own states an event)", "[questions]")
+    if not name.isidentifier() or name != name.lower() or name in TABLES:
+        raise MappingError(
+            f"[questions]: write the name {name!r} as lower_case letters, digits and _, and not "
+            f"as that of a table"
+        )
+    try:
+        Event.of(stated["event"], known_entity(stated.get("entity"), name), name)
+    except ValueError as wrong:
+        raise MappingError(f"[questions.{name}]: {wrong}") from None
 
 
 def _check_text(mapping: Mapping) -> None:

@@ -113,6 +113,7 @@ class IngestReport:
     not_found: list[str] = field(default_factory=list)
     not_read: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    no_feature: list[str] = field(default_factory=list)
     consequences: list[Consequence] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -145,6 +146,8 @@ class IngestReport:
             lines += _block_section(block)
         for name, table in self.tables.items():
             lines += _table_section(name, table)
+        if self.no_feature:
+            lines += ["## Mapped, and no feature", "", *_bullets(self.no_feature)]
         if self.not_found:
             lines += ["## Tables of the mapping without a source", "", *_bullets(self.not_found)]
         if self.not_read:

@@ -13,6 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from features import quotas
+from features.catalog import grouped, without_feature
 from features.frames import from_frames, write
 from features.ingest.block import Block, draft, read_block
 from features.ingest.findings import as_of_of, finish, frames_of
@@ -26,11 +27,11 @@ from features.ingest.table import TableSpec
 from features.ingest.values.base import Defaults
 from features.ingest.values.clean import instants
 from features.ingest.values.keys import relink
-from features.schema import TABLES
+from features.schema import OUTCOMES, TABLES
 from features.sources.files import find, read, read_header
 from features.sources.packed import readable
 from features.sources.words import Header, Source
-from features.tables import NAT, CustomField, Meta, instant_text, micros
+from features.tables import NAT, CustomField, Meta, Tables, instant_text, micros
 
 _NEVER = 2**63 - 1
 
@@ -88,13 +89,21 @@ def canonical(
         fiscal_start=mapping.fiscal_start,
         consequences=report.consequences,
         dates={t: sorted(made.dates) for t, made in drafts.items() if made.dates},
+        replayed=_replayed(mapping, drafts),
     )
     frames = frames_of(drafts, meta)
     if "quotas" in frames and "owners" in frames:
         said = quotas.consequences(from_frames({t: frames[t] for t in ("quotas", "owners")}, meta))
         report.consequences += said
         meta = replace(meta, consequences=report.consequences)
+    report.no_feature = _no_feature(from_frames(frames, meta))
     return frames, meta, report
+
+
+def _no_feature(tables: Tables) -> list[str]:
+    """What is mapped and becomes no feature of any entity with outcomes, with the reason."""
+    entities = [e for e in OUTCOMES if tables[e].has("outcome")]
+    return grouped(without_feature(tables, entities))
 
 
 class _Headers:
@@ -211,9 +220,22 @@ def _stated_as_of(mapping: Mapping) -> int:
     return at
 
 
+def _replayed(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[str]]:
+    """Entity table -> fields that a history holds and no column of the table."""
+    found: dict[str, list[str]] = {}
+    for spec in mapping.tables.values() if "changes" in drafts else ():
+        for name in spec.fields:
+            known = found.setdefault(spec.of, []) if spec.of in drafts else [name]
+            if name not in known and name not in drafts[spec.of].columns:
+                known.append(name)
+    return {table: names for table, names in found.items() if names}
+
+
 def _present(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[CustomField]]:
+    told = {(s.of, name) for s in mapping.tables.values() for name in s.field_kinds}
+    told = told if "changes" in drafts else set()
     custom = {
-        t: [f for f in fields if f.name in drafts[t].columns]
+        t: [f for f in fields if f.name in drafts[t].columns or (t, f.name) in told]
         for t, fields in mapping.custom().items()
         if t in drafts
     }

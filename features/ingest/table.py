@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from features.ingest.spec import ColumnSpec, Condition, Names, column_specs, conditions
 from features.ingest.strict import MappingError, TomlTable, known
-from features.schema import CUSTOM_KINDS, TABLES, Kind
+from features.schema import CUSTOM_KINDS, OUTCOMES, TABLES, Kind
 from features.tables import CustomField
 
 
@@ -65,6 +65,7 @@ class TableSpec:
     custom: dict[str, tuple[ColumnSpec, ...]]
     custom_fields: dict[str, CustomField]
     fields: dict[str, tuple[ColumnSpec, ...]]
+    field_kinds: dict[str, CustomField]
     of: str
     newest: tuple[ColumnSpec, ...]
     require: tuple[str, ...]
@@ -90,7 +91,15 @@ def table_spec(name: str, raw: Any) -> TableSpec:
     custom = {
         c: _custom(c, spec, to, every, keys.where) for c, spec in keys.table("custom").items()
     }
-    fields = {c: column_specs(s, f"{keys.where} {c}") for c, s in keys.table("fields").items()}
+    own, stated = keys.table("fields"), {}
+    for c, specs in own.items():
+        if specs and specs[0].get("kind"):  # a custom field that only its history holds
+            entity = known(of, OUTCOMES, "entity table for `of`", keys.where)
+            stated[c] = _custom(c, specs, entity, False, keys.where)
+    fields = {
+        c: stated[c][1] if c in stated else column_specs(s, f"{keys.where} {c}")
+        for c, s in own.items()
+    }
     result = TableSpec(
         name=name,
         to=to,
@@ -102,6 +111,7 @@ def table_spec(name: str, raw: Any) -> TableSpec:
         custom={c: specs for c, (_, specs) in custom.items()},
         custom_fields={c: declared for c, (declared, _) in custom.items()},
         fields=fields,
+        field_kinds={c: declared for c, (declared, _) in stated.items()},
         of=of,
         newest=column_specs(keys.raw["newest"], f"{keys.where} newest")
         if keys.has("newest")

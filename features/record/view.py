@@ -157,7 +157,7 @@ class RecordView:
             changes, table = self.changes(column), self.tables["changes"]
             if (last := changes.last()) >= 0:
                 return table.coded("value").word(last)
-            if (first := changes.first_known()) >= 0:
+            if (first := self._first(column, changes)) >= 0:
                 return table.coded("old_value").word(first)
         return self.tables[self.entity].coded(column).word(self.rows)
 
@@ -178,9 +178,14 @@ class RecordView:
             changes = self.changes(column)
             if (last := changes.last()) >= 0:
                 return self.change_values("value", read).item(last)
-            if (first := changes.first_known()) >= 0:
+            if (first := self._first(column, changes)) >= 0:
                 return self.change_values("old_value", read).item(first)
         return current
+
+    def _first(self, column: str, changes: RecordWindow) -> int:
+        """As ``View._first``."""
+        alone = column in self.tables.meta.replayed.get(self.entity, ())
+        return -1 if alone else changes.first_known()
 
     def change_values(self, side: str, read: Callable[[str], float]) -> Floats:
         """What every row of ``changes`` states on one side ("value", "old_value"), as numbers."""

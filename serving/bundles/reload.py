@@ -28,7 +28,7 @@ PAUSE = 0.25
 
 
 class Predictors(Protocol):
-    """Where the predictors stand: entity -> Predictor, replaced whole."""
+    """Where the predictors stand: ``Scorer.slot`` -> Predictor, replaced whole."""
 
     predictors: Mapping[str, Predictor]
 
@@ -123,7 +123,7 @@ class Reloader:
         except (ValueError, KeyError, TypeError, OSError) as wrong:
             self._refuse(bundle, "not_whole", str(wrong))
             return
-        entity, serving = predictor.scorer.entity, predictor.scorer.bundle
+        entity, serving = predictor.scorer.slot, predictor.scorer.bundle
         other = self.place.predictors.get(entity)
         if other is not None and other.scorer.bundle.name != serving.name:
             message = (

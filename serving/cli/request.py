@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from features.schema import QUESTIONS
 from features.tables import Tables, read
 from serving.bundles.publish import publish_once
 from serving.cli import Champions, CommandError, Subparsers
@@ -41,7 +42,7 @@ def _request(chosen: argparse.Namespace) -> int:
     if tables.meta.as_of:
         body["as_of"] = exact_text(cutoff)
     try:
-        answer = _ask(found, entity, key, body)
+        answer = _ask(found, bundle, key, body)
     except TrialError as failure:
         raise CommandError(str(failure)) from None
     print(f"\n{answer_text(answer)}\n")
@@ -52,22 +53,24 @@ def _request(chosen: argparse.Namespace) -> int:
 
 
 def _ask(
-    bundles_of: Mapping[str, Path], entity: str, key: str, body: dict[str, Any]
+    bundles_of: Mapping[str, Path], bundle: Bundle, key: str, body: dict[str, Any]
 ) -> dict[str, Any]:
     """The answer of a service that is started for this one request."""
+    entity, question = bundle.question["entity"], bundle.name
     with tempfile.TemporaryDirectory() as folder:
         publish_once(bundles_of, Path(folder) / "bundles")
         print("starting the service …", flush=True)
         with running(Path(folder) / "bundles", Path(folder) / "log") as address:
             rows = sum(len(v) for v in body["records"][0].values() if isinstance(v, list))
-            print(f"POST {address}/v1/{entity}/score  {entity[:-1]} {key}, {rows} rows of history")
-            wait_for(address, entity)
-            return send(address, entity, body)
+            path = f"/v1/{entity}/score{'' if question in QUESTIONS else f'?question={question}'}"
+            print(f"POST {address}{path}  {entity[:-1]} {key}, {rows} rows of history")
+            wait_for(address, entity, question)
+            return send(address, entity, body, "" if question in QUESTIONS else question)
 
 
 def _open_one(bundle: Bundle, tables: Tables, cutoff: int) -> str:
     scorer = Scorer(bundle)
-    ids = open_ids(scorer, tables, cutoff)
+    ids = open_ids(scorer, scorer.seen_by(tables), cutoff)
     if not ids:
         raise ValueError(f"no open {scorer.entity} in the data set: name one with --id")
     return liveliest(tables, scorer.entity, ids)

@@ -104,8 +104,8 @@ def _wait_until_ready(child: subprocess.Popen[bytes], address: str, log: Path) -
     raise TrialError(f"the service was not ready after {SECONDS_TO_START} s; its log ends:\n{said}")
 
 
-def wait_for(address: str, entity: str) -> None:
-    """Return once a model of the entity is loaded: ready means that one of any entity is."""
+def wait_for(address: str, entity: str, question: str = "") -> None:
+    """Return once a model of the entity (and question) is loaded: ready means one of any is."""
     end = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < end:
         with (
@@ -113,16 +113,16 @@ def wait_for(address: str, entity: str) -> None:
             urllib.request.urlopen(f"{address}/v1/models", timeout=5) as answer,
         ):
             models = orjson.loads(answer.read())["models"]
-            if any(model["entity"] == entity for model in models):
+            if any(m["entity"] == entity and question in ("", m["name"]) for m in models):
                 return
         time.sleep(0.2)
     raise TrialError(f"no model of {entity} was loaded after {SECONDS_TO_START} s")
 
 
-def send(address: str, entity: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def send(address: str, entity: str, body: Mapping[str, Any], question: str = "") -> dict[str, Any]:
     """The answer to a request; TrialError with the service's own words where there is none."""
     request = urllib.request.Request(
-        f"{address}/v1/{entity}/score",
+        f"{address}/v1/{entity}/score{f'?question={question}' if question else ''}",
         orjson.dumps(body),
         {"content-type": "application/json"},
     )

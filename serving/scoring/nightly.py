@@ -62,6 +62,7 @@ def score_night(
     meanwhile is left out. StoreError where the store fails for longer than a minute.
     """
     scorer = Scorer(bundle)
+    tables = scorer.seen_by(tables)
     # a key that stands twice is scored once
     ids = list(dict.fromkeys(open_ids(scorer, tables, cutoff)))
     plan = _plan(scorer, tables, ids, cutoff, lang, prior)
@@ -115,7 +116,7 @@ def _plan(
     scorer: Scorer, tables: Tables, ids: list[str], cutoff: int, lang: str, prior: float | None
 ) -> RunPlan:
     return RunPlan(
-        entity=scorer.entity,
+        entity=scorer.slot,
         model=scorer.bundle.name,
         version=scorer.bundle.version,
         outcome=scorer.outcome,

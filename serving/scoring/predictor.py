@@ -157,7 +157,7 @@ class Predictor:
 
     def _score(self, group: list[_Readable]) -> None:
         """Put the results of records that can share tables and a scoring into their places."""
-        tables = self.reader.tables([one.record for one in group])
+        tables = self.scorer.seen_by(self.reader.tables([one.record for one in group]))
         cutoffs = [one.asked.cutoff for one in group]
         faults = self._not_open(tables[self.scorer.entity], [t.record for t in group], cutoffs)
         left = []

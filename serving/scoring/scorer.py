@@ -15,6 +15,7 @@ import numpy as np
 
 from features.asof import EventIndex
 from features.catalog import chosen, compute, compute_record
+from features.questions.asked import asked_of
 from features.record import RecordView
 from features.reference import CARRIED, tables_of
 from features.rows_asof import RowsAsOf, born_column
@@ -97,12 +98,24 @@ class Scorer:
         self.entity: str = bundle.question["entity"]
         self.flat: bool = bool(bundle.question.get("flat", False))
         self.edges: tuple[float, ...] = bundle.model.edges
+        self.asked = asked_of(bundle.question)
         self.outcome: str = OUTCOMES[self.entity][0]
+        if self.asked is not None:
+            self.outcome = bundle.question["says"] or bundle.name.replace("_", " ")
         self.definitions = chosen(self.entity, bundle.meta, bundle.features)
         self.history = Timeline(tables_of(bundle.reference, bundle.meta))
         self.specs = self._in_matrix_order()
         start, currency = bundle.model.baseline_log_odds, bundle.meta.currency
         self.explainer = Explainer(self.specs, start, self.outcome, currency)
+
+    @property
+    def slot(self) -> str:
+        """Where the scores are kept and asked for: "accounts", or "accounts.buys_again"."""
+        return self.entity if self.asked is None else f"{self.entity}.{self.bundle.name}"
+
+    def seen_by(self, tables: Tables) -> Tables:
+        """The tables as the bundle's question sees them: from when and until when it is asked."""
+        return tables if self.asked is None else self.asked.seen_by(tables)
 
     def _in_matrix_order(self) -> list[FeatureSpec]:
         known = {spec.name: spec for spec in self.bundle.features}

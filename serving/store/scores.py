@@ -179,7 +179,8 @@ class Scores:
         """Delete every score of an entity, of open runs also."""
         counts = {}
         for name, table in (("scores", SCORES), ("stale", STALE)):
-            mine = (table.c.entity == entity) & (table.c.entity_id == entity_id)
+            own = table.c.entity.startswith(f"{entity}.", autoescape=True)  # own questions
+            mine = ((table.c.entity == entity) | own) & (table.c.entity_id == entity_id)
             counts[name] = within.execute(delete(table).where(mine)).rowcount
         return counts
 

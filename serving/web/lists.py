@@ -186,6 +186,3 @@ MENU: tuple[tuple[str, str], ...] = (
     ("/quality", _("Data quality")),
     ("/models", _("Models")),
 )
-
-ENTITY = {"lead_conversion": "leads", "deal_close": "deals", "churn": "accounts"}
-"""Question -> whose scores it is."""

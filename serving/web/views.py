@@ -11,6 +11,7 @@ from fastapi import FastAPI, Response
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from features.schema import QUESTIONS
 from features.tables import instant_text
 from serving.http.endpoint import Endpoints
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
@@ -22,7 +23,7 @@ from serving.store.sheets import SheetHead, Wanted
 from serving.web.csv import head, lines
 from serving.web.drawings import curve
 from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, static_file
-from serving.web.lists import ENTITY, LISTINGS, Listing
+from serving.web.lists import LISTINGS, Listing
 from serving.web.query import SIZE, read
 from serving.web.stored_reasons import retold
 
@@ -168,16 +169,17 @@ class Views:
     async def record(self, visit: Visit) -> Response:
         """The stored score of a lead, a deal or a customer, with its reasons and history."""
         question = visit.path.split("/")[2]
-        entity = ENTITY.get(question)
-        if entity is None:
+        slot = QUESTIONS.get(question) or self._slot(question)
+        if slot is None:
             raise PageNotFound(_text(visit, mark("there is no such page")))
+        entity = slot.partition(".")[0]
         one, store = _id(visit), self.endpoints.store
-        found = await self.endpoints.in_store(store.scores.latest, entity, one)
+        found = await self.endpoints.in_store(store.scores.latest, slot, one)
         if found is None:
             raise PageNotFound(
                 _text(visit, mark("no score is kept of this record; run the nightly scoring"))
             )
-        history = await self.endpoints.in_store(store.scores.history, entity, one, 20)
+        history = await self.endpoints.in_store(store.scores.history, slot, one, 20)
         feedback = await self.endpoints.in_store(store.feedback.of, entity, one)
         deal = None
         if entity == "deals":
@@ -200,13 +202,13 @@ class Views:
             found=found,
             entity=entity,
             reasons=retold(
-                found.score.reasons, self.endpoints.state.predictors.get(entity), visit.lang
+                found.score.reasons, self.endpoints.state.predictors.get(slot), visit.lang
             ),
             history=history,
             feedback=feedback,
             deal=deal,
             chart=chart,
-            usual=_usual_share(self.endpoints.state.predictors.get(entity)),
+            usual=_usual_share(self.endpoints.state.predictors.get(slot)),
         )
 
     async def forecast(self, visit: Visit) -> Response:
@@ -227,6 +229,11 @@ class Views:
         return self._page(visit, "models.html", models=told)
 
     # how
+
+    def _slot(self, question: str) -> str | None:
+        """Where the scores of a question of the company's own are kept, None where none is."""
+        slots: Mapping[str, Predictor] = self.endpoints.state.predictors
+        return next((slot for slot in slots if slot.partition(".")[2] == question != ""), None)
 
     def _kept(self, visit: Visit, dimension: str = "all") -> dict[str, Any] | None:
         """The kept forecast, None where there is none; one that cannot be read says so."""

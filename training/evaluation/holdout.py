@@ -14,6 +14,7 @@ from training.evaluation.challenge import Challenge
 from training.evaluation.curve import curve_table, person_period_nll
 from training.evaluation.scoreboard import Comparison, compare, reliability, scoreboard
 from training.evaluation.verdict import Verdict, verdict
+from training.models.baselines.bg_nbd import BgNbd
 from training.models.baselines.methods import baselines, predict_all
 from training.models.curves import base_curve
 from training.models.outcome import OutcomeModel
@@ -110,6 +111,8 @@ def _others(
         return scores, {"direct classifiers": why}, base
     known = teaching.encoding.names, teaching.encoding.categorical
     made = baselines(*known, config.seed)
+    if teaching.question.again:
+        made.append(BgNbd(teaching.encoding.names, teaching.question.horizon))
     X, hit = teaching.X[newest.train_rows][matured], labels.hit[matured]
     others, missing = predict_all(made, X, hit, teaching.X[rows])
     return scores | others, missing, base

@@ -153,6 +153,7 @@ def _judged_bundle(
             "edges": list(question.edges),
             "outcomes": list(question.outcomes),
             "without": list(question.without),
+            "event": None if question.event is None else question.event.to_json(),
         },
         model=model,
         features=teaching.features.specs,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.catalog import columns_read
 from features.tables import NAT, Bools, Floats, Instants, Tables, micros
-from training.leaks.columns import Candidate, candidates, columns_read
+from training.leaks.columns import Candidate, candidates
 from training.leaks.elapsed import counts_time, follows_the_end
 from training.leaks.events import event_tables, of_events
 from training.leaks.fields import Suspicion, percent, suspicions
@@ -16,7 +17,7 @@ from training.leaks.history import Looks, looks, of_history, replayed
 from training.leaks.lost import of_reading
 from training.leaks.rest import filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
-from training.task.questions import Question, outcome_codes
+from training.task.questions import Question, ever
 from training.task.snapshots import rows_of
 
 FEWEST = 20
@@ -61,6 +62,7 @@ def audit(tables: Tables, question: Question) -> list[Finding]:
     A column that no feature reads (left out, or without a history) is looked at too, but never red.
     The same data give the same findings.
     """
+    tables = tables if question.asked is None else question.asked.seen_by(tables)
     case = _case(tables, question)
     few = case.goals[0].fewest
     if few < FEWEST:
@@ -73,16 +75,17 @@ def audit(tables: Tables, question: Question) -> list[Finding]:
 
 def _case(tables: Tables, question: Question) -> Case:
     table = tables[question.entity]
-    codes, closed = outcome_codes(tables, question), table.instant("closed_at")
+    codes, closed = ever(tables, question)
     born = np.full(table.n, NAT, np.int64) if question.flat else rows_of(tables, question).born
     judged = np.ones(table.n, np.bool_) if question.flat else born != NAT
     if not question.flat:
         codes = np.where(closed == NAT, 0, codes)
     end = NAT if question.flat else micros(tables.meta.as_of)
     codes, cohort = codes[judged], cohorts(born[judged])
-    hit = target(question.target, codes == 1, cohort)
-    classes = [target(word, codes == i + 1, cohort) for i, word in enumerate(question.outcomes)]
-    classes.append(target(f"not {question.target}", codes != 1, cohort))
+    hit = target(question.happened, codes == 1, cohort)
+    words = (question.happened, *question.outcomes[1:])
+    classes = [target(word, codes == i + 1, cohort) for i, word in enumerate(words)]
+    classes.append(target(f"not {question.happened}", codes != 1, cohort))
     goals = [hit]
     if len(question.outcomes) > 1:
         at_all = target("closed", codes > 0, cohort)
@@ -98,7 +101,7 @@ def _closed_only(case: Case) -> list[Finding]:
     n, entity = len(case.goals[0]), case.question.entity
     happened = np.any([of.hit for of in case.classes[: len(case.question.outcomes)]], axis=0)
     still_open = n - int(np.sum(happened))
-    if case.question.flat or n == 0 or still_open >= FEWEST:
+    if case.question.flat or case.question.event is not None or n == 0 or still_open >= FEWEST:
         return []
     text = (
         f"{still_open or 'None'} of {n:,} {entity} {'is' if still_open < 2 else 'are'} still open: "
@@ -238,7 +241,7 @@ def _tables(case: Case) -> list[Finding]:
     if case.question.flat:
         return []
     entity = case.question.entity
-    read = columns_read(case.tables, entity)
+    read = columns_read(entity, case.tables)
     outcomes = case.classes[: len(case.question.outcomes)]
     return [
         finding

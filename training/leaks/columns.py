@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from features.catalog import definitions, supported
+from features.catalog import columns_read
 from features.definitions.fields import RELATIVES
 from features.schema import TABLES, Kind
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, storage
@@ -51,7 +51,7 @@ class Candidate:
 def candidates(tables: Tables, entity: str) -> list[Candidate]:
     """The entity's own columns and its relatives', where they hold at least one fact."""
     everyone = np.arange(tables[entity].n, dtype=np.int64)
-    read = columns_read(tables, entity)
+    read = columns_read(entity, tables)
     timeline = Timeline(tables)
     found = list(_of_table(timeline, entity, everyone, read))
     for ref, table in RELATIVES.items():
@@ -63,17 +63,11 @@ def candidates(tables: Tables, entity: str) -> list[Candidate]:
     return found
 
 
-def columns_read(tables: Tables, entity: str) -> set[str]:
-    """ "table.column" of everything that a feature of the entity reads in these data."""
-    known = definitions(entity, tables.meta)
-    needs = [need for spec in supported(entity, tables) for need in known[spec.name].needs]
-    return {need.partition("=")[0].partition("#")[0] for need in needs}
-
-
 def _of_table(timeline: Timeline, table: str, rows: Ints, read: set[str]) -> Iterator[Candidate]:
     tables = timeline.tables
     for column, kind, unit in _columns(tables, table):
-        if not tables[table].has(column):
+        replayed = f"{table}.{column}" in read and timeline.keeps_history(table, column)
+        if not tables[table].has(column) and not replayed:
             continue
         yield Candidate(
             table,

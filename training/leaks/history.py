@@ -72,7 +72,9 @@ def of_history(
 ) -> tuple[list[Suspicion], dict[str, float]]:
     """What is to be said against a field with history; of and classes hold the rows looked at."""
     first, last = replayed(at.first, candidate), replayed(at.last, candidate)
-    kept, stored = replayed(at.now, candidate), _stored(tables, candidate, at)
+    kept = replayed(at.now, candidate)
+    own = candidate.column in tables[candidate.table].columns
+    stored = _stored(tables, candidate, at) if own else kept  # nothing to compare a history with
     moved, broken = differ(first, kept), differ(kept, stored)
     evidence = {
         "changed_hit": mean_of(moved[of.hit]),

@@ -7,30 +7,53 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from features.catalog import build_features, supported
+from features.catalog import build_features, grouped, supported, without_feature
 from features.spine import Features, FeatureSpec, Spine
-from features.tables import NAT, Floats, Instants, Ints, Tables, micros
+from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
 from features.timeline import Timeline
 from training.config import Config
 from training.models.encoding import Encoding
-from training.task.questions import QUESTIONS, Labels, Question, label, outcome_codes, rows_of
+from training.task.questions import (
+    QUESTIONS,
+    Labels,
+    Question,
+    ever,
+    label,
+    next_outcome,
+    own_question,
+    rows_of,
+)
 from training.task.snapshots import snapshots
-from training.task.splits import Split, rolling_origins, stratified
+from training.task.splits import Split, ordered, rolling_origins, stratified
 
 
 def question_of(name: str, tables: Tables) -> Question:
     """The question as this data set asks it: its overrides, and flat where it has no dates."""
+    stated = tables.meta.questions
+    known = dict.fromkeys([*QUESTIONS, *stated])
+    if name not in known:
+        raise ValueError(f"no question {name!r}; there are {', '.join(known)}")
     if name not in QUESTIONS:
-        raise ValueError(f"no question {name!r}; there are {', '.join(QUESTIONS)}")
-    question = QUESTIONS[name].with_overrides(tables.meta.questions.get(name, {}))
+        return _dated(own_question(name, stated[name]), tables)
+    question = QUESTIONS[name].with_overrides(stated.get(name, {}))
     if not tables.meta.as_of:
         question = replace(question, flat=True, edges=(1.0,), snapshots="created")
     return question
 
 
+def _dated(question: Question, tables: Tables) -> Question:
+    if not tables.meta.as_of:
+        raise ValueError(
+            f"question {question.name}: an event has a date, and this data set is a flat table "
+            f"without any; map the dates, or an outcome"
+        )
+    return question
+
+
 def askable(tables: Tables) -> list[str]:
-    """The questions for which the data set holds at least one outcome."""
-    return [n for n, q in QUESTIONS.items() if tables[q.entity].has("outcome")]
+    """The questions for which the data set holds at least one outcome, and its owner's own."""
+    usual = [n for n, q in QUESTIONS.items() if tables[q.entity].has("outcome")]
+    return [*usual, *(n for n in tables.meta.questions if n not in QUESTIONS)]
 
 
 @dataclass(frozen=True)
@@ -74,11 +97,13 @@ class TrainingData:
 def teach(tables: Tables, question: Question, config: Config) -> TrainingData:
     """Look at the data as the question asks: the first steps of every training run."""
     notes: list[str] = []
+    tables = tables if question.asked is None else question.asked.seen_by(tables)
     end = NAT if question.flat else micros(tables.meta.as_of)
     spine = _sampled(snapshots(tables, question, end), config, notes)
     _require_outcomes(tables, question, spine)
     split = _split(tables, question, spine, end, config)
     specs = _wanted(supported(question.entity, tables), question, notes)
+    notes += grouped(without_feature(tables, [question.entity]))
     if not specs:
         raise ValueError(
             f"{question.name}: the data hold no fact that could be a feature; map columns of "
@@ -140,21 +165,25 @@ def _require_outcomes(tables: Tables, question: Question, spine: Spine) -> None:
             f"{question.name}: no row of {question.entity} was ever open at a midnight before the "
             f"export's end; check the mapping's created and closed dates"
         )
-    codes = outcome_codes(tables, question)
+    codes, _ = ever(tables, question)
     hits = int((codes[np.unique(rows_of(tables, spine))] == 1).sum())
     if hits == 0:
         raise ValueError(
             f"{question.name}: none of {len(set(spine.ids))} {question.entity} is "
-            f"{question.target!r}: there is nothing to learn; check the outcome's value map"
+            f"{question.happened!r}: there is nothing to learn; check the "
+            f"{'event' if question.event else 'value map of the outcome'}"
         )
 
 
 def _split(tables: Tables, question: Question, spine: Spine, end: int, config: Config) -> Split:
-    rows = rows_of(tables, spine)
-    hit = outcome_codes(tables, question)[rows] == 1
     if question.flat:
+        hit = ever(tables, question)[0][rows_of(tables, spine)] == 1
+        if question.order_by:
+            order = _order(tables, question, spine)
+            return ordered(order, hit, question.order_by, config.folds, config.newest_share)
         return stratified(hit, config.seed, config.folds, config.newest_share)
-    closed = tables[question.entity].instant("closed_at")[rows]
+    codes, closed = next_outcome(tables, question, spine)
+    hit = codes == 1
     return rolling_origins(
         spine.cutoffs,
         end,
@@ -163,3 +192,20 @@ def _split(tables: Tables, question: Question, spine: Spine, end: int, config: C
         config.newest_share,
         hit_at=np.where(hit, closed, np.int64(NAT)),
     )
+
+
+def _order(tables: Tables, question: Question, spine: Spine) -> Floats:
+    """(n,) the place of each spine row in the order that the mapping names; words sort as words."""
+    table, name = tables[question.entity], question.order_by
+    if not table.has(name):
+        raise ValueError(
+            f"question {question.name}: order_by names {name!r}, which {question.entity} does not "
+            f"hold; map it, as a custom field that is left out if it is no feature"
+        )
+    column, rows = table.columns[name], rows_of(tables, spine)
+    if isinstance(column, Coded):
+        ranks = np.argsort(np.argsort(np.array(column.values))).astype(np.float64)
+        return np.append(ranks, np.nan)[column.codes[rows]]
+    if column.dtype == np.int64:
+        return np.where(column[rows] == NAT, np.nan, column[rows].astype(np.float64))
+    return np.asarray(column[rows], np.float64)

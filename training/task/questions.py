@@ -1,4 +1,4 @@
-"""The three questions: who is asked about, which outcomes compete, by when, and what happened."""
+"""A question: which entity, which outcomes compete, by when, and what happened next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from features.questions.asked import Asked, Moments
+from features.questions.event import Event, known_entity
 from features.schema import OUTCOMES
+from features.schema import QUESTIONS as ENTITY_OF
 from features.spine import Spine
 from features.tables import DAY, NAT, Bools, Instants, Ints, Tables
 
@@ -26,6 +29,15 @@ class Question:
     without    names of features, or of groups of them, that the owner does not want used
     prior      the share of snapshots that the owner of the data expects to meet the outcome now,
                where that is known better than from history; scores are shifted to it
+    order_by   of a flat table: the column whose order divides what teaches from what tests
+
+    A question of the company's own also has:
+
+    event      what is waited for; None: the outcome of the entity's own table
+    again      whether the event may come many times, and is asked about from the first one on
+    censoring  "end": an entity that closes first has not met the event; "closing": nobody knows
+    says       what has happened when it has, in words: "bought again"
+    asks       the question as reports ask it
     """
 
     name: str
@@ -36,16 +48,38 @@ class Question:
     flat: bool = False
     prior: float | None = None
     without: tuple[str, ...] = ()
+    order_by: str = ""
+    event: Event | None = None
+    again: bool = False
+    censoring: Literal["end", "closing"] = "end"
+    says: str = ""
+    asks: str = ""
+
+    @property
+    def asked(self) -> Asked | None:
+        """What a question of the company's own is about; None for those every company asks."""
+        if self.event is None:
+            return None
+        return Asked(self.entity, self.event, self.again, self.censoring)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """The competing outcomes modelled; in a flat table only the scored one."""
-        return OUTCOMES[self.entity][:1] if self.flat else OUTCOMES[self.entity]
+        """The competing outcomes modelled, in the words of the entity's table.
+
+        In a flat table only the scored one, and so where nothing competes with an event.
+        """
+        alone = self.flat or self.again or (self.event is not None and self.censoring == "closing")
+        return OUTCOMES[self.entity][:1] if alone else OUTCOMES[self.entity]
 
     @property
     def target(self) -> str:
         """The outcome that is scored."""
         return self.outcomes[0]
+
+    @property
+    def happened(self) -> str:
+        """The scored outcome in words, as sentences say it."""
+        return self.says or (self.target if self.event is None else self.name.replace("_", " "))
 
     @property
     def horizon(self) -> float:
@@ -59,7 +93,8 @@ class Question:
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Question:
         """This question with the mapping's or configuration's overrides."""
-        known = {f.name for f in fields(self)} - {"name", "entity"}
+        own = {"event", "again", "censoring", "says", "asks"} if self.event is None else set()
+        known = {f.name for f in fields(self)} - {"name", "entity"} - own
         unknown = sorted(set(overrides) - known)
         if unknown:
             raise ValueError(
@@ -78,6 +113,12 @@ def _setting(question: str, name: str, value: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(_is_number(e) for e in value):
             raise _not_rising(question, value)
         return tuple(value)
+    if name in ("order_by", "says", "asks") and not isinstance(value, str):
+        raise ValueError(f"question {question}: {name} is a text, got {value!r}")
+    if name == "again" and not isinstance(value, bool):
+        raise ValueError(f"question {question}: again is true or false, got {value!r}")
+    if name == "censoring" and value not in ("end", "closing"):
+        raise ValueError(f'question {question}: censoring is "end" or "closing", got {value!r}')
     if name == "without":
         if not isinstance(value, list | tuple) or not all(isinstance(n, str) for n in value):
             raise ValueError(
@@ -111,14 +152,48 @@ def _not_rising(question: str, edges: Any) -> ValueError:
     )
 
 
-QUESTIONS: dict[str, Question] = {
-    q.name: q
-    for q in (
-        Question("lead_conversion", "leads", (3, 7, 14, 30, 60, 90)),
-        Question("deal_close", "deals", (7, 14, 30, 60, 90, 180)),
-        Question("churn", "accounts", (14, 30, 60, 90)),
-    )
+EDGES = {
+    "lead_conversion": (3, 7, 14, 30, 60, 90),
+    "deal_close": (7, 14, 30, 60, 90, 180),
+    "churn": (14, 30, 60, 90),
 }
+QUESTIONS: dict[str, Question] = {n: Question(n, e, EDGES[n]) for n, e in ENTITY_OF.items()}
+"""The questions every company asks."""
+
+SHARES = (1 / 12, 1 / 6, 1 / 3, 2 / 3, 1.0)
+"""Where the bins of a horizon end that states no edges."""
+
+
+def own_question(name: str, settings: Mapping[str, Any]) -> Question:
+    """A question of the company's own, as ``[questions.NAME]`` of its mapping states it.
+
+    ValueError says which setting is missing or wrong, and what may stand there.
+    """
+    stated = dict(settings)
+    for needed in ("entity", "event"):
+        if needed not in stated:
+            raise ValueError(
+                f"question {name}: {needed} is missing; a question of your own states entity, "
+                f"event and horizon (days)"
+            )
+    entity = known_entity(stated.pop("entity"), name)
+    event = Event.of(stated.pop("event"), entity, name)
+    horizon = stated.pop("horizon", None)
+    if (horizon is None) == ("edges" not in stated):
+        raise ValueError(f"question {name}: state horizon (days) or edges (days), one of the two")
+    if horizon is not None:
+        stated["edges"] = _bins(name, horizon)
+    made = Question(name, entity, (1.0,), event=event).with_overrides(stated)
+    if made.again and entity != "accounts":
+        raise ValueError(f"question {name}: again is for customers; entity must be accounts")
+    return made
+
+
+def _bins(name: str, horizon: Any) -> list[float]:
+    if not (_is_number(horizon) and horizon > 0):
+        raise ValueError(f"question {name}: horizon is a number of days, got {horizon!r}")
+    days = [round(horizon * share) for share in SHARES[:-1]]
+    return [*sorted({float(d) for d in days if 0 < d < horizon}), float(horizon)]
 
 
 @dataclass(frozen=True)
@@ -202,25 +277,48 @@ def outcome_codes(tables: Tables, question: Question) -> Ints:
     return lookup[outcome.codes]
 
 
+def next_outcome(tables: Tables, question: Question, spine: Spine) -> tuple[Ints, Instants]:
+    """(n,) outcome that comes next at each spine row, and when; 0 and NAT where none does."""
+    rows = rows_of(tables, spine)
+    if not question.again or question.event is None:
+        closed = tables[question.entity].instant("closed_at")[rows]
+        return np.where(closed == NAT, 0, outcome_codes(tables, question)[rows]), closed
+    moments = Moments.of(tables, question.entity, question.event)
+    at = moments.next(rows, spine.cutoffs)
+    return (at != NAT).astype(np.int64), at
+
+
+def ever(tables: Tables, question: Question) -> tuple[Ints, Instants]:
+    """(n,) outcome of each row of the entity table and when: of many events the second one."""
+    if not question.again or question.event is None:
+        return outcome_codes(tables, question), tables[question.entity].instant("closed_at")
+    moments = Moments.of(tables, question.entity, question.event)
+    at = moments.next(np.arange(moments.n), moments.first + 1)
+    at = np.where(moments.first == NAT, np.int64(NAT), at)
+    return (at != NAT).astype(np.int64), at
+
+
 def label(tables: Tables, question: Question, spine: Spine, data_end: int) -> Labels:
     """What happened to each spine row up to ``data_end`` (microseconds, exclusive).
 
     Half-open time: an outcome counts in [cutoff, cutoff + horizon). Nothing after ``data_end`` is
     looked at, so the labels at a past origin are those that were known there.
     """
-    rows = rows_of(tables, spine)
-    codes = outcome_codes(tables, question)[rows]
     n, bins = len(spine), question.bins
     if question.flat:
-        hit = (codes == 1).astype(np.int64)
+        hit = (outcome_codes(tables, question)[rows_of(tables, spine)] == 1).astype(np.int64)
         ones = np.ones(n, np.int64)
         return Labels(hit, np.where(hit == 1, 0, 1), ones, 1, 1)
-    closed = tables[question.entity].instant("closed_at")[rows]
+    codes, closed = next_outcome(tables, question, spine)
     ends = spine.cutoffs[:, None] + _edges(question)[None, :]
     known = (codes > 0) & (closed != NAT) & (closed < data_end) & (closed >= spine.cutoffs)
     event_bin = np.where(known, (closed[:, None] >= ends).sum(axis=1), bins)
     event = np.where(event_bin < bins, codes, 0)
-    observed = (ends <= data_end).sum(axis=1)
+    end = np.full(n, data_end, np.int64)
+    if question.event is not None and question.censoring == "closing":
+        over = tables[question.entity].instant("closed_at")[rows_of(tables, spine)]
+        end = np.where((codes == 0) & (over != NAT), np.minimum(over, end), end)
+    observed = (ends <= end[:, None]).sum(axis=1)
     return Labels(event, event_bin, observed, bins, len(question.outcomes))
 
 

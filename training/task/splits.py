@@ -10,12 +10,14 @@ entity may teach at an early cutoff and be tested at a later one: that is how a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from features.tables import DAY, NAT, Bools, Instants, Ints, instant_text
+from features.tables import DAY, NAT, Bools, Floats, Instants, Ints, instant_text
 
 
 class TooLittleDataError(ValueError):
@@ -232,6 +234,53 @@ def stratified(hit: Bools, seed: int, folds: int = 5, newest_share: float = 0.2)
     part = np.where(held, -1, rank % used)
     made = [_flat_fold(rows[(part >= 0) & (part != f)], rows[part == f]) for f in range(used)]
     return Split(made, _flat_fold(rows[~held], rows[held]), False, notes)
+
+
+def ordered(
+    order: Floats, hit: Bools, name: str, folds: int = 4, newest_share: float = 0.2
+) -> Split:
+    """Divide a flat table by a column that says which rows are newer, as if by time.
+
+    order  (n,) rising; rows of one value stay together, and rows without one are the oldest
+    The newest ``newest_share`` is looked at once; every fold learns from what comes before it.
+    Raises TooLittleDataError where either side would lack one of the two outcomes.
+    """
+    fewest = _require_both(hit)
+    levels = np.unique(np.where(np.isnan(order), -np.inf, order), return_inverse=True)[1]
+    ends = _cuts(levels, [1 - newest_share])
+    newest = _flat_fold(np.flatnonzero(levels < ends[0]), np.flatnonzero(levels >= ends[0]))
+    for side, rows in (("before", newest.train_rows), ("in", newest.valid_rows)):
+        if not 0 < hit[rows].sum() < len(rows):
+            raise TooLittleDataError(
+                f"ordered by {name}, all {len(rows)} rows {side} the newest part have one outcome: "
+                f"bring more rows, or leave order_by out"
+            )
+    shares = 0.55 + 0.45 * np.arange(folds + 1) / folds
+    before = newest.train_rows
+    cuts = [*_cuts(levels[before], shares[:-1].tolist()), int(ends[0])]
+    made = [
+        _flat_fold(before[levels[before] < a], before[(levels[before] >= a) & (levels[before] < b)])
+        for a, b in pairwise(sorted(set(cuts)))
+    ]
+    usable = [f for f in made if all(_two(hit[r]) for r in (f.train_rows, f.valid_rows))]
+    notes = [
+        f"the table has no dates: rows were divided in the order of {name}, so that what tests is "
+        f"newer than what teaches; leaks through time could not be checked"
+    ]
+    if len(usable) < folds:
+        notes.append(f"{len(usable)} of {folds} folds: the rarer outcome has only {fewest} rows")
+    return Split(usable, newest, False, notes)
+
+
+def _cuts(levels: Ints, shares: Sequence[float]) -> list[int]:
+    """The level at which each share of the rows lies before."""
+    ranked = np.sort(levels)
+    return [int(ranked[min(int(len(ranked) * s), len(ranked) - 1)]) for s in shares]
+
+
+def _two(hit: Bools) -> bool:
+    """Whether there are at least two rows with the outcome and two without."""
+    return min(int(hit.sum()), int((~hit).sum())) >= 2
 
 
 def _require_both(hit: Bools) -> int:

@@ -32,6 +32,7 @@ _COMMA, _POINT = (
     f"{_AROUND}(?:{_LOOSE.format(mark=mark)}|{_GROUPS.format(mark=mark, group=group)}){_AROUND}"
     for mark, group in ((",", r"\."), (r"\.", ","))
 )
+_GROUPED = rf"^{_AROUND}[0-9]{{1,3}}(?:\.[0-9]{{3}})+{_AROUND}$"
 _SLASHED = r"^'?(?P<a>[0-9]{1,2})[/.\-](?P<b>[0-9]{1,2})[/.\-](?:[0-9]{4}|[0-9]{2})(?:\D.*)?$"
 _BEGINS = r"^'?[0-9]{1,2}[/.\-]"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -58,6 +59,17 @@ def decimal_mark(words: Iterable[str]) -> str:
     """
     text = pa.array(words, pa.string())
     return "," if _count(text, _COMMA) and not _count(text, _POINT) else "."
+
+
+def grouped_by_points(words: Iterable[str]) -> Bools:
+    """Words such as ``R$ 3.000``: groups of three behind points, and no other mark.
+
+    All false where a word of the column shows that the point is its decimal mark.
+    """
+    text = pa.array(words, pa.string())
+    found = pc.match_substring_regex(text, _GROUPED)
+    none = np.zeros(len(text), bool)
+    return none if _count(text, _POINT) else np.asarray(found.to_numpy(zero_copy_only=False))
 
 
 def day_order(words: Iterable[str]) -> DayOrder:

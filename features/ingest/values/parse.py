@@ -6,16 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from features.ingest.spec import ColumnSpec
 from features.ingest.strict import MappingError
 from features.ingest.values.base import Defaults
 from features.ingest.values.clean import Cleaned, booleans, instants, numbers
+from features.ingest.values.currencies import beside
 from features.ingest.values.formats import (
     SECONDS,
     day_order,
     decimal_mark,
     durations,
+    grouped_by_points,
     in_order,
     two_part_clocks,
     undecided,
@@ -36,10 +39,20 @@ def parse(words: WordColumn, kind: Kind, spec: ColumnSpec, defaults: Defaults) -
     thousands = defaults.thousands if spec.thousands is None else spec.thousands
     decimal = spec.decimal or defaults.decimal
     decided = decimal_mark(words.values) if not decimal and not thousands else decimal or "."
+    if decided == "." and not decimal and not thousands and _money_by_points(words):
+        decided = ","
     read = numbers(words.values, decided, thousands, spec.scale)
     if not decimal and decided == ",":
         read.repairs["the decimal mark is a comma, as the column shows"] = ~np.isnan(read.values)
     return _with_durations(read, words.values, spec) if spec.unit in SECONDS else read
+
+
+def _money_by_points(words: WordColumn) -> bool:
+    """Whether amounts with a currency beside them show points as thousands: R$ 3.000 is no 3."""
+    grouped = grouped_by_points(words.values)
+    if not grouped.any():
+        return False
+    return bool(beside(words.values.filter(pa.array(grouped)), "").drop_null())
 
 
 def _dates(words: Any, spec: ColumnSpec, defaults: Defaults) -> Cleaned:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.schema import QUESTIONS
 from features.tables import NAT, Tables
 from serving.analytics.accounts.export import markdown, table
 from serving.analytics.accounts.filled import Shared, plans, share
@@ -30,8 +31,6 @@ from serving.analytics.routing.problem import Rules
 from serving.analytics.routing.proposal import propose
 from serving.i18n.languages import mark
 from serving.scoring.scorer import Scorer
-
-ENTITY = {"lead_conversion": "leads", "deal_close": "deals", "churn": "accounts"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ def _owner_names(book: AsOfFrames) -> dict[str, str]:
 
 
 def _calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], wishes: DeskOptions) -> Sheet:
+    # whom to call hangs on what is won or lost; a company's own questions are among the scores
+    scores = {question: frame for question, frame in scores.items() if question in QUESTIONS}
     if not any(len(frame) for frame in scores.values()):
         return Sheet(
             "calls",
@@ -90,7 +91,7 @@ def _calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], wishes: DeskOpt
         Item(
             f"{row['question']}:{row['id']}",
             row["name"] or row["id"],
-            ENTITY[row["question"]],
+            QUESTIONS[row["question"]],
             row["id"],
             row["owner"],
             row["question"],
@@ -396,4 +397,4 @@ def _move(entity: str, row: dict[str, Any]) -> Item:
     )
 
 
-QUESTION = {entity: question for question, entity in ENTITY.items()}
+QUESTION = {entity: question for question, entity in QUESTIONS.items()}

@@ -126,6 +126,10 @@ _ENTITY = parameter(
 _ENTITY_ID = parameter("id", ID_SCHEMA, "the entity's id", "D-2044", required=True)
 
 
+_QUESTION = parameter(
+    "question", _TEXT, "a question of the company's own; default: the entity's usual one", "churn"
+)
+
 _FORECAST = [
     parameter(n, _TEXT, *description) for n, description in forecast.PARAMETER_WORDS.items()
 ]
@@ -159,6 +163,7 @@ def _of_entity(entity: str) -> list[Operation]:
             "score",
             shapes.Answer,
             body=f"{one.title()}Request",
+            parameters=[_QUESTION],
             codes=[*_BODY, *semantic, *state],
             description="1 to 1,000 records; each is answered with its score or its own error. The "
             "header Accept-Language chooses the sentences' language where the body does not.",
@@ -170,7 +175,7 @@ def _of_entity(entity: str) -> list[Operation]:
             f"The stored score of one {one}",
             "read",
             shapes_kept.StoredOut,
-            parameters=[path_id, _limit(365, 30)],
+            parameters=[path_id, _limit(365, 30), _QUESTION],
             codes=[*_QUERY, "no_score", *_STORE],
         ),
         Operation(

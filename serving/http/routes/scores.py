@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from features.tables import DAY, micros
 from serving.http.body import INLINE_BODY, Body, nul_path, read_json
 from serving.http.endpoint import Call, Endpoints, Handler
 from serving.http.errors import Problem, no_model
+from serving.http.params import read_params
 from serving.i18n.languages import negotiate
 from serving.scoring.contract import MOST_RECORDS, id_of
 from serving.scoring.faults import ContractError, Fault, RecordFault
@@ -27,9 +28,7 @@ def score_handler(endpoints: Endpoints, entity: str) -> Handler:
     """Scores records of one entity."""
 
     async def score(call: Call) -> Response:
-        predictor: Predictor | None = endpoints.state.predictors.get(entity)
-        if predictor is None:
-            raise no_model(entity)
+        predictor = _predictor(endpoints, entity, call)
         with call.log.step("read"):
             body = await read_json(call.request, endpoints.settings.body_seconds)
         lang = negotiate(call.request.headers.get("accept-language", ""))
@@ -40,6 +39,19 @@ def score_handler(endpoints: Endpoints, entity: str) -> Handler:
         return await run_in_threadpool(_respond, endpoints, predictor, answer, call)
 
     return score
+
+
+def _predictor(endpoints: Endpoints, entity: str, call: Call) -> Predictor:
+    """The model of the question asked, ``?question=``, else of the entity's usual one."""
+    question = read_params(call.request, ("question",)).get("question", "")
+    predictors: Mapping[str, Predictor] = endpoints.state.predictors
+    found = predictors.get(f"{entity}.{question}") if question else predictors.get(entity)
+    if found is None and question:
+        usual = predictors.get(entity)
+        found = usual if usual is not None and usual.scorer.bundle.name == question else None
+    if found is None:
+        raise no_model(f"{entity}.{question}" if question else entity)
+    return found
 
 
 def _respond(

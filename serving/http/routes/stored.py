@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Response
 
+from features.schema import QUESTIONS
 from features.tables import instant_text
 from serving.http.endpoint import Call, Endpoints, Handler
 from serving.http.errors import Problem
@@ -25,12 +26,13 @@ def stored_handler(endpoints: Endpoints, entity: str) -> Handler:
     """Reads the stored score of one entity."""
 
     async def stored(call: Call) -> Response:
-        params = read_params(call.request, ("limit",))
+        params = read_params(call.request, ("limit", "question"))
         limit = whole(params, "limit", HISTORY, LONGEST_HISTORY)
         entity_id = entity_id_of(call.request.scope)
         store = endpoints.store
         call.log.entity, call.log.subject = entity, store.subject(entity, entity_id)
-        history, message = await endpoints.in_store(_read, store, entity, entity_id, limit)
+        slot = slot_of(entity, params.get("question", ""))
+        history, message = await endpoints.in_store(_read, store, slot, entity_id, limit)
         if not history:
             raise Problem("no_score", f"no score of this id is stored among {entity}", "id")
         return call.respond(body_of(history, message))
@@ -38,10 +40,18 @@ def stored_handler(endpoints: Endpoints, entity: str) -> Handler:
     return stored
 
 
+def slot_of(entity: str, question: str) -> str:
+    """Where the scores of a question are kept: the usual one's under the entity's own name."""
+    return (
+        entity if QUESTIONS.get(question, "") == entity or not question else f"{entity}.{question}"
+    )
+
+
 def _read(
-    store: Store, entity: str, entity_id: str, limit: int
+    store: Store, slot: str, entity_id: str, limit: int
 ) -> tuple[list[StoredScore], list[Feedback]]:
-    history = store.scores.history(entity, entity_id, limit)
+    history = store.scores.history(slot, entity_id, limit)
+    entity = slot.partition(".")[0]
     return history, store.feedback.of(entity, entity_id, SAID) if history else []
 
 
@@ -50,7 +60,7 @@ def body_of(history: list[StoredScore], message: list[Feedback]) -> dict[str, An
     newest = history[0]
     override = next((f for f in message if f.kind == "override"), None)
     return {
-        "entity": newest.entity,
+        "entity": newest.entity.partition(".")[0],
         "id": newest.id,
         "score": _score(newest),
         "stale": newest.stale_at is not None,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from features.schema import TABLES
+from features.schema import QUESTIONS, TABLES
 from features.tables import DAY, NAT, Tables
 from features.timeline import Timeline
 from serving.analytics.asof.history import date, history, title
@@ -43,7 +43,8 @@ def page_of_any(
 
     ValueError where none does, or as ``record_page``.
     """
-    for name, folder in champions.items():
+    usual_first = sorted(champions.items(), key=lambda champion: champion[0] not in QUESTIONS)
+    for name, folder in usual_first:
         scorer = Scorer(bundles.read(folder))
         if key in tables[scorer.entity].coded(TABLES[scorer.entity].key).values:
             unusual = re.sub(r"[^\w.-]+", "_", key)[:120]
@@ -56,10 +57,12 @@ def page_of_any(
 def page_of(scorer: Scorer, tables: Tables, key: str, cutoff: int) -> Page:
     """The page as data."""
     at = NAT if scorer.flat else cutoff
+    tables = scorer.seen_by(tables)
     seen = Timeline(tables)
     _require(scorer, tables, seen, key, at)
     scored = scorer.score(seen, [key], at, top=REASONS)
     thing, does, _ = ASKED[scorer.entity]
+    does = does if scorer.asked is None else f"have “{scorer.outcome}”"
     probability = float(scored.probability[0])
     when = "" if scorer.flat else f" by {date(at + round(scorer.edges[-1] * DAY))}"
     name = title(tables, scorer.entity, key)

@@ -28,7 +28,9 @@ from training.charts.scales import Axis, reach
 def curve(scorer: Scorer, scored: Scored) -> Section:
     """How the chance grows, by day and by date."""
     days = [0.0, *scorer.edges]
-    words, at = OUTCOMES[scorer.entity], int(np.max(scored.cutoff))
+    outcomes = scored.incidence.shape[2]
+    words = (scorer.outcome, *OUTCOMES[scorer.entity][1:])[:outcomes]
+    at = int(np.max(scored.cutoff))
     curves = [[0.0, *scored.incidence[0, :, j].tolist()] for j in range(len(words))]
     high = max(0.02, *(max(c) for c in curves))
     styles = ("model", "plain")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from training.charts.numbers import UNKNOWN, count, decimal, percent
 from training.charts.page import PageTable, Section
-from training.reports.forecast.forecast_subject import ForecastSubject, day
+from training.reports.forecast.forecast_subject import ForecastSubject
 
 TOPICS = {
     "sellers": "Who is there",
@@ -90,8 +90,8 @@ def _facts(of: ForecastSubject) -> list[tuple[str, str]]:
     made, chosen = of.found.forecast, of.found.forecast.settings
     fitted = made.learned.get("curve_fitted_at")
     facts = [
-        ("As of", f"{day(made.origin)}; nothing of later days is known to it"),
-        ("Good until", f"{day(of.found.expires)}: then the first period is over"),
+        ("As of", f"{of.day(made.origin)}; nothing of later days is known to it"),
+        ("Good until", f"{of.day(of.found.expires)}: then the first period is over"),
         ("Futures", f"{count(chosen.draws)}, seed {chosen.seed}"),
     ]
     if "bookings" in made.streams:

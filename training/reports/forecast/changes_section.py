@@ -14,7 +14,7 @@ from training.charts.page import Figure, PageTable, Section
 from training.charts.rows import Row, waterfall
 from training.charts.scales import Axis, reach
 from training.forecast.results.bridge_steps import STEPS, Bridge
-from training.reports.forecast.forecast_subject import ForecastSubject, amount, day, period_name
+from training.reports.forecast.forecast_subject import ForecastSubject, amount, period_name
 
 MEASURES = {
     "pipeline": ("Open deals dated into the period", "open amount due"),
@@ -38,8 +38,8 @@ def changes_section(of: ForecastSubject) -> Section:
         else "a forecast as it would have been made then"
     )
     said = (
-        f"{period_name(of.main)}, from {day(since.origin)} ({how}) to "
-        f"{day(of.found.forecast.origin)}. The steps make up the difference to the cent."
+        f"{period_name(of.main)}, from {of.day(since.origin)} ({how}) to "
+        f"{of.day(of.found.forecast.origin)}. The steps make up the difference to the cent."
     )
     return Section(
         "changed",
@@ -53,7 +53,7 @@ def changes_section(of: ForecastSubject) -> Section:
 
 def _bridge(of: ForecastSubject, bridge: Bridge) -> Figure:
     since = of.found.since
-    then = day(since.origin) if since else ""
+    then = of.day(since.origin) if since else ""
     steps = bridge.steps.to_dict("records")
     rows = [
         Row(
@@ -74,7 +74,7 @@ def _bridge(of: ForecastSubject, bridge: Bridge) -> Figure:
     svg = waterfall(
         (f"on {then}", ends[0], count(ends[0])),
         rows,
-        (f"on {day(of.found.forecast.origin)}", ends[1], count(ends[1])),
+        (f"on {of.day(of.found.forecast.origin)}", ends[1], count(ends[1])),
         Axis(f"{unit}, {of.currency}", around.low, around.high, compact),
         f"bridge {bridge.measure}",
         title,
@@ -85,7 +85,7 @@ def _bridge(of: ForecastSubject, bridge: Bridge) -> Figure:
         [str(s["name"]), signed(s["cents"] / 100, 2), count(s["n"]) if s["n"] else ""]
         for s in steps
     ]
-    cells.append([f"on {day(of.found.forecast.origin)}", count(ends[1]), ""])
+    cells.append([f"on {of.day(of.found.forecast.origin)}", count(ends[1]), ""])
     return Figure(title, svg, said, PageTable(["Step", "Amount", "Deals"], cells))
 
 

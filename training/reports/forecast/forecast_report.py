@@ -15,7 +15,6 @@ from training.reports.forecast.forecast_subject import (
     STREAMS,
     ForecastSubject,
     chance,
-    day,
     period_name,
     times,
 )
@@ -58,14 +57,15 @@ def page_of(of: ForecastSubject) -> Page:
         sections.append(capacity_section(of))
     sections.append(basis(of))
     return Page(
-        kicker=f"Revenue forecast · {of.found.data or 'company data'} · as of {day(made.origin)}",
+        kicker=f"Revenue forecast · {of.found.data or 'company data'} · "
+        f"as of {of.day(made.origin)}",
         title=_title(of),
         standfirst=_standfirst(of),
         keys=_keys(of),
         sections=sections,
         footer=[
             f"Embudo. {many(made.settings.draws, 'simulated future')}, seed {made.settings.seed}; "
-            f"good until {day(of.found.expires)}."
+            f"good until {of.day(of.found.expires)}."
         ],
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from features.tables import DAY, instant_text
+from features.calendar_time import day_text
+from features.tables import DAY
 from training.charts.dates import MONTHS
 from training.charts.numbers import SPACE, UNKNOWN, compact, count, percent
 from training.forecast.backtest.forecast_record import ForecastRecord
@@ -47,6 +48,11 @@ class ForecastSubject:
         """The currency, or words for one without a name."""
         return self.found.forecast.currency or "units"
 
+    def day(self, at: int) -> str:
+        """The company's day of an instant in short: "1 Jan 2026"."""
+        text = day_text(at, self.found.forecast.periods[0].zone)
+        return f"{int(text[8:10])} {MONTHS[int(text[5:7]) - 1]} {text[:4]}"
+
     def whole(self, stream: str) -> pd.DataFrame:
         """The whole company's rows of a stream, all parts."""
         table = self.found.forecast.table
@@ -65,12 +71,6 @@ class ForecastSubject:
     def named(self, dimension: str, value: str) -> str:
         """A value as a reader knows it: an owner by name."""
         return self.owners.get(value, value) if dimension == "owner" else value
-
-
-def day(at: int) -> str:
-    """An instant as "1 January 2026" in short: "1 Jan 2026"."""
-    text = instant_text(at)
-    return f"{int(text[8:10])} {MONTHS[int(text[5:7]) - 1]} {text[:4]}"
 
 
 def period_name(period: Period) -> str:

@@ -21,7 +21,7 @@ def asked(subject: Subject) -> Section:
     facts = [
         (
             "Question",
-            f"{subject.asked} Scored: the probability of “{question.target}”"
+            f"{subject.asked} Scored: the probability of “{question.happened}”"
             + (f" {subject.by_when} of the look." if subject.by_when else "."),
         ),
         ("Looks", _looks(subject)),

@@ -64,7 +64,8 @@ class Subject:
     @property
     def asked(self) -> str:
         """The question as a person asks it."""
-        return ASKED.get(self.bundle.name, self.bundle.name.replace("_", " "))
+        asks = self.bundle.question.get("asks") or f"{self.bundle.name.replace('_', ' ')}?"
+        return ASKED.get(self.bundle.name, asks[:1].upper() + asks[1:])
 
     @property
     def many(self) -> str:
@@ -74,7 +75,8 @@ class Subject:
     @property
     def did(self) -> str:
         """What the entities with the outcome did."""
-        return DID.get(self.teaching.question.target, self.teaching.question.target)
+        happened = self.teaching.question.happened
+        return DID.get(happened, happened)
 
     @property
     def by_when(self) -> str:
