@@ -63,6 +63,15 @@ def folder_beside(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)  # not there any more where it was renamed
 
 
+def own_folder(folder: Path) -> Path:
+    """Make a folder that its owner alone can read; one that is there already stays as it is.
+
+    For what holds a company's people and amounts: data sets, scores, reports, lists.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text that begins so would be run by a spreadsheet as a formula: `=HYPERLINK(…)` in a name."""
 
@@ -80,7 +89,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
 
     The folder is made where it is not there; numbers, negative ones too, stay numbers.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     safe = frame.apply(_safe).rename(columns=lambda name: safe_text(str(name)))
     safe.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     return path

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.files import own_folder
 from features.spine import Features
 from features.tables import Coded, Meta, Tables, table_of
 
@@ -40,7 +41,7 @@ def from_frames(frames: Mapping[str, pd.DataFrame], meta: Meta | None = None) ->
 
 def write(folder: Path, frames: Mapping[str, pd.DataFrame], meta: Meta) -> None:
     """Write one Parquet file a table, and ``dataset.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     for name, frame in frames.items():
         pq.write_table(to_arrow(frame), folder / f"{name}.parquet")
     text = json.dumps(meta.to_json(), indent=2, ensure_ascii=False, sort_keys=True)

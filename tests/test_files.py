@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.files import FORMULA, safe_text, write_csv
+from features.files import FORMULA, own_folder, safe_text, write_csv
 
 EVIL = '=HYPERLINK("http://x","y")'
 
@@ -50,3 +50,11 @@ def test_the_guard_needs_no_pandas() -> None:
     """A Bento serves lists without it."""
     code = "import sys, features.files, serving.web.csv; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_new_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    """And one that was shared on purpose stays so."""
+    made = own_folder(tmp_path / "reports")
+    assert made.stat().st_mode & 0o077 == 0
+    made.chmod(0o750)
+    assert own_folder(made).stat().st_mode & 0o777 == 0o750

@@ -33,7 +33,7 @@ odd = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-3, 10**6),
-    st.sampled_from([10**400, LARGEST_NUMBER * 2, -0.0, 1.5]),
+    st.sampled_from([1e300, LARGEST_NUMBER * 2, -0.0, 1.5]),
     st.text(max_size=4),
     st.sampled_from([AT, "2024-01-01", "2024-01-01T00:00:00+02:00", "x" * 201, "x" * 10_001]),
     st.lists(st.integers(), max_size=1),

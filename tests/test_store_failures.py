@@ -267,3 +267,21 @@ def test_threads_of_one_process_do_not_get_into_each_others_way(database_url: st
         thread.join()
     assert not failed and len(store.feedback.of("leads", "a", 1000)) == 90
     store.close()
+
+
+@pytest.mark.parametrize("left", [0, 4096, 10_000])
+def test_a_truncated_database_is_noticed(tmp_path: Path, left: int) -> None:
+    """By the readiness probe and by a write, whose row would lie in a file that nobody can read."""
+    file = tmp_path / "embudo.db"
+    opened = open_store(f"sqlite:///{file}", patience=0.3)
+    night(opened, [score(f"L{i}") for i in range(200)])
+    opened.ping()
+    with sqlite3.connect(file) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with file.open("r+b") as cut:
+        cut.truncate(left)
+    with pytest.raises(StoreError):
+        opened.ping()
+    with pytest.raises(StoreError):
+        _say(opened)
+    opened.close()

@@ -276,3 +276,12 @@ def test_a_setting_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("EMBUDO_QUEUE", "many")
     done = _serve("serve", "--port", "0", "--bundles", ".")
     assert done.returncode == 2 and "EMBUDO_QUEUE is 'many'" in done.stderr
+
+
+def test_compiled_code_that_others_can_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    done = _serve("serve", "--port", "0", "--bundles", ".")
+    assert done.returncode == 2 and "chmod 700" in done.stderr

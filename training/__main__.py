@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.catalog import grouped, without_feature
+from features.files import own_folder
 from features.tables import Tables, read
 from training.config import Config, load_config
 from training.evaluation.holdout import MODEL, HoldoutResult
@@ -252,7 +253,7 @@ def _report(chosen: argparse.Namespace) -> int:
     names = chosen.name or sorted(set(registry.list_models(ROOT)["name"]))
     if not names:
         raise registry.RegistryError("no model is registered yet: train one first")
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    own_folder(chosen.out)
     for name in names:
         page = chosen.out / f"{name}.html"
         page.write_text(registry.report_of(name, ROOT), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from features.files import own_folder
 from features.tables import read
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import opened
@@ -39,7 +40,7 @@ def _report(chosen: argparse.Namespace) -> int:
     show_in(tables.meta.zone)
     cutoff = cutoff_of(chosen.as_of or tables.meta.as_of)
     name, page = page_of_any(chosen.champions(chosen.root), tables, chosen.record, cutoff)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    own_folder(chosen.out)
     path = chosen.out / name
     path.write_text(page, encoding="utf-8")
     print(f"{chosen.record}: {path}")

@@ -8,10 +8,12 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
+from features.files import own_folder
 from serving.cli import CommandError, Subparsers
 from serving.process.supervisor import Supervisor, listen
 from serving.settings import read_settings
@@ -47,6 +49,7 @@ def _serve(chosen: argparse.Namespace) -> int:
         "BENTOML_DO_NOT_TRACK": "True",
     }
     settings = read_settings(environment)
+    _require_own_cache(environment)
     if not _loopback(chosen.host):
         _require_key(chosen)
     if not 0 <= chosen.port <= 65_535:
@@ -82,6 +85,23 @@ def _loopback(host: str) -> bool:
     except OSError as wrong:
         raise CommandError(f"--host {host!r} is no address: {wrong.strerror}") from None
     return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+def _require_own_cache(environment: Mapping[str, str]) -> None:
+    """CommandError where others can write the compiled kernels: they are pickles, so programs.
+
+    Without NUMBA_CACHE_DIR they lie beside the code, or under the user's own cache folder.
+    """
+    stated = environment.get("NUMBA_CACHE_DIR", "")
+    if not stated:
+        return
+    folder = own_folder(Path(stated))
+    found = folder.stat()
+    if found.st_mode & 0o022 or found.st_uid != os.getuid():
+        raise CommandError(
+            f"others can write {folder}, where NUMBA_CACHE_DIR keeps compiled code: "
+            f"chmod 700 it, or name a folder of your own"
+        )
 
 
 def _require_key(chosen: argparse.Namespace) -> None:

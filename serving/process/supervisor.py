@@ -167,7 +167,10 @@ class Supervisor:
         except OSError:
             words = b""
         worker.up = worker.up or b"u" in words
-        worker.ready = worker.ready or b"r" in words
+        if b"r" in words and not worker.ready:
+            worker.ready = True
+            seconds = self.clock() - worker.started
+            log.info("worker %s answers with models, %.1f s after its start", worker.place, seconds)
         if not words:  # it has ended, or is about to: no more for it
             worker.up = worker.ready = False
             self.selector.unregister(worker.channel)

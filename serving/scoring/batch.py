@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from features.files import own_folder
 from features.schema import TABLES
 from features.tables import Tables
 from features.timeline import Timeline
@@ -87,7 +88,7 @@ def write_rows(
     like this turned out), model, model_version. The file is written beside its place and renamed: a
     reader sees the old one or the new one.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(out.parent)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     os.close(handle)
     try:

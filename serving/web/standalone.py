@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from features.files import own_folder
 from serving.http import VERSION
 from serving.store.sheets import Wanted
 from serving.store.store import Store
@@ -28,7 +29,7 @@ def write_pages(store: Store, out: Path, lang: str) -> list[Path]:
 
     Links to single records are left out: they lead to the service.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    own_folder(out)
     paths = []
     for listing in LISTINGS.values():
         path = out / f"{listing.kind}.html"

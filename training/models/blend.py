@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from features.tables import Floats
-from training.models.curves import LabelArrays, entered, loss, pooled_rates
-from training.models.linear.ridge import pseudo_loss
+from training.models.curves import LabelArrays, entered, loss, pooled_rates, pseudo_loss
 
 LEAN = 2.0
 """Nats a part must earn for each unit of its coefficient: an exponential prior on a and on b."""
@@ -89,6 +87,8 @@ def _centre(part: Floats, labels: LabelArrays, weights: Floats) -> Floats:
 
 def _minimise(parts: list[Floats], labels: LabelArrays, weights: Floats) -> tuple[Floats, Floats]:
     """Slopes (parts,) and levels (K, J) at the optimum, for centred parts."""
+    from scipy.optimize import minimize  # noqa: PLC0415  # 0.3 s, and scoring never needs it
+
     rates = pooled_rates(labels, weights)
     K, J, P = labels.bins, labels.outcomes, len(parts)
     spread = rates * (1 - rates)

@@ -178,3 +178,14 @@ def base_curve(labels: LabelArrays) -> Floats:
     happened = at_risk & (labels.event_bin[:, None] == bins)
     events = [(happened & (labels.event[:, None] == j + 1)).sum(0) for j in range(labels.outcomes)]
     return aalen_johansen(at_risk.sum(0).astype(float), np.stack(events, axis=1).astype(float))
+
+
+def pseudo_loss(alpha: Floats, rates: Floats) -> tuple[float, Floats]:
+    """Loss, and gradient (K, J), of one pseudo person-period a bin at margins alpha (K, J).
+
+    Its outcome is spread over the classes in the shares ``rates`` (J,) and 1 - Σ rates.
+    """
+    padded = np.hstack([np.zeros((len(alpha), 1)), alpha])
+    total = np.logaddexp.reduce(padded, axis=1)
+    shares = np.exp(alpha - total[:, None])
+    return float((total - alpha @ rates).sum()), shares - rates

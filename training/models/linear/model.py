@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from features.tables import Bools, Floats, Ints
 from training.models.curves import LabelArrays
 from training.models.encoding import Encoding
-from training.models.linear.ridge import Design, fit_ridge
+
+if TYPE_CHECKING:
+    from training.models.linear.ridge import Design
 
 TAIL = 0.005
 """The TAIL and 1 - TAIL quantiles of the training rows are a number's usual range, its scale."""
@@ -171,12 +173,16 @@ class LinearModel:
             CategoryLevels.fit(encoding),
             *([np.empty(0)] * 4),
         )
+        from training.models.linear.ridge import fit_ridge  # noqa: PLC0415  # scipy's, for fitting
+
         design = model._design(X)
         alpha, beta = fit_ridge(design, labels, weights, l2)
         return model._with(alpha, beta, design.mean)
 
     def _design(self, X: Floats) -> Design:
         """Numbers as they are; levels and missing indicators as a sparse matrix of ones."""
+        from training.models.linear.ridge import Design  # noqa: PLC0415
+
         values, missing = self.numbers.standard(X)
         slots = self.words.slots(X)
         flags = missing[:, self.numbers.flagged]

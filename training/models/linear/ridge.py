@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, hstack
 
 from features.tables import Bools, Floats, Ints
-from training.models.curves import LabelArrays, entered, loss, pooled_rates
+from training.models.curves import LabelArrays, entered, loss, pooled_rates, pseudo_loss
 
 GOAL, FAR = 1e-4, 0.05
 """Steepest slope to reach, and to be refused, in whitened coordinates: a slope of 0.05 is about a
@@ -125,17 +125,6 @@ def fit_ridge(
             f"{np.abs(found.jac).max()}; raise l2 from {l2}"
         )
     return unpack(found.x)
-
-
-def pseudo_loss(alpha: Floats, rates: Floats) -> tuple[float, Floats]:
-    """Loss, and gradient (K, J), of one pseudo person-period a bin at margins alpha (K, J).
-
-    Its outcome is spread over the classes in the shares ``rates`` (J,) and 1 - Σ rates.
-    """
-    padded = np.hstack([np.zeros((len(alpha), 1)), alpha])
-    total = np.logaddexp.reduce(padded, axis=1)
-    shares = np.exp(alpha - total[:, None])
-    return float((total - alpha @ rates).sum()), shares - rates
 
 
 def _mass(labels: LabelArrays, weights: Floats) -> Floats:
