@@ -35,10 +35,12 @@ class FittedParts:
 
     def margins(self, X: Floats) -> Floats:
         """(P, n, K, J) of rows X (n, F), in the order of ``PARTS``."""
-        bins, outcomes = self.simple.base.shape
         logistic, plain, base = self.simple.margins(X)
-        boosted = margins_of(self.boosted.text, X, bins, outcomes)
-        return np.stack([self.linear.margins(X), boosted, logistic, plain, base])
+        return np.stack([self.linear.margins(X), self.boosted_margins(X), logistic, plain, base])
+
+    def boosted_margins(self, X: Floats) -> Floats:
+        """(n, K, J) of the boosted part alone."""
+        return margins_of(self.boosted.text, X, *self.simple.base.shape)
 
 
 def fit_parts(

@@ -109,5 +109,5 @@ def _spread(plain: LinearModel, base: Floats, slope: float, centre: float) -> Li
         out[0] = coefficients[0] * slope
         return out
 
-    parts = {name: first(getattr(plain, name)) for name in ("slope", "gap", "level")}
-    return replace(plain, alpha=alpha, **parts)
+    slopes, gaps, levels = first(plain.slope), first(plain.gap), first(plain.level)
+    return replace(plain, alpha=alpha, slope=slopes, gap=gaps, level=levels)
