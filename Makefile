@@ -106,13 +106,13 @@ crm-demo: $(READY) ## a real Tryton with a demo company: synced, learned, scored
 	@$(RUN) -m examples.crm
 
 test: $(READY) ## run the tests
-	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## ruff, mypy --strict, the tests, the docs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(READY) ## run the benchmarks and print their tables
 	@$(RUN) -m benchmarks

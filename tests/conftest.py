@@ -37,11 +37,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return cluster.schema()
 
 
-TOGETHER = {"test_desk_pages": "pages", "test_desk_chromium": "pages"}
-"""Files that share something dear to make (``tests.desked``): one process runs them all."""
-
 LONGEST = (
-    *("test_sync_tryton", "test_bento", "pages", "test_desk_command", "test_figures_laws"),
+    *(
+        "test_sync_tryton",
+        "test_bento",
+        "test_desk_pages",
+        "test_desk_chromium",
+        "test_desk_command",
+        "test_figures_laws",
+    ),
     *("test_supervisor", "test_forecast_origin", "test_notebooks", "test_forecast_outputs_cli"),
     *("test_nightly", "test_schemathesis", "test_under_load", "test_contracts"),
 )
@@ -49,11 +53,6 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file runs in one process (``--dist loadgroup``), the longest files first."""
-
-    def group(item: pytest.Item) -> str:
-        return TOGETHER.get(item.path.stem, item.path.stem)
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda i: LONGEST.index(group(i)) if group(i) in LONGEST else len(LONGEST))
+    """The longest files first; each runs in one process (``--dist loadfile``)."""
+    places = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))

@@ -86,6 +86,7 @@ def test_one_bad_record_spoils_no_other(app: Any) -> None:
         ("POST", "/v1/leads/score", b'{"records": [{}], "as_of": "now"}', JSON, 422,
          "bad_instant"),
         ("POST", "/v1/deals/score", b'{"records": [{}]}', JSON, 503, "no_model"),
+        ("POST", "/v1/leads/score?question=a", b'{"records": [{}]}', JSON, 404, "unknown_model"),
     ],
 )  # fmt: skip
 def test_every_error_is_a_problem_with_a_stable_code(

@@ -226,3 +226,41 @@ def test_no_folder_is_crowded() -> None:
             folder = str(path.parent.relative_to(ROOT))
             held[folder] = held.get(folder, 0) + 1
     assert {f: n for f, n in held.items() if n > 16} == {}
+
+
+COMPARING = {
+    "features.asof",  # what happened before a cutoff
+    "features.asof_kernels",
+    "features.timeline",  # the end of the data
+    "serving.analytics.asof.frames",
+    "serving.analytics.asof.known",
+    "serving.analytics.asof.windows",  # months and quarters around an instant
+    "serving.analytics.accounts.goals",
+    "serving.analytics.accounts.steps",
+    "serving.scoring.predictor",  # a question about the future of what is asked
+    "serving.store.scores",
+    "serving.web.record.past",
+    "training.task.questions",  # labels: what happened after a cutoff
+    "training.task.splits",  # folds: cutoffs among themselves
+    "training.evaluation.challenge",
+    "training.forecast.backtest.baselines",
+    "training.forecast.belief.curve_model",
+}
+"""Modules that compare an instant with a cutoff; everything else asks ``features.rows_asof`` or
+``features.asof``. The list may only get shorter."""
+
+
+def _compares_a_cutoff(path: Path) -> bool:
+    ordered = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare) and any(isinstance(op, ordered) for op in node.ops):
+            inside = list(ast.walk(node))
+            words = {n.id for n in inside if isinstance(n, ast.Name)}
+            words |= {n.attr for n in inside if isinstance(n, ast.Attribute)}
+            if words & {"cutoff", "cutoffs", "as_of"}:
+                return True
+    return False
+
+
+def test_a_cutoff_is_compared_in_few_places() -> None:
+    assert {m for m, path in MODULES.items() if _compares_a_cutoff(path)} == COMPARING

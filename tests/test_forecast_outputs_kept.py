@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_a_keeping_that_breaks_leaves_nothing_half(
     def broken(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(json, "dump", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     for origin in (ORIGIN, ORIGIN + DAY):
         state = {**STATE, "origin": instant_text(origin)}
         with pytest.raises(OSError, match="full"):

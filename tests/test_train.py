@@ -220,9 +220,8 @@ def test_what_cannot_be_trained_says_why(gone: Sequence[str]) -> None:
     whole = tables()
     left = {n: c for n, c in whole["deals"].columns.items() if n not in gone}
     less = Tables({**whole.tables, "deals": replace(whole["deals"], columns=left)}, whole.meta)
-    said = (
-        "check the mapping's created" if "created_at" in gone else "check the outcome's value map"
-    )
+    undated = "created_at" in gone
+    said = "check the mapping's created" if undated else "check the value map of the outcome"
     with pytest.raises(ValueError, match=said):
         train(less, NAME, CONFIG, AT)
     with pytest.raises(ValueError, match="no question 'renewal'; there are lead_conversion"):

@@ -94,7 +94,8 @@ def _text(rng: Rng, values: pd.Series[Any], spec: ColumnSpec) -> Any:
 
 
 def _dates(values: pd.Series[Any], spec: ColumnSpec) -> Any:
-    stamps = pa.array(values, from_pandas=True)
+    utc = pa.array(values.dt.tz_convert(None), from_pandas=True)
+    stamps = utc.cast(pa.timestamp("us", "UTC"))
     if spec.formats == ("epoch_ms",):
         return pc.cast(pc.divide(pc.cast(stamps, pa.int64()), 1000), pa.string())
     zone = spec.zone or "UTC"

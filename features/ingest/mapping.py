@@ -61,10 +61,6 @@ class Mapping:
                 found.setdefault(spec.of, {}).setdefault(name, declared)
         return {t: list(fields.values()) for t, fields in found.items() if fields}
 
-    def stated_dates(self, table: str) -> set[str]:
-        """Custom fields of the table that the mapping calls dates."""
-        return {c for spec in self.tables.values() if spec.to == table for c in spec.custom_dates}
-
     def kind(self, table: str, column: str) -> Kind | None:
         """Kind of a canonical or custom column, None where there is no such column."""
         declared = TABLES[table].column(column)

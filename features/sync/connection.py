@@ -110,9 +110,7 @@ def _is_secret(key: str, value: Any, path: Path) -> bool:
     """Whether the setting says where a secret is; an error where it is the secret itself."""
     if isinstance(value, Mapping) and set(value) in ({"env"}, {"file"}):
         return True
-    if SECRET.search(key) or (
-        isinstance(value, str) and re.search(r"://[^/@\s]*:[^/@\s]+@", value)
-    ):
+    if SECRET.search(key) or (isinstance(value, str) and IN_ADDRESS.search(value)):
         raise ConnectionFileError(
             f"{path}: {key} holds a secret: name where it is instead, as "
             f'{key} = {{ env = "VARIABLE" }} or {key} = {{ file = "path" }}'

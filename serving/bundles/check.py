@@ -191,9 +191,9 @@ def main(load: Callable[[Path], object]) -> None:
         answers.write(orjson.dumps(asdict(result)) + b"\n")
         answers.flush()
         if not (warm or result.code):
-            # what is compiled now is there in every later fork, which then takes half the time
-            load(folder)
-            warm = True
+            # what is compiled now is there in every later fork, which then takes half the time; a
+            # bundle that was replaced meanwhile warms nothing, and its own check says what is wrong
+            warm = not _tried(load, folder).code
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ from serving.bundles.publish import publish_once
 from serving.cli import Champions, CommandError, Subparsers
 
 SOURCE = Path(__file__).parents[2]
-PARTS = ("features", "serving", "training/charts", "training/models", "training/__init__.py")
+PARTS = (
+    *("features", "serving", "training/charts", "training/models", "training/stats"),
+    "training/__init__.py",
+)
 BUNDLES = "bundles"
 """Where a Bento keeps its own bundles; ``serving.service`` looks there unless told otherwise."""
 

@@ -19,8 +19,6 @@ from features.draft.values.profile import (
 from features.schema import OUTCOMES, TABLES
 from features.sources.words import WordColumn
 
-_SHAPE = ("entity_id", "changed_at", "field", "value", "old_value")
-
 
 def history_blocks(export: Export, file: FileProfile, evidence: str) -> list[DraftedBlock]:
     """The blocks of a history, one for each table whose records it is about."""

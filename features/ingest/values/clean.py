@@ -34,7 +34,8 @@ _CODE = f"(?:{'|'.join(sorted(CODES))})"
 _MONEY = rf"(?:{_SIGN}\s*|{_CODE}\s*|{_NAME}\s+)"
 _MONEY_AFTER = rf"(?:\s*{_SIGN}|\s*{_CODE}|\s+{_NAME})$"
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
-_FIRST_DAY = 100_000_000_000
+NEAREST = 100_000_000_000
+"""Microseconds from 1970 within which a count is no date: 45672 is a serial day, not a second."""
 _OURS = (micros("1985-01-01T00:00:00+00:00"), micros("2100-01-01T00:00:00+00:00"))
 _ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?"
 _OFFSET = r"[T ].*(?:Z|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})$"
@@ -199,14 +200,14 @@ def _parsed(text: Any, some: Bools, pattern: str, utc: bool) -> Any:
 
 
 def _epoch(text: Any, some: Bools, per_unit: int) -> Instants:
-    """Counts since 1970; those beyond what an instant can hold, or of the first day, are none.
+    """Counts since 1970; beyond what an instant can hold, or within ``NEAREST`` of 1970, none.
 
     The unit is the column's: 1736937000 is in 2025 as seconds, not in 1970 as milliseconds.
     """
     counts = text.filter(pa.array(some))
     plain = _digits(counts, _matches(counts, _DIGITS))
     held = plain * _unit(plain, per_unit)
-    fits = (np.abs(held) < LATEST) & ((np.abs(held) > _FIRST_DAY) | (plain == 0))
+    fits = (np.abs(held) < LATEST) & ((np.abs(held) > NEAREST) | (plain == 0))
     return np.where(fits, np.where(fits, held, 0.0), float(NAT)).astype(np.int64)
 
 

@@ -151,6 +151,7 @@ def _of_entity(entity: str) -> list[Operation]:
         "not_earlier",
         "prior_not_possible",
         "no_model",
+        "unknown_model",
         "overloaded",
         "too_late",
     )

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 
+from features.schema import QUESTIONS
 from features.tables import DAY, micros
 from serving.http.body import INLINE_BODY, Body, nul_path, read_json
 from serving.http.endpoint import Call, Endpoints, Handler
@@ -49,8 +50,15 @@ def _predictor(endpoints: Endpoints, entity: str, call: Call) -> Predictor:
     if found is None and question:
         usual = predictors.get(entity)
         found = usual if usual is not None and usual.scorer.bundle.name == question else None
+    if found is None and question and QUESTIONS.get(question) != entity:
+        there = ", ".join(sorted(predictors)) or "none"
+        raise Problem(
+            "unknown_model",
+            f"no model answers {question[:80]!r} about {entity}; loaded: {there}",
+            "question",
+        )
     if found is None:
-        raise no_model(f"{entity}.{question}" if question else entity)
+        raise no_model(entity)
     return found
 
 

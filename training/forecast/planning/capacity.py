@@ -59,7 +59,7 @@ def load_capacity(path: Path | None) -> CapacitySettings:
     stated = read_settings(path, "capacity") if path is not None else {}
     known = [f.name for f in fields(CapacitySettings)]
     if set(stated) - set(known):
-        raise ValueError(f"{path}: [capacity] may set {', '.join(known)}")
+        raise ValueError(f"{path}: [capacity] holds an unknown name; it may set {', '.join(known)}")
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stated.items()}
     try:
         return replace(CapacitySettings(), **given)
