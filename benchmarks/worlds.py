@@ -117,7 +117,8 @@ def _drawn(
 def _bends(Z: Floats, random: np.random.Generator) -> Floats:
     """(n, 1) what no line can follow: a product and a step."""
     strength = random.uniform(0, 1, 2)
-    return (strength[0] * Z[:, 0] * Z[:, 2] + strength[1] * (Z[:, 1] > 0.5))[:, None]
+    bent: Floats = strength[0] * Z[:, 0] * Z[:, 2] + strength[1] * (Z[:, 1] > 0.5)
+    return bent[:, None]
 
 
 def _happen(
@@ -179,13 +180,15 @@ def _expected(truth: Floats, score: Floats) -> float:
     return float(-(truth * np.log(q) + (1 - truth) * np.log1p(-q)).mean())
 
 
-def run(worlds: int, most: int, seed: int, progress: bool = False) -> pd.DataFrame:
+def run(
+    worlds: int, most: int, seed: int, progress: bool = False, least: int = LEAST
+) -> pd.DataFrame:
     """One row a world: kind, outcomes, then the loss of every part and of the blend."""
     found = []
     for number in tqdm(range(worlds), unit="world", disable=not progress):
         random = np.random.default_rng([seed, number])
         kind = KINDS[number % len(KINDS)]
-        outcomes = round(float(np.exp(random.uniform(np.log(LEAST), np.log(most)))))
+        outcomes = round(float(np.exp(random.uniform(np.log(least), np.log(most)))))
         try:
             found.append(
                 {"kind": kind, "outcomes": outcomes}

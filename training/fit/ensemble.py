@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables import Floats, Instants
-from training.fit.boosters import weighted_sum
+from training.fit.direct import base_margins, fit_logistic
 from training.fit.parts import Boosted, Recipe, count_covers, fit_both
-from training.fit.simple import SimpleWays, fit_simple
 from training.fit.stack import Stack
 from training.models.blend import Blend
 from training.models.encoding import Encoding
@@ -18,7 +17,7 @@ from training.models.outcome import OutcomeModel
 from training.models.trees.model import Trees, margins_of
 from training.task.questions import Labels
 
-PARTS = ("linear", "boosted", "logistic", "plain LightGBM", "base curve")
+PARTS = ("linear", "boosted", "logistic", "base curve")
 """The parts in the order of their weights."""
 
 LEAST = 0.02
@@ -27,20 +26,26 @@ LEAST = 0.02
 
 @dataclass(frozen=True)
 class FittedParts:
-    """Every part, fitted on the same rows."""
+    """Every part, fitted on the same rows.
+
+    logistic  None where the rows cannot teach it: the base curve stands in
+    base      (K, J) margins of the base curve
+    """
 
     linear: LinearModel
     boosted: Boosted
-    simple: SimpleWays
+    logistic: LinearModel | None
+    base: Floats
 
     def margins(self, X: Floats) -> Floats:
         """(P, n, K, J) of rows X (n, F), in the order of ``PARTS``."""
-        logistic, plain, base = self.simple.margins(X)
-        return np.stack([self.linear.margins(X), self.boosted_margins(X), logistic, plain, base])
+        base = np.broadcast_to(self.base, (len(X), *self.base.shape))
+        logistic = base if self.logistic is None else self.logistic.margins(X)
+        return np.stack([self.linear.margins(X), self.boosted_margins(X), logistic, base])
 
     def boosted_margins(self, X: Floats) -> Floats:
         """(n, K, J) of the boosted part alone."""
-        return margins_of(self.boosted.text, X, *self.simple.base.shape)
+        return margins_of(self.boosted.text, X, *self.base.shape)
 
 
 def fit_parts(
@@ -53,7 +58,8 @@ def fit_parts(
 ) -> FittedParts:
     """Fit every part on training rows X (n, F), their labels and their cutoffs (n,)."""
     linear, boosted = fit_both(X, labels, cutoffs, encoding, recipe, threads)
-    return FittedParts(linear, boosted, fit_simple(X, labels, encoding, recipe.seed, threads))
+    base = base_margins(labels)
+    return FittedParts(linear, boosted, fit_logistic(X, labels, encoding, base), base)
 
 
 def assemble(
@@ -67,51 +73,29 @@ def assemble(
     """One model whose margins are ``stack.margins(parts.margins(...))``.
 
     X (n, F), labels: the rows the parts were fitted on, which the trees' covers count. A sum of
-    linear models is a linear model and a sum of boosters a booster: what scores and explains has
-    one of each. A weight under ``LEAST`` goes to the base curve.
+    linear models is a linear model, so scoring and reasons have one of each kind. A weight under
+    ``LEAST`` goes to the base curve; trees without weight are left out.
     """
     weights = np.where(np.abs(stack.weights) < LEAST, 0.0, stack.weights)
     weights[-1] += stack.weights.sum() - weights.sum()
-    of = dict(zip(PARTS, weights.tolist(), strict=True))
-    simple = parts.simple
-    if simple.logistic is None or simple.boosted is None:
-        of["base curve"] += of["logistic"] + of["plain LightGBM"]
-        of["logistic"] = of["plain LightGBM"] = 0.0
-    a, linear = _linear(parts, of)
-    b, text = _trees(parts, of)
-    # plain LightGBM enters as its move from the base curve
-    level = stack.level + (of["base curve"] + of["plain LightGBM"]) * simple.base
-    level[:, 0] -= of["plain LightGBM"] * simple.slope * simple.centre
-    blend = Blend(a, b, level)
-    if not b:
-        return OutcomeModel(encoding, linear, None, blend, edges)
+    linear, boosted, logistic, base = weights.tolist()
+    if parts.logistic is None:
+        logistic, base = 0.0, base + logistic
+    blend = Blend(linear + logistic, boosted, stack.level + base * parts.base)
+    line = _weighted_mean(parts, linear, logistic)
+    if not boosted:
+        return OutcomeModel(encoding, line, None, blend, edges)
+    text = parts.boosted.text
     covers = count_covers(X, labels, text)
     trees = Trees.from_text(text, X.shape[1], labels.bins, labels.outcomes, covers)
-    return OutcomeModel(encoding, linear, trees, blend, edges, text, covers)
+    return OutcomeModel(encoding, line, trees, blend, edges, text, covers)
 
 
-def _linear(parts: FittedParts, of: dict[str, float]) -> tuple[float, LinearModel]:
-    """The weight of the linear parts together, and their weighted mean."""
-    total = of["linear"] + of["logistic"]
-    if of["logistic"] == 0 or parts.simple.logistic is None:
-        return total, parts.linear
-    if of["linear"] == 0:
-        return total, parts.simple.logistic
-    share = of["linear"] / total
-    return total, parts.linear.plus(parts.simple.logistic, share, 1 - share)
-
-
-def _trees(parts: FittedParts, of: dict[str, float]) -> tuple[float, str]:
-    """The weight of the boosted parts together, and the text of their weighted mean."""
-    total = of["boosted"] + of["plain LightGBM"]
-    if of["plain LightGBM"] == 0 or parts.simple.boosted is None:
-        return total, parts.boosted.text
-    outcomes = parts.simple.base.shape[1]
-    share = of["boosted"] / total
-    return total, weighted_sum(
-        parts.boosted.text,
-        share,
-        parts.simple.boosted,
-        (1 - share) * parts.simple.slope,
-        outcomes + 1 if outcomes > 1 else 1,
-    )
+def _weighted_mean(parts: FittedParts, linear: float, logistic: float) -> LinearModel:
+    """The two linear parts by their weights."""
+    if parts.logistic is None or not logistic:
+        return parts.linear
+    if not linear:
+        return parts.logistic
+    share = linear / (linear + logistic)
+    return parts.linear.plus(parts.logistic, share, 1 - share)

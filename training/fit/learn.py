@@ -10,9 +10,9 @@ from tqdm import tqdm
 from features.tables import Floats, Instants
 from training.config import Config
 from training.evaluation.matured_predictions import MaturedPredictions
+from training.fit.direct import base_margins
 from training.fit.ensemble import PARTS, FittedParts, assemble, fit_parts
 from training.fit.parts import Recipe
-from training.fit.simple import base_margins
 from training.fit.stack import Stack, fit_stack
 from training.fit.tune import FoldData
 from training.models.curves import incidence

@@ -28,11 +28,14 @@ BLOCKS = 8
 FEWEST = 5
 """Outcomes a block needs: with fewer it shows nothing."""
 
-MEMORY = (np.inf, 2.0, 0.7)
+MEMORY = (np.inf, 1.0)
 """Half-lives, in blocks, of the blends that are fitted."""
 
-DEALT = 0.02
+DEALT = 0.05
 """Part of all shares that is dealt anew after every block."""
+
+BASE = 3.0
+"""How often the base curve counts beforehand: with few outcomes it is the hardest to beat."""
 
 MOST = 40_000
 """Rows that decide: more make no difference to a handful of weights."""
@@ -92,7 +95,8 @@ def _renumbered(blocks: Ints) -> Ints:
 def _shares(parts: Floats, labels: Labels, blocks: Ints, timed: bool, evidence: float) -> Floats:
     """(C,) how far each candidate is believed after all blocks."""
     count = int(blocks.max()) + 1
-    prior = np.full(len(_fixed(parts)) + len(_memories(timed)), 1.0)
+    prior = np.ones(len(_fixed(parts)) + len(_memories(timed)))
+    prior[len(parts) - 1] = BASE
     prior /= prior.sum()
     shares = prior
     for block in range(count):
