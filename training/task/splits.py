@@ -105,15 +105,11 @@ def rolling_origins(
     newest = _fold(cutoffs, start, data_end - horizon + 1, data_end)
     _require_sides(newest, cutoffs, start)
     notes: list[str] = []
-    kept: list[Fold] = []
-    for count in dict.fromkeys((folds, min(folds, 2), 1)):  # few rows make fewer, larger folds
-        notes = []
-        origins = _origins(cutoffs, start, horizon, count, first_share, notes)
-        ends = [*origins[1:], start]
-        made = [_fold(cutoffs, a, b, start) for a, b in zip(origins, ends, strict=True)]
-        kept = [f for f in made if _usable(f, cutoffs, horizon, hit_at, min_rows, min_hits, notes)]
-        if kept:
-            break
+    origins = _origins(cutoffs, start, horizon, folds, first_share, notes)
+    made = [
+        _fold(cutoffs, a, b, start) for a, b in zip(origins, [*origins[1:], start], strict=True)
+    ]
+    kept = [f for f in made if _usable(f, cutoffs, horizon, hit_at, min_rows, min_hits, notes)]
     if not kept:
         notes.append(
             "no fold holds enough to tune on: the learner keeps its default settings and is "
