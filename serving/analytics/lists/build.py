@@ -26,6 +26,7 @@ from serving.analytics.kpis.customers import customers, mrr_at
 from serving.analytics.kpis.definition import Given, Kpi
 from serving.analytics.lists.scored import scored_list
 from serving.analytics.lists.sheets import Item, Sheet, number, plain, records, word
+from serving.analytics.quality.lost import lost_row
 from serving.analytics.quality.worklist import quality
 from serving.analytics.routing.problem import Rules
 from serving.analytics.routing.proposal import propose
@@ -264,9 +265,7 @@ def _quality(book: AsOfFrames, scorers: list[Scorer], wishes: DeskOptions) -> Sh
             )
         )
     head: dict[str, Any] = {
-        "lost": [
-            {"grade": c.grade, "text": c.text, "effect": c.effect} for c in tables.meta.consequences
-        ],
+        "lost": [lost_row(c) for c in tables.meta.consequences],
         "unlinked": _unlinked(book),
         "gaps": [row for one in gaps for row in records(one.fields)],
         "capacity": wishes.capacity,
