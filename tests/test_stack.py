@@ -15,7 +15,7 @@ from tests.learning import World, world
 from training.fit.direct import base_margins, fit_logistic
 from training.fit.ensemble import PARTS, FittedParts, assemble, fit_parts
 from training.fit.parts import Recipe, TreeParams
-from training.fit.stack import Stack, fit_stack
+from training.fit.stack import PartWeights, fit_stack
 from training.models.baselines.logistic import LogisticDesign
 from training.models.curves import base_curve, incidence, log_odds
 from training.models.outcome import OutcomeModel
@@ -28,7 +28,7 @@ def parts_of(made: World) -> FittedParts:
     return fit_parts(made.X, made.labels, np.zeros(len(made.X), np.int64), made.encoding, RECIPE)
 
 
-def model_of(made: World, parts: FittedParts, stack: Stack) -> OutcomeModel:
+def model_of(made: World, parts: FittedParts, stack: PartWeights) -> OutcomeModel:
     edges = tuple(10.0 * (k + 1) for k in range(made.labels.bins))
     return assemble(made.encoding, edges, parts, stack, made.X, made.labels)
 
@@ -39,7 +39,7 @@ def test_one_model_is_the_weighted_sum_of_its_parts_and_its_reasons_add_up(
 ) -> None:
     made, new = world(600, bins, outcomes, seed=3), world(100, bins, outcomes, seed=4)
     parts = parts_of(made)
-    stack = Stack(WEIGHTS, np.full((bins, outcomes), 0.05))
+    stack = PartWeights(WEIGHTS, np.full((bins, outcomes), 0.05))
     model = model_of(made, parts, stack)
     expected = stack.margins(parts.margins(new.X))
     np.testing.assert_allclose(model.margins(new.X), expected, atol=1e-9)
@@ -54,7 +54,7 @@ def test_one_model_is_the_weighted_sum_of_its_parts_and_its_reasons_add_up(
 def test_each_part_alone_is_a_limit_of_the_blend(name: str) -> None:
     made = world(600, 3, 2, seed=3)
     parts = parts_of(made)
-    alone = Stack((np.array(PARTS) == name).astype(float), np.zeros((3, 2)))
+    alone = PartWeights((np.array(PARTS) == name).astype(float), np.zeros((3, 2)))
     margins = parts.margins(made.X)[PARTS.index(name)]
     np.testing.assert_allclose(model_of(made, parts, alone).margins(made.X), margins, atol=1e-9)
 
@@ -87,7 +87,7 @@ def test_rows_of_one_kind_leave_the_base_curve_in_the_logistic_parts_place() -> 
     assert (logistic == base).all()
 
 
-def stacked(parts: list[Floats], made: World) -> Stack:
+def stacked(parts: list[Floats], made: World) -> PartWeights:
     n = len(made.X)
     cutoffs = np.arange(n) * DAY
     fold = np.arange(n) * 4 // n

@@ -9,7 +9,7 @@ import numpy as np
 from features.tables import Floats, Instants
 from training.fit.direct import base_margins, fit_logistic
 from training.fit.parts import Boosted, Recipe, count_covers, fit_both
-from training.fit.stack import Stack
+from training.fit.stack import PartWeights
 from training.models.blend import Blend
 from training.models.encoding import Encoding
 from training.models.linear.model import LinearModel
@@ -66,7 +66,7 @@ def assemble(
     encoding: Encoding,
     edges: tuple[float, ...],
     parts: FittedParts,
-    stack: Stack,
+    stack: PartWeights,
     X: Floats,
     labels: Labels,
 ) -> OutcomeModel:

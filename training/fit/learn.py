@@ -13,7 +13,7 @@ from training.evaluation.matured_predictions import MaturedPredictions
 from training.fit.direct import base_margins
 from training.fit.ensemble import PARTS, FittedParts, assemble, fit_parts
 from training.fit.parts import Recipe
-from training.fit.stack import Stack, fit_stack
+from training.fit.stack import PartWeights, fit_stack
 from training.fit.tune import FoldData
 from training.models.curves import incidence
 from training.models.encoding import Encoding
@@ -47,7 +47,7 @@ class Learned:
     scores: Floats
     past: MaturedPredictions
     parts: FittedParts
-    stack: Stack
+    stack: PartWeights
     unseen: list[Unseen]
 
 
@@ -127,10 +127,12 @@ def unseen_of(fold: FoldData, encoding: Encoding, recipe: Recipe, threads: int =
     return Unseen(parts.margins(fold.X_valid), fold.labels_valid, fold.cutoffs_valid)
 
 
-def combine(unseen: list[Unseen], labels: Labels, timed: bool, evidence: float = 1.0) -> Stack:
+def combine(
+    unseen: list[Unseen], labels: Labels, timed: bool, evidence: float = 1.0
+) -> PartWeights:
     """The weights of the parts, learned on the folds; without folds the base curve alone."""
     if not unseen:
-        return Stack(np.eye(len(PARTS))[-1], np.zeros_like(base_margins(labels)))
+        return PartWeights(np.eye(len(PARTS))[-1], np.zeros_like(base_margins(labels)))
     sizes = [len(u.labels) for u in unseen]
     return fit_stack(
         np.concatenate([u.parts for u in unseen], axis=1),

@@ -42,7 +42,7 @@ MOST = 40_000
 
 
 @dataclass(frozen=True)
-class Stack:
+class PartWeights:
     """weights (P,) of the parts' margins and level (K, J): margins = Σ weights · part + level."""
 
     weights: Floats
@@ -56,7 +56,7 @@ class Stack:
 
 def fit_stack(
     parts: Floats, labels: Labels, cutoffs: Instants, fold: Ints, timed: bool, evidence: float = 1.0
-) -> Stack:
+) -> PartWeights:
     """Learn the weights on margins of rows that no part had seen.
 
     parts     (P, n, K, J), the last of them the base curve
@@ -70,7 +70,7 @@ def fit_stack(
     made = _candidates(parts, labels, blocks.max() - blocks, timed)
     weights = sum(s * c.weights for s, c in zip(shares, made, strict=True))
     level = sum(s * c.level for s, c in zip(shares, made, strict=True))
-    return Stack(np.asarray(weights), np.asarray(level))
+    return PartWeights(np.asarray(weights), np.asarray(level))
 
 
 def _deciding(n: int) -> Ints:
@@ -111,7 +111,7 @@ def _shares(parts: Floats, labels: Labels, blocks: Ints, timed: bool, evidence: 
     return (1 - DEALT) * shares + DEALT * prior
 
 
-def _loss(candidate: Stack, parts: Floats, labels: Labels) -> float:
+def _loss(candidate: PartWeights, parts: Floats, labels: Labels) -> float:
     return float(loss(candidate.margins(parts), labels, np.ones(len(labels)))[0])
 
 
@@ -119,7 +119,7 @@ def _memories(timed: bool) -> tuple[float, ...]:
     return MEMORY if timed else MEMORY[:1]
 
 
-def _candidates(parts: Floats, labels: Labels, ages: Ints, timed: bool) -> list[Stack]:
+def _candidates(parts: Floats, labels: Labels, ages: Ints, timed: bool) -> list[PartWeights]:
     """The blends that compete, those that are fitted being fitted on these rows.
 
     ages (n,) blocks since each row; where nothing can be fitted yet the parts' mean stands in.
@@ -129,20 +129,22 @@ def _candidates(parts: Floats, labels: Labels, ages: Ints, timed: bool) -> list[
     return [*fixed, *fitted]
 
 
-def _fixed(parts: Floats) -> list[Stack]:
+def _fixed(parts: Floats) -> list[PartWeights]:
     """Each part as it is, each halfway to the base curve, and the mean of all parts (last)."""
     count, nothing = len(parts), np.zeros(parts.shape[2:])
     alone = np.eye(count)
     half = (alone[:-1] + alone[-1]) / 2
     mean = np.append(np.full(count - 1, 1 / max(count - 1, 1)), 0.0)
-    return [Stack(w, nothing) for w in [*alone, *half, mean]]
+    return [PartWeights(w, nothing) for w in [*alone, *half, mean]]
 
 
-def _fitted(parts: Floats, labels: Labels, ages: Ints, half: float, otherwise: Stack) -> Stack:
+def _fitted(
+    parts: Floats, labels: Labels, ages: Ints, half: float, otherwise: PartWeights
+) -> PartWeights:
     weights = 0.5 ** (ages / half)
     last = np.minimum(labels.event_bin + 1, labels.observed)
     happened = (labels.event > 0) & (labels.event_bin < last)
     if not 0 < happened.sum() < last.sum():
         return otherwise
     slopes, level = fit_weights(list(parts[:-1]), labels, weights)
-    return Stack(np.append(slopes, 0.0), level)
+    return PartWeights(np.append(slopes, 0.0), level)
