@@ -15,8 +15,9 @@ from serving.analytics.accounts.value import Terms
 from serving.analytics.kpis import kept_calls
 from serving.analytics.kpis.definition import Given
 from serving.analytics.kpis.files import read_costs, read_plan
-from serving.analytics.lists.build import DeskOptions, sheets
+from serving.analytics.lists.build import sheets
 from serving.analytics.lists.keep import keep
+from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.scored import scored_list
 from serving.analytics.lists.sheets import Sheet
 from serving.analytics.routing.problem import Rules
@@ -76,7 +77,7 @@ def _flat_desk(chosen: argparse.Namespace, tables: Tables) -> int:
     return 0
 
 
-DATED = ("calls", "pipeline", "accounts", "quality", "figures", "territories")
+DATED = ("calls", "pipeline", "moves", "accounts", "quality", "figures", "territories")
 """Lists that a table without dates cannot fill."""
 
 

@@ -19,7 +19,7 @@ from serving.http.routes.models import ModelRoutes, card
 from serving.i18n.languages import mark
 from serving.i18n.page_words import translations
 from serving.scoring.predictor import Predictor
-from serving.store.sheets import SheetHead, Wanted
+from serving.store.sheets import SheetHead
 from serving.web.csv import head, lines
 from serving.web.drawings import curve
 from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, static_file
@@ -62,7 +62,7 @@ class Views:
 
     def _list(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            query = read(listing.path, dict(visit.request.query_params), listing.columns, listing.numbers)
             sheets = self.endpoints.store.sheets
             page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
             last = max(1, -(-page.total // SIZE))
@@ -77,7 +77,7 @@ class Views:
                 query=query,
                 sheet=page.sheet,
                 head={} if page.sheet is None else page.sheet.head,
-                rows=[{**row, "href": _href(listing, row)} for row in page.bodies],
+                rows=[self._row(listing, row, visit.lang) for row in page.bodies],
                 total=page.total,
                 last=last,
                 owners=owners,
@@ -88,7 +88,7 @@ class Views:
 
     def _csv(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            query = read(listing.path, dict(visit.request.query_params), listing.columns, listing.numbers)
             sheets = self.endpoints.store.sheets
             sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
 
@@ -120,8 +120,7 @@ class Views:
         if store is not None:
             for kind in LISTINGS:
                 heads[kind] = await self.endpoints.in_store(store.sheets.newest, kind)
-            first = await self.endpoints.in_store(store.sheets.page, "calls", Wanted(limit=5))
-            calls = [{**r, "href": _href(LISTINGS["calls"], r)} for r in first.bodies]
+            calls = await self._first_calls(heads["calls"], visit.lang)
         return self._page(
             visit,
             "today.html",
@@ -130,6 +129,21 @@ class Views:
             forecast=self._kept(visit),
             models=[card(desk) for desk in self.endpoints.state.predictors.values()],
         )
+
+    async def _first_calls(self, sheet: SheetHead | None, lang: str) -> list[dict[str, Any]]:
+        """The calls of the first page, each with its next step."""
+        wanted = () if sheet is None else sheet.head.get("first", ())
+        one = self.endpoints.store.sheets.one
+        found = [await self.endpoints.in_store(one, "calls", item) for item in wanted]
+        return [self._row(LISTINGS["calls"], row, lang) for row in found if row is not None]
+
+    def _row(self, listing: Listing, row: dict[str, Any], lang: str) -> dict[str, Any]:
+        """A list's row with its address, and its reason in the reader's language."""
+        told = {**row, "href": _href(listing, row)}
+        reason, slot = row.get("reason"), QUESTIONS.get(row.get("question", ""))
+        if reason and slot:
+            told["reason"] = retold([reason], self.endpoints.state.predictors.get(slot), lang)[0]
+        return told
 
     async def account(self, visit: Visit) -> Response:
         """One account's plan."""
