@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from features.tables import micros
 from serving.analytics.kpis.definition import Given
 from serving.analytics.lists.build import sheets
-from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.keep import keep
+from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.sheets import Sheet
 from serving.app import make_app
 from serving.process.trial import free_port

@@ -107,14 +107,14 @@ def _rows(page: str) -> int:
 
 
 def test_filters_and_sorting_are_links_and_forms(client: TestClient) -> None:
-    rows = list(csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=first").text[1:])))
+    rows = list(csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=amount").text[1:])))
     amounts = [float(r["amount"]) for r in rows if r["amount"]]
     assert amounts == sorted(amounts)
     owner = rows[0]["owner"]
     mine = list(csv.DictReader(io.StringIO(client.get(f"/pipeline.csv?owner={owner}").text[1:])))
     assert {r["owner"] for r in mine} == {owner}
     assert len(mine) == sum(r["owner"] == owner for r in rows)
-    page = client.get("/pipeline?sort=first&dir=down").text
+    page = client.get("/pipeline?sort=amount&dir=down").text
     assert 'aria-sort="descending"' in page
     assert client.get("/pipeline?q=%3Cscript%3E").text.count("<script>") == 0
     assert "No row fits these filters" in client.get("/pipeline?q=zzzz").text

@@ -13,7 +13,7 @@ from serving.i18n.languages import fixed
 from training.charts.dates import date_axis
 from training.charts.numbers import compact, whole_percent
 from training.charts.plot import LegendEntry, Plot
-from training.charts.rows import Row, bars, intervals
+from training.charts.rows import Line, Row, bars, intervals
 from training.charts.scales import Axis, reach
 
 
@@ -63,8 +63,14 @@ def _day(at: str) -> float:
     return datetime.fromisoformat(at).timestamp() / 86_400
 
 
-def outlook(rows: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:
-    """The median of each period with its range, low (p10) to high (p90)."""
+def outlook(
+    rows: Sequence[Mapping[str, Any]],
+    lang: str,
+    x: str,
+    title: str,
+    target: tuple[float, str] | None = None,
+) -> Markup | None:
+    """The median of each period with its range, low (p10) to high (p90); target: value, name."""
     told = [
         Row(
             str(r["period"]),
@@ -78,9 +84,11 @@ def outlook(rows: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) ->
     if not told:
         return None
     said = "; ".join(f"{row.name}: {row.said}" for row in told)
-    axis = reach([v for row in told for v in (row.low, row.value, row.high)], floor=0)
+    lines = [] if target is None else [Line(*target)]
+    values = [v for row in told for v in (row.low, row.value, row.high)]
+    axis = reach([*values, *(line.at for line in lines)], floor=0)
     axis = Axis(x, axis.low, axis.high)
-    return Markup(intervals(told, axis, "outlook", title, said))
+    return Markup(intervals(told, axis, "outlook", title, said, lines))
 
 
 def reliability(bands: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:

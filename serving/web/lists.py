@@ -59,7 +59,9 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("owner", _("Owner"), "owner", "owner"),
                 ListColumn("probability", _("Chance"), "probability", "percent"),
                 ListColumn("at_stake", _("At stake"), "at_stake", "money"),
-                ListColumn("expected_value", _("Value at risk this week"), "expected_value", "money"),
+                ListColumn(
+                    "expected_value", _("Value at risk this week"), "expected_value", "money"
+                ),
                 ListColumn("todo", _("Next step and why"), "", "step"),
                 ListColumn("why", _("Flags"), "", "flags"),
                 ListColumn("stage", _("Stage")),

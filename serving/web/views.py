@@ -26,6 +26,7 @@ from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, s
 from serving.web.lists import LISTINGS, Listing
 from serving.web.query import SIZE, read
 from serving.web.stored_reasons import retold
+from serving.web.today import alerts, running_quarter
 
 
 class Views:
@@ -62,7 +63,9 @@ class Views:
 
     def _list(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns, listing.numbers)
+            query = read(
+                listing.path, dict(visit.request.query_params), listing.columns, listing.numbers
+            )
             sheets = self.endpoints.store.sheets
             page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
             last = max(1, -(-page.total // SIZE))
@@ -88,7 +91,9 @@ class Views:
 
     def _csv(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns, listing.numbers)
+            query = read(
+                listing.path, dict(visit.request.query_params), listing.columns, listing.numbers
+            )
             sheets = self.endpoints.store.sheets
             sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
 
@@ -121,12 +126,15 @@ class Views:
             for kind in LISTINGS:
                 heads[kind] = await self.endpoints.in_store(store.sheets.newest, kind)
             calls = await self._first_calls(heads["calls"], visit.lang)
+        forecast = self._kept(visit)
         return self._page(
             visit,
             "today.html",
             heads=heads,
             calls=calls,
-            forecast=self._kept(visit),
+            forecast=forecast,
+            quarter=running_quarter(forecast),
+            alerts=alerts(heads),
             models=[card(desk) for desk in self.endpoints.state.predictors.values()],
         )
 

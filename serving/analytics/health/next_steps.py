@@ -3,8 +3,8 @@
 A deal that has been d days in a stage is matched with the closed deals that were still in that
 stage after as many days (in its early or its late half, parted at the stage's median stay). For
 each kind of activity the share of later won deals that had one in the next 14 days stands beside
-that of later lost ones. The kind with the largest surely positive difference is the next step. It is what won
-deals did, not what an activity causes.
+that of later lost ones. The kind with the largest surely positive difference is the next step. It
+is what won deals did, not what an activity causes.
 """
 
 from __future__ import annotations

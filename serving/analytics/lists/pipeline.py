@@ -84,7 +84,10 @@ def _expectations(
         (mark("open amount"), np.ones(len(deals))),
         (mark("x the chance people or the stage's past give"), deals["deal_id"].map(by_people)),
         (mark("x the model's chance, on any date of its horizon"), deals["probability"]),
-        (mark("x the model's chance to be won in this quarter"), _within(deals, scores, book, ends)),
+        (
+            mark("x the model's chance to be won in this quarter"),
+            _within(deals, scores, book, ends),
+        ),
     ]
     return [
         {"what": what, "value": number(pd.Series(amount * np.asarray(chance)).sum(min_count=1))}
