@@ -63,6 +63,7 @@ LISTINGS: dict[str, Listing] = {
                     "expected_value", _("Value at risk this week"), "expected_value", "money"
                 ),
                 ListColumn("todo", _("Next step and why"), "", "step"),
+                ListColumn("state", _("Answer"), "", "answer"),
                 ListColumn("why", _("Flags"), "", "flags"),
                 ListColumn("stage", _("Stage")),
                 ListColumn("last_touch_at", _("Last contact"), "", "date"),
@@ -195,6 +196,7 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("from", _("From owner"), "", "owner"),
                 ListColumn("to", _("To owner"), "owner", "owner"),
                 ListColumn("value", _("Value"), "value", "number"),
+                ListColumn("state", _("Answer"), "", "answer"),
                 ListColumn("why", _("Why"), "", "flags"),
             ),
             _("Table"),

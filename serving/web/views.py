@@ -19,6 +19,7 @@ from serving.http.routes.models import ModelRoutes, card
 from serving.i18n.languages import mark
 from serving.i18n.page_words import translations
 from serving.scoring.predictor import Predictor
+from serving.store.feedback import Feedback, Kind
 from serving.store.sheets import SheetHead
 from serving.web.csv import head, lines
 from serving.web.drawings import curve
@@ -27,6 +28,7 @@ from serving.web.lists import LISTINGS, Listing
 from serving.web.query import SIZE, read
 from serving.web.stored_reasons import retold
 from serving.web.today import alerts, running_quarter
+from serving.web.work import WorkPages, states
 
 
 class Views:
@@ -36,6 +38,7 @@ class Views:
         self.endpoints = door
         self.reception = PageEndpoints(door)
         self._models = ModelRoutes(door)
+        self.work = WorkPages(door)
         self._shelf: ForecastReader | None = None
 
     def routes(self) -> list[Route]:
@@ -48,6 +51,7 @@ class Views:
             Route("/sign-out", front.sign_out, methods=["POST"]),
             Route("/language", front.speak),
             Route("/static/{name}", static_file),
+            Route("/work", front.form_to(self.work.write), methods=["POST"]),
             Route("/forecast", front.to(self.forecast)),
             Route("/models", front.to(self.models)),
             Route("/accounts/{id}", front.to(self.account)),
@@ -80,7 +84,7 @@ class Views:
                 query=query,
                 sheet=page.sheet,
                 head={} if page.sheet is None else page.sheet.head,
-                rows=[self._row(listing, row, visit.lang) for row in page.bodies],
+                rows=await self._marked(listing, page.bodies, visit),
                 total=page.total,
                 last=last,
                 owners=owners,
@@ -145,6 +149,19 @@ class Views:
         found = [await self.endpoints.in_store(one, "calls", item) for item in wanted]
         return [self._row(LISTINGS["calls"], row, lang) for row in found if row is not None]
 
+    async def _marked(
+        self, listing: Listing, bodies: list[dict[str, Any]], visit: Visit
+    ) -> list[dict[str, Any]]:
+        """A list's rows, each with what people said of it since under ``state``."""
+        written, acts = self.endpoints.store.feedback.written, ACTS.get(listing.kind, ())
+        said = await self.endpoints.in_store(written, acts) if acts else []
+        known = states(said, visit.at)
+        rows = [self._row(listing, row, visit.lang) for row in bodies]
+        for row in rows:
+            entity = row.get("table") or QUESTIONS.get(row.get("question", ""), "")
+            row |= {"entity": entity, "state": known.get((entity, str(row.get("id", ""))), "")}
+        return rows
+
     def _row(self, listing: Listing, row: dict[str, Any], lang: str) -> dict[str, Any]:
         """A list's row with its address, and its reason in the reader's language."""
         told = {**row, "href": _href(listing, row)}
@@ -174,8 +191,11 @@ class Views:
             else None
         )
         desk = self.endpoints.state.predictors.get("accounts")
+        written = await self.endpoints.in_store(self.endpoints.store.feedback.of, "accounts", one)
         plan |= {n: retold(plan[n], desk, visit.lang) for n in ("risks", "strengths")}
-        return self._page(visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""))
+        return self._page(
+            visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""), written=written
+        )
 
     async def account_markdown(self, visit: Visit) -> Response:
         """The plan as Markdown."""
@@ -236,7 +256,13 @@ class Views:
     async def forecast(self, visit: Visit) -> Response:
         """The newest kept forecast."""
         told = self._kept(visit, dict(visit.request.query_params).get("dimension", "all"))
-        return self._page(visit, "forecast.html", forecast=told)
+        calls: list[Feedback] = []
+        owners: dict[str, str] = {}
+        if self.endpoints.state.store is not None:
+            calls = await self.endpoints.in_store(self.endpoints.store.feedback.written, ("call",))
+            sheet = await self.endpoints.in_store(self.endpoints.store.sheets.newest, "pipeline")
+            owners = {} if sheet is None else sheet.head.get("owners", {})
+        return self._page(visit, "forecast.html", forecast=told, calls=calls, owners=owners)
 
     async def models(self, visit: Visit) -> Response:
         """What answers, how good it was, whether it still fits."""
@@ -274,6 +300,10 @@ class Views:
 
     def _page(self, visit: Visit, template: str, **values: Any) -> Response:
         return self.reception.page(template, visit.lang, visit.request, **values)
+
+
+ACTS: dict[str, tuple[Kind, ...]] = {"calls": ("done", "snooze"), "territories": ("owner",)}
+"""Lists whose rows people answer, and with what."""
 
 
 def _best_tenth(metrics: Mapping[str, Any]) -> tuple[float | None, float | None]:

@@ -37,7 +37,10 @@ def calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], options: DeskOpt
         _item(row, more.get(row["id"], {}), steps.get(row["id"]), reasons)
         for row in records(found.table)
     ]
+    aside = [item for item in items if (item.entity, item.about) in options.set_aside]
+    items = [item for item in items if (item.entity, item.about) not in options.set_aside]
     head = {
+        "set_aside": len(aside),
         "capacity": options.capacity,
         "wait": options.wait,
         "chosen": plain(vars(found.chosen)),

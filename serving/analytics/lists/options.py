@@ -20,3 +20,7 @@ class DeskOptions:
     goals: tuple[Goal, ...] = ()
     rules: Rules = field(default_factory=Rules)
     margin_stated: bool = False
+    set_aside: frozenset[tuple[str, str]] = frozenset()
+    """(entity, id) of calls that people have done or put off."""
+    rejected: frozenset[tuple[str, str, str]] = frozenset()
+    """(entity, id, owner) of moves that people have rejected."""

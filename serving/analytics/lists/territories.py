@@ -31,7 +31,11 @@ def territories(
         if not first:
             continue
         found = propose(tables, entity, first, book.as_of, options.rules)
-        items += [_move(entity, row) for row in records(found.moves)]
+        items += [
+            _move(entity, row)
+            for row in records(found.moves)
+            if (entity, row["id"], row["to"]) not in options.rejected
+        ]
         parts.append(
             {
                 "entity": entity,

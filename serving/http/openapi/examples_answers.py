@@ -65,6 +65,7 @@ _SAID = {
     "kind": "override",
     "outcome": None,
     "probability": 0.8,
+    "value": None,
     "by": "maria@example.com",
     "note": "the budget was approved on the phone",
     "at": _AT,
