@@ -69,7 +69,7 @@ desk: $(READY) ## fill the pages: scores, forecast and lists of DATA (default th
 	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out data/scores || \
 	  { test $$? -eq 3 && echo "no scores were made; every list that needs none follows"; }
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out reports || \
-	  { test $$? -eq 5 && echo "no forecast was made; every list that needs none follows"; }
+	  { test $$? -eq 2 && echo "these data allow no forecast; every list that needs none follows"; }
 	@$(RUN) -m serving desk --data $(or $(DATA),$(DEMO)/canonical) $(if $(MARGIN),--margin $(MARGIN)) \
 	  $(if $(CAPACITY),--capacity $(CAPACITY)) $(if $(GOALS),--goals $(GOALS)) $(if $(RULES),--rules $(RULES))
 

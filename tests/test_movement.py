@@ -31,7 +31,14 @@ def test_a_deal_that_leaves_the_quarter_is_told_apart_and_a_cut_is_a_second_move
     changed = frames()
     new = frame(
         "entity entity_id field value old_value changed_at",
-        ("deals", "d5", "expected_close_at", "2025-01-20T00:00:00Z", "2024-12-20T00:00:00Z", "2024-12-20"),
+        (
+            "deals",
+            "d5",
+            "expected_close_at",
+            "2025-01-20T00:00:00Z",
+            "2024-12-20T00:00:00Z",
+            "2024-12-20",
+        ),
         ("deals", "d5", "amount", "30", "50", "2024-12-20"),
     )
     changed["changes"] = pd.concat([changed["changes"], new], ignore_index=True)
