@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
-from tqdm import tqdm
-
 from features.catalog import build_features, supported
-from features.connectors.contract import ConnectorError
+from features.definitions.glossary import glossary
 from features.demo import SIZES, generate, write_export, write_truth
 from features.draft.run import drafted
 from features.draft.write import summary, to_toml
 from features.files import own_folder
 from features.frames import feature_frame
-from features.glossary import glossary
 from features.ingest.mapping import load, presets
 from features.ingest.report import IngestReport
 from features.ingest.run import canonical, ingest
@@ -26,8 +23,6 @@ from features.ingest.strict import MappingError
 from features.schema import OUTCOMES
 from features.sources.words import SourceError
 from features.spine import everyone
-from features.sync.connection import load as load_connection
-from features.sync.run import SyncError, canonical_of, sync
 from features.tables import NAT, micros, read
 from features.timeline import Timeline
 
@@ -40,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = chosen.run
     try:
         return run(chosen)
-    except (ConnectorError, SyncError, LookupError) as problem:
+    except LookupError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     except (MappingError, SourceError, FileNotFoundError, ValueError) as problem:
@@ -109,7 +104,17 @@ def _add_sync(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--accept-deletes", action="store_true", help="even if most records are gone at once"
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-    parser.set_defaults(run=_sync)
+    parser.set_defaults(run=_late("features.sync.command"))
+
+
+def _late(module: str) -> Command:
+    """``run`` of a module that is loaded when it is asked for: clients of CRMs take a second."""
+
+    def run(chosen: argparse.Namespace) -> int:
+        made: int = import_module(module).run(chosen)
+        return made
+
+    return run
 
 
 COMMANDS = (_add_draft, _add_ingest, _add_check, _add_demo, _add_build, _add_glossary, _add_sync)
@@ -151,28 +156,6 @@ def _check(chosen: argparse.Namespace) -> int:
         chosen.data, load(chosen.mapping), not chosen.quiet, now=datetime.now(UTC)
     )
     print(report.markdown(), end="")
-    return 0
-
-
-def _sync(chosen: argparse.Namespace) -> int:
-    connection = load_connection(chosen.root / "connections", chosen.name)
-    with tqdm(unit="record", disable=chosen.quiet, desc=f"sync {chosen.name}") as bar:
-
-        def each(stream: str, n: int) -> None:
-            bar.set_postfix_str(stream)
-            bar.update(n)
-
-        summary = sync(
-            connection,
-            chosen.root,
-            datetime.now(UTC),
-            os.environ,
-            accept_deletes=chosen.accept_deletes,
-            each=each,
-        )
-    if not chosen.quiet:
-        print(summary.to_text(), end="")
-        print(f"data set: {canonical_of(chosen.root, chosen.name)}")
     return 0
 
 

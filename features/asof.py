@@ -71,6 +71,8 @@ class EventIndex:
 
     def select(self, keep: Bools) -> EventIndex:
         """Only the events whose original row is marked in ``keep``."""
+        if not len(self):
+            return self
         positions, starts = asof_kernels.kept_positions(keep, self.rows, self.starts)
         known = self.known[positions]
         occurred = known if self.known is self.occurred else self.occurred[positions]
@@ -282,7 +284,7 @@ def missing(values: Floats) -> Bools:
     return unknown
 
 
-def past(instants: Instants, cutoffs: Instants) -> Bools:
+def past(instants: Instants, cutoffs: int | Instants) -> Bools:
     """Which instants are known and lie before their cutoff."""
     known: Bools = (instants != NAT) & (instants < cutoffs)
     return known

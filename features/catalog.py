@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.definition import Definition
 from features.definitions import (
     accounts,
     activity,
@@ -15,11 +14,13 @@ from features.definitions import (
     owners,
     properties,
 )
+from features.definitions.declare import Definition
 from features.record import RecordView
 from features.schema import OUTCOMES, TABLES, Kind
 from features.spine import Features, FeatureSpec, Spine, Value
 from features.tables import Coded, Meta, Tables
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 
 NO_FACTS = ("changes", "owners", "quotas", "fx_rates")
 """Tables of histories, people, plans and rates: none of their columns is a field of an entity."""

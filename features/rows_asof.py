@@ -74,7 +74,7 @@ class RowsAsOf:
 
     def known(self, cutoff: int | Instants) -> Bools:
         """(n,) rows born, and known of, before the cutoff."""
-        return past(self.entered, np.broadcast_to(np.int64(cutoff), self.born.shape))
+        return past(self.entered, cutoff)
 
     def in_crm(self, cutoff: int | Instants) -> Bools:
         """(n,) rows known before the cutoff; one that bears no date at all always was."""
@@ -83,7 +83,7 @@ class RowsAsOf:
 
     def has_closed(self, cutoff: int | Instants) -> Bools:
         """(n,) rows that had closed before the cutoff, known of or not."""
-        return past(self.left, np.broadcast_to(np.int64(cutoff), self.born.shape))
+        return past(self.left, cutoff)
 
     def open(self, cutoff: int | Instants) -> Bools:
         """(n,) rows known and not yet closed at the cutoff; closing at that instant is later.

@@ -26,6 +26,7 @@ class Column:
 
     ``mutable`` columns are edited while the entity lives: without a row in ``changes`` (or the
     mapping's word that they do not change) their past value is unknown and they give no feature.
+    ``title`` is the short name of a column whose meaning is too long to stand before a value.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Column:
     references: str = ""
     mutable: bool = False
     required: bool = False
+    title: str = ""
+
+    @property
+    def short(self) -> str:
+        """The short name that people read."""
+        return self.title or self.meaning
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,16 @@ def _ref(name: str, table: str, meaning: str) -> Column:
     return Column(name, "ref", meaning, references=table)
 
 
-def _cat(name: str, meaning: str, mutable: bool = False) -> Column:
-    return Column(name, "category", meaning, mutable=mutable)
+def _cat(name: str, meaning: str, mutable: bool = False, title: str = "") -> Column:
+    return Column(name, "category", meaning, mutable=mutable, title=title)
 
 
 def _text(name: str, meaning: str) -> Column:
     return Column(name, "text", meaning)
 
 
-def _num(name: str, unit: str, meaning: str, mutable: bool = False) -> Column:
-    return Column(name, "number", meaning, unit=unit, mutable=mutable)
+def _num(name: str, unit: str, meaning: str, mutable: bool = False, title: str = "") -> Column:
+    return Column(name, "number", meaning, unit=unit, mutable=mutable, title=title)
 
 
 def _at(name: str, meaning: str, mutable: bool = False, required: bool = False) -> Column:
@@ -119,7 +126,7 @@ TABLES: dict[str, TableSchema] = {
                 _cat("department", "department"),
                 _cat("seniority", "seniority"),
                 _cat("country", "country"),
-                _cat("source", "where the person came from"),
+                _cat("source", "where the person came from", title="source of the person"),
             ),
         ),
         TableSchema(
@@ -134,10 +141,12 @@ TABLES: dict[str, TableSchema] = {
                 _at("created_at", "entered the CRM"),
                 _AVAILABLE,
                 _text("name", "the lead's name"),
-                _cat("source", "where the lead came from"),
+                _cat("source", "where the lead came from", title="source of the lead"),
                 _cat("campaign", "campaign that brought the lead"),
                 _cat("channel", "channel that brought the lead"),
-                _cat("status", "stage of the lead's work", mutable=True),
+                _cat(
+                    "status", "stage of the lead's work", mutable=True, title="status of the lead"
+                ),
                 _cat("country", "country"),
                 _cat("region", "sales region"),
                 _cat("industry", "line of business"),
@@ -162,14 +171,25 @@ TABLES: dict[str, TableSchema] = {
                 _at("created_at", "entered the CRM"),
                 _AVAILABLE,
                 _text("name", "the deal's name"),
-                _cat("type", "new business, renewal, extension"),
+                _cat("type", "new business, renewal, extension", title="type of deal"),
                 _cat("product", "main product"),
-                _cat("source", "where the deal came from"),
+                _cat("source", "where the deal came from", title="source of the deal"),
                 _cat("region", "sales region"),
                 _cat("pipeline", "sales process"),
-                _cat("stage", "stage in the sales process", mutable=True),
-                _cat("forecast_category", "people's own call: commit, best case …", mutable=True),
-                _num("probability", "share", "people's own probability, 0 to 1", mutable=True),
+                _cat("stage", "stage in the sales process", mutable=True, title="stage"),
+                _cat(
+                    "forecast_category",
+                    "people's own call: commit, best case …",
+                    mutable=True,
+                    title="forecast category",
+                ),
+                _num(
+                    "probability",
+                    "share",
+                    "people's own probability, 0 to 1",
+                    mutable=True,
+                    title="probability stated by people",
+                ),
                 _num("amount", "money", "expected amount", mutable=True),
                 _CURRENCY,
                 _at("expected_close_at", "people's own close date", mutable=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +35,9 @@ class FeatureSpec:
 
     group   the reason the feature is summed into ("activity recency"); related columns share it
     own     whether a seller can influence it (a call can be made; an industry cannot be changed)
+    title   its short name, a phrase with blanks: "Calls in the last {days} days"
+    fills   what stands in the title's blanks: {"days": "30"}; a phrase is translated once for all
+    absent  what a missing value states as a fact ("No call yet"); "" where it only means not known
     """
 
     name: str
@@ -45,6 +48,16 @@ class FeatureSpec:
     source: str
     group: str
     own: bool = False
+    title: str = ""
+    fills: Mapping[str, str] = field(default_factory=dict, hash=False)
+    absent: str = ""
+
+    @property
+    def short(self) -> str:
+        """The title in English, its blanks filled; the meaning where none was declared."""
+        if not self.title:
+            return self.meaning.removesuffix(".")
+        return capitalized(self.title.format(**self.fills))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -54,6 +67,11 @@ class FeatureSpec:
     def from_json(state: Mapping[str, Any]) -> FeatureSpec:
         """The inverse of ``to_json``."""
         return FeatureSpec(**state)
+
+
+def capitalized(text: str) -> str:
+    """A text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 Value = float | str | None

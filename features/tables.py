@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,7 +78,7 @@ are typing errors, or placeholders such as 9999-12-31."""
 
 def instant_text(at: int) -> str:
     """The ISO 8601 text of an instant in microseconds, to the second."""
-    return str(np.datetime64(at, "us").astype("datetime64[s]")) + "Z"
+    return f"{np.datetime64(at // 1_000_000, 's')}Z"
 
 
 @dataclass(frozen=True)
@@ -224,12 +224,16 @@ class Table:
     def number(self, name: str) -> Floats:
         """A number or boolean column, shape (n,), NaN where missing."""
         found = self.columns.get(name)
-        return np.full(self.n, np.nan) if found is None else cast(Floats, found)
+        if found is None:
+            return np.full(self.n, np.nan) if self.n else _NO_NUMBERS
+        return cast(Floats, found)
 
     def instant(self, name: str) -> Instants:
         """An instant column, shape (n,), microseconds, NAT where missing."""
         found = self.columns.get(name)
-        return np.full(self.n, NAT, np.int64) if found is None else cast(Instants, found)
+        if found is None:
+            return np.full(self.n, NAT, np.int64) if self.n else _NO_INSTANTS
+        return cast(Instants, found)
 
     def known(self, name: str) -> Instants:
         """When each fact of an instant column is known, shape (n,): at once; a day when it ends."""
@@ -240,7 +244,7 @@ class Table:
         """A key, reference, category or text column."""
         found = self.columns.get(name)
         if found is None:
-            return Coded(np.full(self.n, -1, np.int32), [])
+            return Coded(np.full(self.n, -1, np.int32), []) if self.n else _NO_WORDS
         return cast(Coded, found)
 
     def has(self, name: str) -> bool:
@@ -254,6 +258,11 @@ class Table:
             return bool((found != NAT).any())
         return not bool(np.isnan(found).all())
 
+
+# a request asks its absent tables some thirty times: nothing can be written into these
+_NO_NUMBERS, _NO_INSTANTS = np.empty(0), np.empty(0, np.int64)
+_NO_WORDS = Coded(np.empty(0, np.int32), [])
+_EMPTY = {name: Table(name, 0, {}) for name in TABLES}
 
 Storage = Literal["number", "instant", "coded"]
 
@@ -273,9 +282,10 @@ class Tables(Mapping[str, Table]):
     meta: Meta = field(default_factory=Meta)
 
     def __getitem__(self, name: str) -> Table:
-        if name not in TABLES:
+        found = self.tables.get(name) or _EMPTY.get(name)
+        if found is None:
             raise KeyError(f"no canonical table {name!r}; there are {', '.join(TABLES)}")
-        return self.tables.get(name) or Table(name, 0, {})
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables)
@@ -331,29 +341,6 @@ def dates_of(name: str, meta: Meta) -> Dates:
     """The date columns of a table of a data set."""
     columns = frozenset(meta.dates.get(name, ()))
     return Dates(columns, meta.zone, micros(meta.as_of) if meta.as_of else NAT)
-
-
-def _record_column(rows: Sequence[Mapping[str, Any]], column: str, kind: Kind) -> Any:
-    values = [row.get(column) for row in rows]
-    if storage(kind) == "number":
-        return _numbers([np.nan if v is None else v for v in values])
-    if storage(kind) == "instant":
-        return np.array([NAT if v is None else micros(v) for v in values], np.int64)
-    return code(None if v is None else str(v) for v in values)
-
-
-def from_records(records: Mapping[str, Sequence[Mapping[str, Any]]], meta: Meta) -> Tables:
-    """Tables from records in canonical terms: numbers, words, and instants with a zone.
-
-    Fields that ``meta`` does not know are left out: the contract has already named them.
-    """
-    tables: dict[str, Table] = {}
-    for name, rows in records.items():
-        names = dict.fromkeys(column for row in rows for column in row)
-        kinds = {c: k for c in names if (k := meta.kind(name, c)) is not None}
-        columns = {c: _record_column(rows, c, k) for c, k in kinds.items()}
-        tables[name] = Table(name, len(rows), columns)
-    return Tables(tables, meta)
 
 
 def read(folder: Path) -> Tables:

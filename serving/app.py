@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI, Request, Response
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from serving.http import VERSION
 from serving.http.endpoint import Call, Endpoint, Endpoints, Handler
 from serving.http.errors import Problem, respond
 from serving.http.openapi.document import document
@@ -31,20 +32,13 @@ from serving.telemetry.route_templates import RouteTemplates
 from serving.web.views import add_pages
 
 
-def make_app(clock: Callable[[], int]) -> FastAPI:
+def make_app(clock: Callable[[], int]) -> Starlette:
     """The application.
 
     ``app.state`` holds what the process gives it: predictors (entity -> Predictor), store,
     journal, reload and settings; each may be missing. clock: now in microseconds since 1970 UTC.
     """
-    app = FastAPI(
-        title="Embudo",
-        version=VERSION,
-        description="Scores with dates and reasons for leads, deals and accounts.",
-        docs_url=None,  # these pages load scripts from elsewhere
-        redoc_url=None,
-        openapi_url=None,
-    )
+    app = Starlette()
     app.state.predictors = {}
     app.state.store = app.state.journal = app.state.reload = None
     app.state.settings = Settings()
@@ -60,10 +54,15 @@ def make_app(clock: Callable[[], int]) -> FastAPI:
     return app
 
 
-def _add_entity(app: FastAPI, endpoints: Endpoints, entity: str) -> None:
-    # a route of Starlette's: FastAPI's resolves dependencies that there are not, 30 µs a request
-    score = endpoints.to(score_handler(endpoints, entity), "score")
-    app.router.routes.append(Route(f"/v1/{entity}/score", score, methods=["POST"]))
+def _add_entity(app: Starlette, endpoints: Endpoints, entity: str) -> None:
+    _add(
+        app,
+        endpoints,
+        f"/v1/{entity}/score",
+        score_handler(endpoints, entity),
+        "score",
+        "POST",
+    )
     _add(
         app,
         endpoints,
@@ -81,7 +80,7 @@ def _add_entity(app: FastAPI, endpoints: Endpoints, entity: str) -> None:
     )
 
 
-def _add_routes(app: FastAPI, endpoints: Endpoints) -> None:
+def _add_routes(app: Starlette, endpoints: Endpoints) -> None:
     models, feedback, audit = (
         ModelRoutes(endpoints),
         FeedbackRoutes(endpoints),
@@ -98,18 +97,17 @@ def _add_routes(app: FastAPI, endpoints: Endpoints) -> None:
 
 
 def _add(
-    app: FastAPI,
+    app: Starlette,
     endpoints: Endpoints,
     path: str,
     handler: Handler,
     scope: str | None,
     method: str = "GET",
 ) -> None:
-    methods = ["GET", "HEAD"] if method == "GET" else [method]
-    app.add_api_route(path, endpoints.to(handler, scope), methods=methods, response_model=None)
+    app.router.routes.append(Route(path, endpoints.to(handler, scope), methods=[method]))
 
 
-def _add_documents(app: FastAPI, endpoints: Endpoints) -> None:
+def _add_documents(app: Starlette, endpoints: Endpoints) -> None:
     async def openapi(call: Call) -> Response:
         await endpoints.guard.refresh(call.at)
         return respond(document(endpoints.guard.secured))
@@ -124,7 +122,7 @@ def _add_documents(app: FastAPI, endpoints: Endpoints) -> None:
     _add(app, endpoints, "/openapi-3.0.json", openapi30, None)
 
 
-def _add_rest(app: FastAPI, endpoints: Endpoints) -> None:
+def _add_rest(app: Starlette, endpoints: Endpoints) -> None:
     """Every other path and method, so that nothing is answered in another shape."""
     allowed: dict[str, set[str]] = {}
     for route in app.routes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import orjson
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from serving.app import make_app
 from serving.scoring.predictor import Predictor
@@ -66,7 +66,7 @@ def served(
     clock: Clock | None = None,
     entities: tuple[str, ...] = (),
     **settings: Any,
-) -> Iterator[FastAPI]:
+) -> Iterator[Starlette]:
     """The app with desks, a store in ``folder`` and a journal that drains when it is told."""
     app = make_app(clock or Clock())
     (folder / "store.db").write_bytes(_empty_store())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from features.tables import micros
 from serving.analytics.kpis.definition import Given
@@ -57,7 +57,7 @@ def filled(folder: Path) -> Store:
     return store
 
 
-def app_of(store: Store | None, folder: Path) -> FastAPI:
+def app_of(store: Store | None, folder: Path) -> Starlette:
     """The app over a store, one model loaded."""
     app = make_app(lambda: NOW)
     app.state.store = store

@@ -1,19 +1,19 @@
-"""A write-back into Tryton that is killed again and again, and then left alone.
+"""A write-back that is killed again and again, and then left alone.
 
 python -m tests.kills_writeback ROOT KILLS SEED LONGEST
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from features.connectors.kinds import connect
-from features.connectors.tryton import Tryton
 from features.sync.connection import load
+from serving.cli.writeback import target_of
 from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
-from serving.live.tryton import TrytonTarget
 from serving.live.writeback import About, Outcome, write_back
 from serving.store.scores import ScoreRow
 from tests.kills import killed
@@ -36,14 +36,15 @@ def rows(ids: list[str]) -> list[ScoreRow]:
 
 
 def write(root: Path, ids: list[str], batch: int = 3) -> Outcome:
-    """Write the scores of some opportunities."""
-    link = connect("tryton", load(root / "connections", "crm"), {})
-    assert isinstance(link, Tryton)
-    target = TrytonTarget(link)
+    """Write the scores of some deals."""
+    connection = load(root / "connections", "crm")
+    policy = Policy.of(connection.write)
+    link = connect(connection.kind, connection, os.environ, wait=lambda _: None)
+    target = target_of(link, policy, "deals")
     target.batch = batch
     ledger = WritebackLedger(root / "written.db")
     try:
-        return write_back(rows(ids), ABOUT, target, ledger, Policy(), 1)
+        return write_back(rows(ids), ABOUT, target, ledger, policy, 1)
     finally:
         ledger.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import AuditOut, ErasedOut, PurgedOut
@@ -17,12 +17,12 @@ SCORE = "/v1/leads/score"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[FastAPI]:
+def app(tmp_path: Path) -> Iterator[Starlette]:
     with served(tmp_path, entities=("leads",)) as made:
         yield made
 
 
-def _trail(app: FastAPI, entity_id: str = "x", **headers: str) -> list[dict[str, Any]]:
+def _trail(app: Starlette, entity_id: str = "x", **headers: str) -> list[dict[str, Any]]:
     assert app.state.journal.drain()
     answer = call(app, "GET", f"/v1/audit?entity=leads&id={entity_id}", headers=headers).json()
     AuditOut.model_validate(answer)
@@ -30,7 +30,7 @@ def _trail(app: FastAPI, entity_id: str = "x", **headers: str) -> list[dict[str,
     return found
 
 
-def test_every_scored_record_leaves_a_row_and_a_refused_one_none(app: FastAPI) -> None:
+def test_every_scored_record_leaves_a_row_and_a_refused_one_none(app: Starlette) -> None:
     key, token = app.state.store.keys.create("crm", ("admin",), NOW)
     records = [LEAD, {"lead": {"lead_id": "y"}}, {"lead": {}}]
     headers = {**bearer(token), "x-request-id": "call-7"}
@@ -43,7 +43,7 @@ def test_every_scored_record_leaves_a_row_and_a_refused_one_none(app: FastAPI) -
     assert _trail(app, "y", **bearer(token)) == []
 
 
-def test_the_trail_knows_no_id_and_no_field(app: FastAPI, tmp_path: Path) -> None:
+def test_the_trail_knows_no_id_and_no_field(app: Starlette, tmp_path: Path) -> None:
     lead = {"lead_id": "id-s3cret", "created_at": "2023-12-01T00:00:00Z", "source": "word-s3cret"}
     assert post(app, SCORE, {"records": [{"lead": lead}]}).status_code == 200
     written = b"".join(p.read_bytes() for p in (tmp_path / "journal").iterdir())
@@ -53,14 +53,14 @@ def test_the_trail_knows_no_id_and_no_field(app: FastAPI, tmp_path: Path) -> Non
     assert b"s3cret" not in (tmp_path / "store.db").read_bytes()
 
 
-def test_a_batch_is_audited_record_by_record(app: FastAPI) -> None:
+def test_a_batch_is_audited_record_by_record(app: Starlette) -> None:
     born = "2023-12-01T00:00:00Z"
     records = [{"lead": {"lead_id": f"L{i}", "created_at": born}} for i in range(20)]
     assert post(app, SCORE, {"records": records}).status_code == 200
     assert [len(_trail(app, f"L{i}")) for i in range(20)] == [1] * 20
 
 
-def test_scoring_goes_on_when_the_journal_cannot_be_written(app: FastAPI, tmp_path: Path) -> None:
+def test_scoring_goes_on_when_the_journal_cannot_be_written(app: Starlette, tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b"a file where the folder should be")
     assert post(app, SCORE, {"records": [LEAD]}).status_code == 200
     assert app.state.journal.counters.last_error
@@ -68,7 +68,7 @@ def test_scoring_goes_on_when_the_journal_cannot_be_written(app: FastAPI, tmp_pa
     assert len(_trail(app)) == 1
 
 
-def test_an_erased_entity_is_gone_everywhere(app: FastAPI) -> None:
+def test_an_erased_entity_is_gone_everywhere(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("x"), score_row("y")], NOW - DAY, NOW - HOUR)
     post(app, SCORE, {"records": [LEAD]})
     said = {"entity": "leads", "id": "x", "kind": "override", "probability": 0.9}
@@ -84,13 +84,13 @@ def test_an_erased_entity_is_gone_everywhere(app: FastAPI) -> None:
     assert call(app, "GET", "/v1/leads/y/score").status_code == 200
 
 
-def test_erasing_again_erases_nothing_and_is_no_failure(app: FastAPI) -> None:
+def test_erasing_again_erases_nothing_and_is_no_failure(app: Starlette) -> None:
     for _ in range(2):
         body = call(app, "DELETE", "/v1/leads/nobody").json()
         assert set(body["erased"].values()) == {0}
 
 
-def test_an_entity_called_score_can_be_erased_and_the_other_path_cannot(app: FastAPI) -> None:
+def test_an_entity_called_score_can_be_erased_and_the_other_path_cannot(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("score")], NOW - DAY, NOW)
     answer = call(app, "DELETE", "/v1/leads/score")
     assert refused(answer)[:2] == (405, "method_not_allowed")
@@ -98,7 +98,7 @@ def test_an_entity_called_score_can_be_erased_and_the_other_path_cannot(app: Fas
     assert call(app, "DELETE", "/v1/leads/%73core").json()["erased"]["scores"] == 1
 
 
-def test_an_erasure_under_a_key_keeps_no_id(app: FastAPI, tmp_path: Path) -> None:
+def test_an_erasure_under_a_key_keeps_no_id(app: Starlette, tmp_path: Path) -> None:
     for _ in range(2):
         answer = call(app, "DELETE", "/v1/leads/s3cret", headers={"idempotency-key": "k"})
         assert answer.status_code == 200
@@ -108,7 +108,7 @@ def test_an_erasure_under_a_key_keeps_no_id(app: FastAPI, tmp_path: Path) -> Non
     assert b"s3cret" not in (tmp_path / "store.db").read_bytes()
 
 
-def test_purge_forgets_by_age_and_spares_the_newest_run(app: FastAPI) -> None:
+def test_purge_forgets_by_age_and_spares_the_newest_run(app: Starlette) -> None:
     for days in (400, 1):
         at = NOW - days * DAY
         nightly(app.state.store, "leads", [score_row("x")], at, at)
@@ -130,7 +130,7 @@ def test_purge_forgets_by_age_and_spares_the_newest_run(app: FastAPI) -> None:
     ],
 )
 def test_a_purge_is_as_strict_as_the_rest(
-    app: FastAPI, body: Any, status: int, code: str, path: str
+    app: Starlette, body: Any, status: int, code: str, path: str
 ) -> None:
     assert refused(post(app, "/v1/audit/purge", body)) == (status, code, path)
 
@@ -149,6 +149,6 @@ def test_a_purge_is_as_strict_as_the_rest(
     ],
 )
 def test_a_trail_is_asked_for_by_entity_and_id(
-    app: FastAPI, query: str, status: int, code: str, path: str
+    app: Starlette, query: str, status: int, code: str, path: str
 ) -> None:
     assert refused(call(app, "GET", f"/v1/audit{query}")) == (status, code, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from serving.app import make_app
 from serving.store.errors import StoreDownError
@@ -27,17 +27,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: Clock) -> Iterator[FastAPI]:
+def app(tmp_path: Path, clock: Clock) -> Iterator[Starlette]:
     with served(tmp_path, clock, ("leads",)) as made:
         yield made
 
 
-def _key(app: FastAPI, *scopes: str, expires_at: int | None = None) -> tuple[ApiKey, str]:
+def _key(app: Starlette, *scopes: str, expires_at: int | None = None) -> tuple[ApiKey, str]:
     store: Store = app.state.store
     return store.keys.create("crm", scopes or ("score",), NOW, expires_at)
 
 
-def test_without_any_key_only_this_machine_is_let_in(app: FastAPI) -> None:
+def test_without_any_key_only_this_machine_is_let_in(app: Starlette) -> None:
     assert post(app, SCORE, BODY).status_code == 200
     far = call(app, "GET", "/v1/models", client=FAR)
     assert refused(far)[:2] == (401, "key_missing")
@@ -45,7 +45,7 @@ def test_without_any_key_only_this_machine_is_let_in(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
-def test_a_proxy_on_this_machine_does_not_make_strangers_local(app: FastAPI, header: str) -> None:
+def test_a_proxy_on_this_machine_does_not_make_strangers_local(app: Starlette, header: str) -> None:
     found = call(app, "GET", "/v1/models", headers={header: "for=203.0.113.9"})
     assert refused(found)[0] == 401
 
@@ -57,7 +57,7 @@ def test_without_a_store_only_this_machine_is_let_in() -> None:
     assert call(app, "GET", "/v1/models", client=FAR).status_code == 401
 
 
-def test_one_key_closes_the_service(app: FastAPI) -> None:
+def test_one_key_closes_the_service(app: Starlette) -> None:
     _, token = _key(app)
     assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
@@ -65,7 +65,7 @@ def test_one_key_closes_the_service(app: FastAPI) -> None:
     assert "lead_conversion" not in call(app, "GET", "/sign-in").text  # names no model
 
 
-def test_a_revoked_key_goes_on_closing_it(app: FastAPI) -> None:
+def test_a_revoked_key_goes_on_closing_it(app: Starlette) -> None:
     key, token = _key(app)
     app.state.store.keys.revoke(key.id, NOW)
     assert refused(post(app, SCORE, BODY))[:2] == (401, "key_missing")
@@ -86,20 +86,20 @@ def test_a_revoked_key_goes_on_closing_it(app: FastAPI) -> None:
         ("Bearer " + "x" * 7000, "key_malformed"),
     ],
 )
-def test_what_is_no_key_is_told(app: FastAPI, header: str, code: str) -> None:
+def test_what_is_no_key_is_told(app: Starlette, header: str, code: str) -> None:
     _key(app)
     answer = post(app, SCORE, BODY, authorization=header)
     assert refused(answer)[:2] == (401, code)
     assert "error=" in answer.headers["www-authenticate"]
 
 
-def test_two_authorizations_are_none(app: FastAPI) -> None:
+def test_two_authorizations_are_none(app: Starlette) -> None:
     _, token = _key(app, "read")
     twice = [("authorization", f"Bearer {token}")] * 2
     assert refused(call(app, "GET", "/v1/models", headers=twice))[:2] == (401, "key_malformed")
 
 
-def test_another_secret_under_a_known_id_is_as_unknown_as_any(app: FastAPI) -> None:
+def test_another_secret_under_a_known_id_is_as_unknown_as_any(app: Starlette) -> None:
     key, token = _key(app)
     forged = f"emb_{key.id}_{'0' * 64}"
     body = refused(post(app, SCORE, BODY, **bearer(forged)))
@@ -116,7 +116,7 @@ def test_another_secret_under_a_known_id_is_as_unknown_as_any(app: FastAPI) -> N
     ],
 )
 def test_scopes_open_what_they_name(
-    app: FastAPI, scopes: tuple[str, ...], allowed: set[str]
+    app: Starlette, scopes: tuple[str, ...], allowed: set[str]
 ) -> None:
     _, token = _key(app, *scopes)
     tried: dict[str, Any] = {
@@ -130,7 +130,7 @@ def test_scopes_open_what_they_name(
         assert f'scope="{scope}"' in tried[scope].headers["www-authenticate"]
 
 
-def test_an_expired_key_opens_nothing(app: FastAPI, clock: Clock) -> None:
+def test_an_expired_key_opens_nothing(app: Starlette, clock: Clock) -> None:
     _, token = _key(app, expires_at=NOW + 10 * SECOND)
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
     clock.now += 10 * SECOND
@@ -138,7 +138,7 @@ def test_an_expired_key_opens_nothing(app: FastAPI, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("idle", [5, 3600])
-def test_a_revocation_counts_within_five_seconds(app: FastAPI, clock: Clock, idle: int) -> None:
+def test_a_revocation_counts_within_five_seconds(app: Starlette, clock: Clock, idle: int) -> None:
     key, token = _key(app)
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
     app.state.store.keys.revoke(key.id, NOW)
@@ -146,7 +146,7 @@ def test_a_revocation_counts_within_five_seconds(app: FastAPI, clock: Clock, idl
     assert refused(post(app, SCORE, BODY, **bearer(token)))[:2] == (401, "key_revoked")
 
 
-def test_a_rotated_key_opens_until_its_overlap_ends(app: FastAPI, clock: Clock) -> None:
+def test_a_rotated_key_opens_until_its_overlap_ends(app: Starlette, clock: Clock) -> None:
     key, old = _key(app)
     _, new = app.state.store.keys.rotate(key.id, NOW, 60 * SECOND)
     for token in (old, new):
@@ -156,7 +156,7 @@ def test_a_rotated_key_opens_until_its_overlap_ends(app: FastAPI, clock: Clock) 
     assert post(app, SCORE, BODY, **bearer(new)).status_code == 200
 
 
-def test_a_new_key_opens_at_once(app: FastAPI, clock: Clock) -> None:
+def test_a_new_key_opens_at_once(app: Starlette, clock: Clock) -> None:
     _, first = _key(app)
     assert post(app, SCORE, BODY, **bearer(first)).status_code == 200
     _, second = _key(app)
@@ -171,7 +171,7 @@ def _locked(folder: Path) -> sqlite3.Connection:
 
 
 def test_a_locked_database_locks_nobody_out_and_keeps_a_revocation(
-    app: FastAPI, clock: Clock, tmp_path: Path
+    app: Starlette, clock: Clock, tmp_path: Path
 ) -> None:
     _, token = _key(app)
     gone, revoked = _key(app)
@@ -185,7 +185,7 @@ def test_a_locked_database_locks_nobody_out_and_keeps_a_revocation(
 
 
 def test_a_database_that_went_away_locks_nobody_out(
-    app: FastAPI, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    app: Starlette, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, token = _key(app)
     assert post(app, SCORE, BODY, **bearer(token)).status_code == 200
@@ -199,7 +199,7 @@ def test_a_database_that_went_away_locks_nobody_out(
 
 
 def test_keys_that_were_never_read_open_nothing(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the list nobody knows whether there are keys: it is not taken for an empty one."""
 
@@ -211,13 +211,15 @@ def test_keys_that_were_never_read_open_nothing(
     assert refused(answer)[:2] == (503, "store_down") and answer.headers["retry-after"]
 
 
-def test_webhooks_and_documents_need_no_key(app: FastAPI) -> None:
+def test_webhooks_and_documents_need_no_key(app: Starlette) -> None:
     _key(app)
     assert call(app, "GET", "/openapi.json").status_code == 200
     assert refused(post(app, "/v1/webhooks/hubspot", []))[:2] == (404, "webhook_off")
 
 
-def test_no_token_is_in_an_answer_or_a_log(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_token_is_in_an_answer_or_a_log(
+    app: Starlette, caplog: pytest.LogCaptureFixture
+) -> None:
     _, token = _key(app, "read")
     with caplog.at_level(0):
         said = post(app, SCORE, BODY, **bearer(token)).text
@@ -227,18 +229,18 @@ def test_no_token_is_in_an_answer_or_a_log(app: FastAPI, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     "name", ["via", "x-real-ip", "x-forwarded-for", "forwarded", "cf-connecting-ip"]
 )
-def test_a_request_through_a_proxy_needs_a_key(app: FastAPI, name: str) -> None:
+def test_a_request_through_a_proxy_needs_a_key(app: Starlette, name: str) -> None:
     assert refused(post(app, SCORE, BODY, **{name: "1.2.3.4"}))[:2] == (401, "key_missing")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::2]", "0.0.0.0"])
-def test_a_name_made_to_point_here_needs_a_key(app: FastAPI, host: str) -> None:
+def test_a_name_made_to_point_here_needs_a_key(app: Starlette, host: str) -> None:
     """DNS rebinding: the browser sends the other site's name."""
     assert refused(post(app, SCORE, BODY, host=host))[:2] == (401, "key_missing")
 
 
 @pytest.mark.parametrize("host", ["localhost:3000", "127.0.0.1", "[::1]:3000", "127.8.8.8:1"])
-def test_this_machine_by_its_own_names_needs_none(app: FastAPI, host: str) -> None:
+def test_this_machine_by_its_own_names_needs_none(app: Starlette, host: str) -> None:
     assert post(app, SCORE, BODY, host=host).status_code != 401
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 import pytest
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from serving.app import make_app
 from serving.http import body as limits
@@ -25,7 +25,7 @@ SCORE = "/v1/leads/score"
 
 
 @pytest.fixture(scope="module")
-def app() -> FastAPI:
+def app() -> Starlette:
     made = make_app(Clock())
     made.state.predictors = desks("leads")
     return made
@@ -68,17 +68,17 @@ def _body(**lead: Any) -> dict[str, Any]:
         (b'{"records": ' + b"[" * 33 + b"]" * 33 + b"}", "too_deep"),
     ],
 )
-def test_what_is_no_json_is_refused(app: FastAPI, raw: bytes, code: str) -> None:
+def test_what_is_no_json_is_refused(app: Starlette, raw: bytes, code: str) -> None:
     assert refused(post(app, SCORE, raw))[:2] == (400, code)
 
 
-def test_nan_and_byte_order_marks_are_told_by_name(app: FastAPI) -> None:
+def test_nan_and_byte_order_marks_are_told_by_name(app: Starlette) -> None:
     assert "NaN" in post(app, SCORE, b'{"prior": NaN}').json()["detail"]
     assert "byte order mark" in post(app, SCORE, b"\xef\xbb\xbf{}").json()["detail"]
 
 
 @pytest.mark.parametrize("text", ["[" * 100, "{" * 40 + "}" * 40, '\\"[[[', "]" * 50])
-def test_brackets_in_texts_are_no_depth(app: FastAPI, text: str) -> None:
+def test_brackets_in_texts_are_no_depth(app: Starlette, text: str) -> None:
     answer = post(app, SCORE, _body(source=text * 3))
     assert "probability" in answer.json()["results"][0]
 
@@ -100,7 +100,7 @@ def test_brackets_in_texts_are_no_depth(app: FastAPI, text: str) -> None:
         (b'{"":1,"":2}', ""),
     ],
 )
-def test_a_key_said_twice_is_refused(app: FastAPI, raw: bytes, name: str) -> None:
+def test_a_key_said_twice_is_refused(app: Starlette, raw: bytes, name: str) -> None:
     status, code, path = refused(post(app, SCORE, raw))
     assert (status, code, path) == (400, "duplicate_key", name)
 
@@ -182,7 +182,7 @@ def test_depth_is_counted_as_it_is(depth: int, kind: str, noise: str) -> None:
         ("", 415),
     ],
 )
-def test_only_json_in_utf8_is_read(app: FastAPI, kind: str, status: int) -> None:
+def test_only_json_in_utf8_is_read(app: Starlette, kind: str, status: int) -> None:
     answer = call(app, "POST", SCORE, content=orjson.dumps(_body()), headers={"content-type": kind})
     assert answer.status_code == status
     if status == 415:
@@ -190,7 +190,7 @@ def test_only_json_in_utf8_is_read(app: FastAPI, kind: str, status: int) -> None
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity"])
-def test_a_compressed_body_is_not_unpacked(app: FastAPI, encoding: str) -> None:
+def test_a_compressed_body_is_not_unpacked(app: Starlette, encoding: str) -> None:
     packed = gzip.compress(orjson.dumps(_body()))
     answer = call(
         app, "POST", SCORE, content=packed, headers={**JSON, "content-encoding": encoding}
@@ -204,7 +204,7 @@ Messages = Sequence[dict[str, Any]]
 
 
 def _driven(
-    app: FastAPI, parts: Callable[[], Awaitable[dict[str, Any]]], **headers: str
+    app: Starlette, parts: Callable[[], Awaitable[dict[str, Any]]], **headers: str
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """A request whose body comes as ``parts`` says: below HTTP, so that anything can be said."""
     sent: list[dict[str, Any]] = []
@@ -248,7 +248,7 @@ def _part(body: bytes, more: bool = True) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-def test_a_body_in_pieces_is_one_body(app: FastAPI) -> None:
+def test_a_body_in_pieces_is_one_body(app: Starlette) -> None:
     raw = orjson.dumps(_body())
     pieces = [_part(raw[i : i + 7]) for i in range(0, len(raw), 7)] + [_part(b"", False)]
     assert _driven(app, _stream(pieces))[0] == 200
@@ -256,7 +256,7 @@ def test_a_body_in_pieces_is_one_body(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("stated", [None, "5", str(10**9)])
 def test_more_than_the_cap_is_refused_whatever_it_says_of_its_length(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch, stated: str | None
+    app: Starlette, monkeypatch: pytest.MonkeyPatch, stated: str | None
 ) -> None:
     monkeypatch.setattr(limits, "LARGEST_BODY", 1000)
     pieces = [_part(b" " * 600), _part(b" " * 600), _part(b"", False)]
@@ -266,7 +266,7 @@ def test_more_than_the_cap_is_refused_whatever_it_says_of_its_length(
 
 
 def test_a_refused_body_is_not_kept_in_memory(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond the cap what comes is dropped, and after a while no longer awaited."""
     monkeypatch.setattr(limits, "LARGEST_BODY", 1000)
@@ -284,7 +284,7 @@ def test_a_refused_body_is_not_kept_in_memory(
     assert taken <= 60
 
 
-def test_a_body_that_never_ends_is_given_up(app: FastAPI) -> None:
+def test_a_body_that_never_ends_is_given_up(app: Starlette) -> None:
     app.state.settings = Settings(body_seconds=0.05)
     try:
         status, head, body = _driven(app, _stream([_part(b'{"records"')]))
@@ -295,11 +295,11 @@ def test_a_body_that_never_ends_is_given_up(app: FastAPI) -> None:
     assert lying[2]["code"] == "body_timeout"
 
 
-def test_a_client_that_goes_away_is_no_failure_of_ours(app: FastAPI) -> None:
+def test_a_client_that_goes_away_is_no_failure_of_ours(app: Starlette) -> None:
     gone = [_part(b"{"), {"type": "http.disconnect"}]
     assert _driven(app, _stream(gone))[2]["code"] == "client_gone"
 
 
-def test_a_body_of_brackets_is_refused_before_it_is_parsed(app: FastAPI) -> None:
+def test_a_body_of_brackets_is_refused_before_it_is_parsed(app: Starlette) -> None:
     raw = b'{"records": [' + b"{}," * 500_000 + b"{}]}"
     assert refused(post(app, SCORE, raw))[:2] == (413, "body_too_large")

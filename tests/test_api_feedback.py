@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from serving.http.idempotency import fingerprint
 from serving.http.shapes_kept import FeedbackKept, FeedbackList
@@ -27,19 +27,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: Clock) -> Iterator[FastAPI]:
+def app(tmp_path: Path, clock: Clock) -> Iterator[Starlette]:
     with served(tmp_path, clock) as made:
         yield made
 
 
-def _kept(app: FastAPI, entity_id: str = "D-1") -> list[dict[str, Any]]:
+def _kept(app: Starlette, entity_id: str = "D-1") -> list[dict[str, Any]]:
     answer = call(app, "GET", f"{PATH}?entity=deals&id={entity_id}").json()
     FeedbackList.model_validate(answer)
     found: list[dict[str, Any]] = answer["feedback"]
     return found
 
 
-def test_what_was_said_is_kept_with_who_and_when(app: FastAPI) -> None:
+def test_what_was_said_is_kept_with_who_and_when(app: Starlette) -> None:
     said = {**MINE, "by": "maria", "note": "they called", "at": "2023-12-31T10:00:00+01:00"}
     answer = post(app, PATH, said)
     assert answer.status_code == 201
@@ -51,7 +51,7 @@ def test_what_was_said_is_kept_with_who_and_when(app: FastAPI) -> None:
     assert row.action == "feedback" and "called" not in str(row)
 
 
-def test_left_out_it_is_said_now_by_the_key(app: FastAPI) -> None:
+def test_left_out_it_is_said_now_by_the_key(app: Starlette) -> None:
     _, token = app.state.store.keys.create("HubSpot", ("score",), NOW)
     said = post(app, PATH, WON, **bearer(token)).json()["feedback"]
     assert (said["by"], said["at"], said["outcome"]) == ("HubSpot", "2024-01-01T00:00:00Z", "won")
@@ -87,18 +87,18 @@ def test_left_out_it_is_said_now_by_the_key(app: FastAPI) -> None:
     ],
 )
 def test_anything_else_is_refused(
-    app: FastAPI, said: Any, status: int, code: str, path: str
+    app: Starlette, said: Any, status: int, code: str, path: str
 ) -> None:
     assert refused(post(app, PATH, said)) == (status, code, path)
     assert _kept(app) == []
 
 
-def test_a_misspelt_field_is_told_its_right_name(app: FastAPI) -> None:
+def test_a_misspelt_field_is_told_its_right_name(app: Starlette) -> None:
     detail = post(app, PATH, {**MINE, "propability": 1}).json()["detail"]
     assert "did you mean 'probability'?" in detail
 
 
-def test_an_id_may_be_a_number_and_an_outcome_may_be_open_again(app: FastAPI) -> None:
+def test_an_id_may_be_a_number_and_an_outcome_may_be_open_again(app: Starlette) -> None:
     assert post(app, PATH, {**WON, "id": 5, "outcome": "open"}).json()["id"] == "5"
     assert len(_kept(app, "5")) == 1
 
@@ -107,21 +107,21 @@ def test_an_id_may_be_a_number_and_an_outcome_may_be_open_again(app: FastAPI) ->
 
 
 @pytest.mark.parametrize("quoted", ['"k-1"', "k-1"])
-def test_the_same_key_again_is_answered_as_the_first_time(app: FastAPI, quoted: str) -> None:
+def test_the_same_key_again_is_answered_as_the_first_time(app: Starlette, quoted: str) -> None:
     first = post(app, PATH, WON, **{"idempotency-key": "k-1"})
     again = post(app, PATH, dict(reversed(WON.items())), **{"idempotency-key": quoted})
     assert (again.status_code, again.content) == (201, first.content)
     assert len(_kept(app)) == 1
 
 
-def test_the_same_key_for_something_else_is_refused(app: FastAPI) -> None:
+def test_the_same_key_for_something_else_is_refused(app: Starlette) -> None:
     post(app, PATH, WON, **{"idempotency-key": "k-1"})
     other = post(app, PATH, {**WON, "outcome": "lost"}, **{"idempotency-key": "k-1"})
     assert refused(other)[:2] == (422, "reply_mismatch")
     assert [one["outcome"] for one in _kept(app)] == ["won"]
 
 
-def test_two_keys_of_two_callers_do_not_meet(app: FastAPI) -> None:
+def test_two_keys_of_two_callers_do_not_meet(app: Starlette) -> None:
     tokens = [app.state.store.keys.create(n, ("admin",), NOW)[1] for n in ("a", "b")]
     for token in tokens:
         said = post(app, PATH, WON, **bearer(token), **{"idempotency-key": "k-1"})
@@ -130,7 +130,9 @@ def test_two_keys_of_two_callers_do_not_meet(app: FastAPI) -> None:
     assert len(answer.json()["feedback"]) == 2
 
 
-def test_while_the_first_is_at_work_the_second_is_told_to_wait(app: FastAPI, clock: Clock) -> None:
+def test_while_the_first_is_at_work_the_second_is_told_to_wait(
+    app: Starlette, clock: Clock
+) -> None:
     replies = app.state.store.replies
     replies.begin("k-1", "POST /v1/feedback", "", fingerprint(WON), NOW)
     answer = post(app, PATH, WON, **{"idempotency-key": "k-1"})
@@ -140,19 +142,19 @@ def test_while_the_first_is_at_work_the_second_is_told_to_wait(app: FastAPI, clo
     assert post(app, PATH, WON, **{"idempotency-key": "k-1"}).status_code == 201
 
 
-def test_what_was_refused_does_not_use_the_key_up(app: FastAPI) -> None:
+def test_what_was_refused_does_not_use_the_key_up(app: Starlette) -> None:
     post(app, PATH, {**WON, "outcome": "perhaps"}, **{"idempotency-key": "k-1"})
     assert post(app, PATH, WON, **{"idempotency-key": "k-1"}).status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", " ", '""', "a b", "x" * 256, "ñ"])
-def test_a_key_that_is_none_is_refused(app: FastAPI, key: str) -> None:
+def test_a_key_that_is_none_is_refused(app: Starlette, key: str) -> None:
     headers = {"idempotency-key": key.encode()}
     answer = call(app, "POST", PATH, json=WON, headers=headers)
     assert refused(answer) == (400, "bad_idempotency_key", "Idempotency-Key")
 
 
-def test_many_at_once_with_one_key_are_one(app: FastAPI) -> None:
+def test_many_at_once_with_one_key_are_one(app: Starlette) -> None:
     answers: list[Any] = []
     together = Barrier(4)
 
@@ -172,7 +174,7 @@ def test_many_at_once_with_one_key_are_one(app: FastAPI) -> None:
 # --- a database that does not take it -------------------------------------------------------------
 
 
-def test_what_cannot_be_kept_is_not_acknowledged(app: FastAPI, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_not_acknowledged(app: Starlette, tmp_path: Path) -> None:
     app.state.store.close()
     app.state.store = open_store(f"sqlite:///{tmp_path / 'store.db'}", patience=0.05)
     held = sqlite3.connect(tmp_path / "store.db", isolation_level=None)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.bundles.outcomes import ReloadOutcome, ReloadState
@@ -31,7 +31,7 @@ BANDS = [
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[FastAPI]:
+def app(tmp_path: Path) -> Iterator[Starlette]:
     with served(tmp_path) as made:
         bundle = bundle_of("leads", history(3))
         past = TrackRecord(BANDS, bundle.receipts.base_rate)
@@ -41,14 +41,14 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
         yield made
 
 
-def _model(app: FastAPI) -> dict[str, Any]:
+def _model(app: Starlette) -> dict[str, Any]:
     body = call(app, "GET", f"/v1/models/{NAME}").json()
     OneModelOut.model_validate(body)
     found: dict[str, Any] = body["model"]
     return found
 
 
-def test_every_loaded_model_has_a_card(app: FastAPI) -> None:
+def test_every_loaded_model_has_a_card(app: Starlette) -> None:
     body = call(app, "GET", "/v1/models").json()
     ModelsOut.model_validate(body)
     (card,) = body["models"]
@@ -57,7 +57,7 @@ def test_every_loaded_model_has_a_card(app: FastAPI) -> None:
     assert card["trained_on"]["fingerprint"] == "f" * 64
 
 
-def test_a_model_is_told_with_measures_verdict_and_state(app: FastAPI) -> None:
+def test_a_model_is_told_with_measures_verdict_and_state(app: Starlette) -> None:
     app.state.reload = ReloadState()
     app.state.reload.add(ReloadOutcome(NAME, "refused", "not_whole", "cut short", "v-test", NOW))
     model = _model(app)
@@ -65,7 +65,7 @@ def test_a_model_is_told_with_measures_verdict_and_state(app: FastAPI) -> None:
     assert (model["reload"]["outcome"], model["reload"]["reason"]) == ("refused", "cut short")
 
 
-def test_measures_come_with_their_intervals(app: FastAPI) -> None:
+def test_measures_come_with_their_intervals(app: Starlette) -> None:
     app.state.predictors["leads"].scorer.bundle.metrics["auc"] = {
         "value": 0.7, "low": 0.6, "high": 0.8, "n": 100, "baseline": None
     }  # fmt: skip
@@ -75,18 +75,18 @@ def test_measures_come_with_their_intervals(app: FastAPI) -> None:
     }  # fmt: skip
 
 
-def test_what_is_not_loaded_is_unknown(app: FastAPI) -> None:
+def test_what_is_not_loaded_is_unknown(app: Starlette) -> None:
     answer = call(app, "GET", "/v1/models/churn")
     assert refused(answer) == (404, "unknown_model", "name")
     assert NAME in answer.json()["detail"]
 
 
-def _scores(app: FastAPI, chances: list[float]) -> None:
+def _scores(app: Starlette, chances: list[float]) -> None:
     rows = [score_row(f"L{i}", float(p)) for i, p in enumerate(chances)]
     nightly(app.state.store, "leads", rows, NOW - DAY, NOW)
 
 
-def test_drift_is_null_with_a_reason_where_nothing_is_stored(app: FastAPI) -> None:
+def test_drift_is_null_with_a_reason_where_nothing_is_stored(app: Starlette) -> None:
     model = _model(app)
     assert model["drift"] is None and "make score" in model["drift_note"]
     _scores(app, [0.3] * 5)
@@ -95,7 +95,7 @@ def test_drift_is_null_with_a_reason_where_nothing_is_stored(app: FastAPI) -> No
     assert "no store" in _model(app)["drift_note"]
 
 
-def test_scores_as_in_the_past_are_steady_and_others_shifted(app: FastAPI) -> None:
+def test_scores_as_in_the_past_are_steady_and_others_shifted(app: Starlette) -> None:
     past = [band.predicted for band in BANDS for _ in range(30)]
     _scores(app, past)
     steady = _model(app)["drift"]

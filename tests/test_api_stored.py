@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import StoredOut
@@ -18,16 +18,16 @@ from tests.api import HOUR, NOW, call, nightly, post, refused, score_row, served
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[FastAPI]:
+def app(tmp_path: Path) -> Iterator[Starlette]:
     with served(tmp_path) as made:
         yield made
 
 
-def _stored(app: FastAPI, entity_id: str, query: str = "") -> Any:
+def _stored(app: Starlette, entity_id: str, query: str = "") -> Any:
     return call(app, "GET", f"/v1/leads/{quote(entity_id, safe='')}/score{query}")
 
 
-def test_the_newest_score_with_its_history(app: FastAPI) -> None:
+def test_the_newest_score_with_its_history(app: Starlette) -> None:
     for night, chance in ((2, 0.2), (1, 0.3)):
         at = NOW - night * DAY
         nightly(app.state.store, "leads", [score_row("x", chance)], at, at + HOUR)
@@ -41,7 +41,7 @@ def test_the_newest_score_with_its_history(app: FastAPI) -> None:
     assert (body["stale"], body["override"], body["feedback"]) == (False, None, [])
 
 
-def test_history_is_as_long_as_asked_for(app: FastAPI) -> None:
+def test_history_is_as_long_as_asked_for(app: Starlette) -> None:
     for night in range(5, 0, -1):
         at = NOW - night * DAY
         nightly(app.state.store, "leads", [score_row("x", night / 10)], at, at + HOUR)
@@ -50,7 +50,7 @@ def test_history_is_as_long_as_asked_for(app: FastAPI) -> None:
     assert [line["probability"] for line in short] == [0.1, 0.2]
 
 
-def test_who_is_not_in_the_newest_run_is_told_so(app: FastAPI) -> None:
+def test_who_is_not_in_the_newest_run_is_told_so(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("x"), score_row("y")], NOW - 2 * DAY, NOW - DAY)
     nightly(app.state.store, "leads", [score_row("y")], NOW - DAY, NOW)
     body = _stored(app, "x").json()
@@ -59,7 +59,7 @@ def test_who_is_not_in_the_newest_run_is_told_so(app: FastAPI) -> None:
     assert body["score"]["as_of"] == "2023-12-30T00:00:00Z"
 
 
-def test_a_change_after_the_cutoff_makes_it_stale_and_a_new_run_fresh(app: FastAPI) -> None:
+def test_a_change_after_the_cutoff_makes_it_stale_and_a_new_run_fresh(app: Starlette) -> None:
     store = app.state.store
     nightly(store, "leads", [score_row("x")], NOW - DAY, NOW - HOUR)
     store.scores.mark_stale("leads", "x", NOW - 2 * HOUR)
@@ -69,7 +69,7 @@ def test_a_change_after_the_cutoff_makes_it_stale_and_a_new_run_fresh(app: FastA
     assert _stored(app, "x").json()["stale"] is False
 
 
-def test_an_override_stands_beside_the_model_and_replaces_nothing(app: FastAPI) -> None:
+def test_an_override_stands_beside_the_model_and_replaces_nothing(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("x", 0.3)], NOW - DAY, NOW - HOUR)
     said = {"entity": "leads", "id": "x", "kind": "override", "probability": 0.9, "by": "maria"}
     assert post(app, "/v1/feedback", said).status_code == 201
@@ -80,11 +80,11 @@ def test_an_override_stands_beside_the_model_and_replaces_nothing(app: FastAPI) 
 
 
 @pytest.mark.parametrize("entity", ["leads", "deals", "accounts"])
-def test_who_was_never_scored_is_unknown(app: FastAPI, entity: str) -> None:
+def test_who_was_never_scored_is_unknown(app: Starlette, entity: str) -> None:
     assert refused(call(app, "GET", f"/v1/{entity}/nobody/score"))[:2] == (404, "no_score")
 
 
-def test_the_entities_do_not_mix(app: FastAPI) -> None:
+def test_the_entities_do_not_mix(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("x")], NOW - DAY, NOW)
     assert refused(call(app, "GET", "/v1/deals/x/score"))[1] == "no_score"
 
@@ -93,7 +93,7 @@ ODD_IDS = ["a/b", "a/b/score", "/", "score", "ñ–ü", "日本", "a b", "100%",
 
 
 @pytest.mark.parametrize("entity_id", ODD_IDS)
-def test_odd_ids_come_through_as_they_were_sent(app: FastAPI, entity_id: str) -> None:
+def test_odd_ids_come_through_as_they_were_sent(app: Starlette, entity_id: str) -> None:
     nightly(app.state.store, "leads", [score_row(entity_id)], NOW - DAY, NOW)
     assert _stored(app, entity_id).json()["id"] == entity_id
 
@@ -103,7 +103,7 @@ ODD = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_si
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ODD.filter(lambda i: i not in (".", "..")))
-def test_any_id_is_found_or_unknown_and_never_a_failure(app: FastAPI, entity_id: str) -> None:
+def test_any_id_is_found_or_unknown_and_never_a_failure(app: Starlette, entity_id: str) -> None:
     assert refused(_stored(app, entity_id))[:2] == (404, "no_score")
 
 
@@ -118,7 +118,7 @@ def test_any_id_is_found_or_unknown_and_never_a_failure(app: FastAPI, entity_id:
     ],
 )
 def test_ids_that_cannot_be_are_refused(
-    app: FastAPI, entity_id: str, status: int, code: str
+    app: Starlette, entity_id: str, status: int, code: str
 ) -> None:
     answer = call(app, "GET", f"/v1/leads/{entity_id}/score")
     assert refused(answer)[:2] == (status, code)
@@ -137,7 +137,9 @@ def test_ids_that_cannot_be_are_refused(
         ("?limt=3", "unknown_field", "limt"),
     ],
 )
-def test_parameters_are_as_strict_as_a_body(app: FastAPI, query: str, code: str, path: str) -> None:
+def test_parameters_are_as_strict_as_a_body(
+    app: Starlette, query: str, code: str, path: str
+) -> None:
     assert refused(_stored(app, "x", query)) == (
         422 if code != "duplicate_key" else 400,
         code,
@@ -145,13 +147,13 @@ def test_parameters_are_as_strict_as_a_body(app: FastAPI, query: str, code: str,
     )
 
 
-def test_a_head_request_is_a_get_without_a_body(app: FastAPI) -> None:
+def test_a_head_request_is_a_get_without_a_body(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("x")], NOW - DAY, NOW)
     assert call(app, "HEAD", "/v1/leads/x/score").status_code == 200
     assert call(app, "HEAD", "/v1/leads/y/score").status_code == 404
 
 
-def test_without_a_store_it_says_so(app: FastAPI) -> None:
+def test_without_a_store_it_says_so(app: Starlette) -> None:
     app.state.store = None
     answer = call(app, "GET", "/v1/leads/x/score")
     assert refused(answer)[:2] == (503, "no_store") and answer.headers["retry-after"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import WebhookOut
@@ -45,7 +45,7 @@ def _sign(url: str, raw: bytes, stamp: int = STAMP, secret: str = SECRET) -> str
 
 
 def _send(
-    app: FastAPI, body: Any, signature: str | None = None, stamp: Any = STAMP, path: str = PATH
+    app: Starlette, body: Any, signature: str | None = None, stamp: Any = STAMP, path: str = PATH
 ) -> Any:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     headers = {
@@ -59,12 +59,12 @@ def _send(
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[FastAPI]:
+def app(tmp_path: Path) -> Iterator[Starlette]:
     with served(tmp_path, hubspot_secret=SECRET) as made:
         yield made
 
 
-def _stale(app: FastAPI, entity: str, entity_id: str) -> bool:
+def _stale(app: Starlette, entity: str, entity_id: str) -> bool:
     return bool(call(app, "GET", f"/v1/{entity}/{entity_id}/score").json()["stale"])
 
 
@@ -80,7 +80,7 @@ def _stale(app: FastAPI, entity: str, entity_id: str) -> bool:
     ],
 )
 def test_a_change_makes_the_stored_score_stale(
-    app: FastAPI, entity: str, event: dict[str, Any]
+    app: Starlette, entity: str, event: dict[str, Any]
 ) -> None:
     nightly(app.state.store, entity, [score_row("123"), score_row("9")], NOW - DAY, NOW - HOUR)
     answer = _send(app, [event])
@@ -90,7 +90,7 @@ def test_a_change_makes_the_stored_score_stale(
     assert _stale(app, entity, "123") and not _stale(app, entity, "9")
 
 
-def test_an_event_sent_twice_is_taken_once(app: FastAPI) -> None:
+def test_an_event_sent_twice_is_taken_once(app: Starlette) -> None:
     """A retry differs in attemptNumber; a run since then knows of the change."""
     store = app.state.store
     nightly(store, "leads", [score_row("123")], NOW - DAY, NOW - HOUR)
@@ -100,18 +100,18 @@ def test_an_event_sent_twice_is_taken_once(app: FastAPI) -> None:
     assert not _stale(app, "leads", "123")
 
 
-def test_an_object_that_is_not_scored_is_noted_and_no_more(app: FastAPI) -> None:
+def test_an_object_that_is_not_scored_is_noted_and_no_more(app: Starlette) -> None:
     answer = _send(app, [_event(subscriptionType="ticket.creation")]).json()
     assert (answer["new"], answer["stale"]) == (1, 0)
 
 
-def test_who_asked_hubspot_to_be_forgotten_is_forgotten(app: FastAPI) -> None:
+def test_who_asked_hubspot_to_be_forgotten_is_forgotten(app: Starlette) -> None:
     nightly(app.state.store, "leads", [score_row("123")], NOW - DAY, NOW - HOUR)
     assert _send(app, [_event(subscriptionType="contact.privacyDeletion")]).status_code == 200
     assert refused(call(app, "GET", "/v1/leads/123/score"))[1] == "no_score"
 
 
-def test_signatures_that_are_not_its_own_are_refused(app: FastAPI) -> None:
+def test_signatures_that_are_not_its_own_are_refused(app: Starlette) -> None:
     raw = orjson.dumps([_event()])
     url = f"http://localhost{PATH}"
     for wrong in (
@@ -129,22 +129,22 @@ def test_signatures_that_are_not_its_own_are_refused(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-5.01, 5.01, 60, -1_000_000])
-def test_an_old_or_a_future_timestamp_is_refused(app: FastAPI, minutes: float) -> None:
+def test_an_old_or_a_future_timestamp_is_refused(app: Starlette, minutes: float) -> None:
     stamp = round(STAMP + minutes * 60_000)
     assert refused(_send(app, [_event()], stamp=max(stamp, 0)))[:2] == (401, "stale_signature")
 
 
-def test_four_minutes_are_fresh(app: FastAPI) -> None:
+def test_four_minutes_are_fresh(app: Starlette) -> None:
     assert _send(app, [_event()], stamp=STAMP - 4 * 60_000).status_code == 200
 
 
 @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e12", "9" * 400])
-def test_a_timestamp_that_is_none_is_refused(app: FastAPI, stamp: str) -> None:
+def test_a_timestamp_that_is_none_is_refused(app: Starlette, stamp: str) -> None:
     answer = _send(app, [_event()], "signature", stamp)
     assert refused(answer)[:2] == (401, "bad_signature")
 
 
-def test_the_raw_body_is_signed_not_its_meaning(app: FastAPI) -> None:
+def test_the_raw_body_is_signed_not_its_meaning(app: Starlette) -> None:
     raw = b"[ " + orjson.dumps(_event()) + b"\n]"
     assert _send(app, raw).status_code == 200
     assert (
@@ -172,7 +172,7 @@ def test_behind_a_proxy_the_public_address_is_signed(tmp_path: Path) -> None:
         ("?q=a+b", "?q=a+b"),
     ],
 )
-def test_the_url_is_decoded_as_far_as_hubspot_says(app: FastAPI, sent: str, signed: str) -> None:
+def test_the_url_is_decoded_as_far_as_hubspot_says(app: Starlette, sent: str, signed: str) -> None:
     raw = orjson.dumps([_event()])
     signature = _sign(f"http://localhost{PATH}{signed}", raw)
     assert _send(app, raw, signature, path=PATH + sent).status_code == 200
@@ -188,7 +188,7 @@ def test_the_url_is_decoded_as_far_as_hubspot_says(app: FastAPI, sent: str, sign
     ],
 )
 def test_a_signed_body_that_is_no_delivery_is_refused(
-    app: FastAPI, body: Any, status: int, code: str, path: str
+    app: Starlette, body: Any, status: int, code: str, path: str
 ) -> None:
     assert refused(_send(app, body)) == (status, code, path)
 
@@ -205,7 +205,9 @@ def test_a_signed_body_that_is_no_delivery_is_refused(
         (_event(mergedObjectIds="2;3"), "wrong_type", "[1].mergedObjectIds"),
     ],
 )
-def test_one_odd_event_is_answered_for_itself(app: FastAPI, odd: Any, code: str, path: str) -> None:
+def test_one_odd_event_is_answered_for_itself(
+    app: Starlette, odd: Any, code: str, path: str
+) -> None:
     """HubSpot sends a refused delivery again, whole: the good events in it would be lost."""
     store = app.state.store
     nightly(store, "leads", [score_row("123"), score_row("124")], NOW - DAY, NOW - HOUR)
@@ -235,7 +237,7 @@ def _linked(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_association_makes_both_its_ends_stale(app: FastAPI, event: dict[str, Any]) -> None:
+def test_an_association_makes_both_its_ends_stale(app: Starlette, event: dict[str, Any]) -> None:
     nightly(app.state.store, "deals", [score_row("502"), score_row("77")], NOW - DAY, NOW - HOUR)
     nightly(app.state.store, "accounts", [score_row("77")], NOW - DAY, NOW - HOUR)
     answer = _send(app, [_event(), event]).json()
@@ -244,7 +246,7 @@ def test_an_association_makes_both_its_ends_stale(app: FastAPI, event: dict[str,
     assert not _stale(app, "deals", "77")
 
 
-def test_a_merge_makes_every_record_of_it_stale(app: FastAPI) -> None:
+def test_a_merge_makes_every_record_of_it_stale(app: Starlette) -> None:
     ids = ("1", "2", "3", "4")
     nightly(app.state.store, "leads", [score_row(i) for i in ids], NOW - DAY, NOW - HOUR)
     merge = _event(
@@ -258,7 +260,7 @@ def test_a_merge_makes_every_record_of_it_stale(app: FastAPI) -> None:
     assert all(_stale(app, "leads", i) for i in ids)
 
 
-def test_an_empty_delivery_is_one(app: FastAPI) -> None:
+def test_an_empty_delivery_is_one(app: Starlette) -> None:
     assert _send(app, []).json()["events"] == 0
 
 

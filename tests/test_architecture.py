@@ -29,7 +29,7 @@ FLOORS = (
     "features.definitions, features.frames, features.frozen, features.questions",
     "features.catalog, features.reference",
     "features.ingest",
-    "features.demo, features.sync, features.glossary, features.draft.values",
+    "features.demo, features.sync, features.definitions.glossary, features.draft.values",
     "features.draft",
     "features.__main__, training.models.curves, training.models.trees, training.charts",
     "training.models.encoding, training.models.baselines, training.config",
@@ -196,7 +196,13 @@ CLOCKS = (
 )
 
 
-EDGES = ("__main__", "serving.service", "serving.scoring.batch", "serving.cli.serve")
+EDGES = (
+    "__main__",
+    "features.sync.command",
+    "serving.service",
+    "serving.scoring.batch",
+    "serving.cli.serve",
+)
 """Where commands and the service begin: time is an argument everywhere else."""
 
 

@@ -15,7 +15,8 @@ from features.calendar_time import zone
 from features.catalog import definitions
 from features.spine import Spine
 from features.tables import NAT, Tables, instant_text, micros
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Period
 from serving.analytics.kpis.catalog import FIGURES

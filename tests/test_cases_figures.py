@@ -10,7 +10,8 @@ import pytest
 
 from features.spine import Spine
 from features.tables import Tables, micros
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window
 from serving.analytics.kpis.catalog import FIGURES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ from hypothesis import strategies as st
 
 from features.__main__ import main
 from features.tables import Consequence, Tables
+from serving.analytics.quality.lost import lost_row
+from serving.i18n.languages import translations
+from serving.i18n.lazy_text import translated
 from tests.exports import DEALS, HEAD, export, ingested
 from training.leaks import LeakError, audit, refuse
 from training.task.dataset import question_of
 
+DOCS = Path(__file__).parents[1] / "docs" / "mapping.md"
 SOME = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -178,3 +183,19 @@ def test_open_deals_with_a_closing_date_are_said(tmp_path: Path) -> None:
     assert found(tables)["open_with_close_date:deals"].text == (
         "1 of 2 open deals carry a closing date"
     )
+
+
+@pytest.mark.parametrize("lang", ["es", "it"])
+def test_every_finding_is_said_in_the_languages_of_the_pages(lang: str) -> None:
+    table = re.findall(r"^\| (`\w+:.*?) \|", DOCS.read_text(), re.MULTILINE)
+    codes = [code for row in table for code in re.findall(r"`(\w+:[^`]+)`", row)]
+    assert len(codes) >= 14
+    for code in codes:
+        row = lost_row(Consequence(code, ("deals.amount",), 7, 19, "said", "does"))
+        for part in ("says", "does"):
+            text = translated(row[part], lang, translations(lang).gettext)
+            assert text and text != translated(row[part], "en", str)
+            assert "{" not in text
+    one = lost_row(Consequence("outcome_lost:deals.lost", (), 7, 19, "", ""))
+    said = translated(one["says"], lang, translations(lang).gettext)
+    assert "7" in said and "19" in said

@@ -102,7 +102,7 @@ def test_a_record_is_one_entity_and_what_belongs_to_it(entity: str) -> None:
         (_lead(source=3), "wrong_type", "lead.source"),
         (_lead(created_at="yesterday"), "bad_instant", "lead.created_at"),
         (_lead(created_at="2024-02-30T00:00:00Z"), "bad_instant", "lead.created_at"),
-        (_lead(created_at="2024-01-01"), "instant_without_zone", "lead.created_at"),
+        (_lead(created_at="2024-01-01T09:30"), "instant_without_zone", "lead.created_at"),
         (_lead(created_at=1704067200), "wrong_type", "lead.created_at"),
         (_lead(custom=[]), "wrong_type", "lead.custom"),
         (_lead(custom={"fit": {}}), "wrong_type", "lead.custom.fit"),

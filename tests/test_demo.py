@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from features.__main__ import main
-from features.demo import SIZES, Demo, generate, write_canonical, write_export
+from features.demo import SIZES, Demo, generate, write_export, write_truth
 from features.demo.chain import Chain, StageMove, incidence, simulate
 from features.demo.draw import micros_of
 from features.demo.truth import EDGES, EVERY
-from features.frames import from_frames
+from features.frames import from_frames, write
 from features.ingest.mapping import load
 from features.ingest.report import IngestReport
 from features.ingest.run import canonical, ingest
@@ -402,6 +402,12 @@ def test_the_whitespace_is_in_logistics() -> None:
 
 
 # the generator
+
+
+def write_canonical(demo: Demo, folder: Path) -> None:
+    """The canonical data set, and the truth beside it."""
+    write(folder, demo.frames, demo.meta)
+    write_truth(demo, folder)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -134,7 +134,16 @@ def test_a_missing_model_has_its_own_exit_code(tmp_path: Path) -> None:
     """`make desk` goes on after this one alone."""
     with pytest.raises(NoModelError, match="no model has been promoted"):
         serving.champions(tmp_path)
-    asked = ["--root", str(tmp_path), "score", "--data", str(tmp_path), "--no-store"]
+    asked = [
+        "--root",
+        str(tmp_path),
+        "score",
+        "--data",
+        str(tmp_path),
+        "--no-store",
+        "--out",
+        str(tmp_path / "scores"),
+    ]
     demo = generate(size="tiny")
     write(tmp_path, demo.frames, demo.meta)
     assert serving.main(asked) == 3

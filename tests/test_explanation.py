@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,3 +82,44 @@ def test_mlflow_loads_the_champion_and_answers_as_we_do(root: Path) -> None:
     assert len(loaded.predict(loaded.input_example)) == 1
     with pytest.raises(ValueError, match="no column is a feature"):
         FeatureScorer(made_bundle()).predict(pd.DataFrame({"x": [1.0]}))
+
+
+def test_mlflow_serves_the_champion(root: Path) -> None:
+    """``mlflow models serve``, a process of its own, answers a frame of features."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ours, tools = Path(__file__).parents[1], Path(sys.executable).parent
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": registry.tracking_uri(root),
+        "PYTHONPATH": str(ours),
+        "PATH": f"{tools}:{os.environ['PATH']}",
+    }
+    command = f"mlflow models serve -m {URI} --env-manager local -h 127.0.0.1 -p {port}".split()
+    served = subprocess.Popen(
+        command, cwd=root, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        answer = _asked_until_up(f"http://127.0.0.1:{port}/invocations", served)
+    finally:
+        os.killpg(served.pid, signal.SIGTERM)
+        served.wait(30)
+    model = made_bundle().model
+    want = model.score(model.encoding.matrix(leads(40)))[:3]
+    assert [one["probability"] for one in answer["predictions"]] == pytest.approx(want.tolist())
+
+
+def _asked_until_up(url: str, served: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The answer to three leads, asked until somebody listens."""
+    asked = {"dataframe_split": _frame()[:3].to_dict("split", index=False)}
+    for _ in range(600):
+        assert served.poll() is None, "mlflow ended"
+        try:
+            answer = httpx.post(url, json=asked, timeout=30)
+        except httpx.ConnectError:
+            time.sleep(0.2)
+            continue
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+    raise AssertionError("mlflow did not listen within two minutes")

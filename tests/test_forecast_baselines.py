@@ -16,7 +16,8 @@ from features.demo import Demo, generate
 from features.frames import from_frames
 from features.spine import Spine
 from features.tables import DAY, NAT, Coded, Floats, Instants, Tables, code, micros
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from tests.rewound import rewound
 from training.forecast.backtest import baselines
 from training.forecast.backtest.baselines import BASELINES, KnownRevenue, smoothed, stage_chances

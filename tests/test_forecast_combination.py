@@ -13,7 +13,7 @@ from training.forecast.backtest.cell_store import CellStore, coarse_to_fine
 from training.forecast.backtest.cells import MODEL, SIMULATION
 from training.forecast.backtest.combination import combined
 from training.forecast.backtest.scoring import LEVELS, scored
-from training.forecast.backtest.steering import steer
+from training.forecast.backtest.steering import steer, steer_in_reach
 from training.forecast.data.periods import month
 from training.forecast.data.revenue import RevenueFlow
 from training.forecast.data.settings import ForecastSettings
@@ -98,6 +98,19 @@ def test_a_point_and_what_is_out_of_reach_change_nothing_they_cannot() -> None:
     whole = np.vstack([np.full(1_000, 7.0), futures(1, 1_000)[0]])
     found = steer(whole, {0: np.array([6.0, 7.0, 8.0]), 1: np.array([1e6, 2e6, 3e6])})
     assert np.all(whole[0, found.chosen] == 7.0) and np.isfinite(found.effective)
+
+
+def test_a_range_never_rests_on_a_handful_of_futures() -> None:
+    whole = futures(3)
+    own = np.quantile(whole, LEVELS, axis=1).T
+    near = {p: q * 1.05 for p, q in enumerate(own)}
+    found, way = steer_in_reach(whole, near, 0.05)
+    assert way == 1.0 and np.array_equal(found.chosen, steer(whole, near).chosen)
+    # three months are to be more and their sum less: no future is so, and a few would stand for all
+    against = {p: q * 1.2 if p < 3 else q / 1.2 for p, q in enumerate(own)}
+    found, way = steer_in_reach(whole, against, 0.05)
+    assert steer(whole, against).effective < 0.05 * whole.shape[1] <= found.effective
+    assert 0.0 < way < 1.0
 
 
 def test_the_store_keeps_answers_until_their_past_changes(tmp_path: object) -> None:

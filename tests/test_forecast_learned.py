@@ -44,9 +44,6 @@ def test_the_incidence_by_age_is_that_of_constant_hazards() -> None:
     ages = np.array([20.0, 60.0, 120.0])
     truth = WIN / (WIN + LOSE) * -np.expm1(-(WIN + LOSE) * ages)
     np.testing.assert_allclose(found.incidence(ages), truth, atol=0.025)
-    twice = np.cumsum(found.strengthened(2.0))[-1]
-    assert np.isclose(twice, 1 - (1 - found.weight.sum()) ** 2)
-    np.testing.assert_allclose(found.strengthened(1.0), found.weight)
 
 
 def test_delayed_entry_and_censoring_by_hand() -> None:

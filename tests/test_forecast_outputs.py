@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,19 +16,27 @@ from training.forecast.data.periods import Period, periods
 from training.forecast.planning.cover import cover, multiples
 from training.forecast.planning.targets import _covered, _share, outlook, targets
 
-FORECAST = made()
-ASKED = targets(company(), FORECAST)
-LOOK = outlook(FORECAST, ASKED)
+forecast = cache(made)
+
+
+@cache
+def asked() -> pd.DataFrame:
+    return targets(company(), forecast())
+
+
+@cache
+def looked() -> pd.DataFrame:
+    return outlook(forecast(), asked())
 
 
 def row(value: str, period: str) -> dict[str, float]:
-    found = LOOK[(LOOK["value"] == value) & (LOOK["period"] == period)]
+    found = looked()[(looked()["value"] == value) & (looked()["period"] == period)]
     assert len(found) == 1
     return {str(k): v for k, v in found.iloc[0].items()}
 
 
 def test_quotas_become_targets_by_days_and_at_the_rate_known_at_the_origin() -> None:
-    found = ASKED.set_index(["dimension", "value", "period"])["target"]
+    found = asked().set_index(["dimension", "value", "period"])["target"]
     dollars = 50_000 * 0.9
     assert found["owner", "O1", "2026-02"] == pytest.approx(60_000 * 28 / 90)
     assert found["owner", "O1", "2026-Q1"] == pytest.approx(60_000)
@@ -41,7 +52,7 @@ def test_quotas_become_targets_by_days_and_at_the_rate_known_at_the_origin() -> 
 
 
 def test_covered_is_the_share_of_days_that_quotas_speak_of() -> None:
-    found = ASKED.set_index(["dimension", "value", "period"])["covered"]
+    found = asked().set_index(["dimension", "value", "period"])["covered"]
     assert found["owner", "O2", "2026-Q1"] == pytest.approx(31 / 90)
     assert found["all", "all", "2026-Q1"] == 1
 
@@ -68,16 +79,16 @@ def test_what_a_quota_asks_of_all_months_is_the_quota(
 
 def test_a_missing_rate_is_named() -> None:
     with pytest.raises(ValueError, match="quotas: no rate of USD was known on 2026-01-15"):
-        targets(company(rates=False), FORECAST)
+        targets(company(rates=False), forecast())
 
 
 def test_chances_are_shares_of_the_draws() -> None:
     for value, dimension in (("O1", "owner"), ("North", "team"), ("all", "all")):
         told = row(value, "2026-Q1")
-        draws = FORECAST.whole("bookings", "2026-Q1")
+        draws = forecast().whole("bookings", "2026-Q1")
         if dimension != "all":
-            values, grouped = FORECAST.group_draws(dimension)
-            draws = grouped[values.index(value), FORECAST.place("2026-Q1")]
+            values, grouped = forecast().group_draws(dimension)
+            draws = grouped[values.index(value), forecast().place("2026-Q1")]
         assert told["chance"] == (draws >= told["target"]).mean()
         assert told["p50"] == np.quantile(draws, 0.5)
         assert told["gap"] == pytest.approx(told["target"] - told["p50"])
@@ -94,13 +105,13 @@ def test_people_say_what_they_say() -> None:
     assert quarter["due"] == 10_000 + 40_000 + 15_000 + 60_000 + 5_000
     assert quarter["coverage"] == pytest.approx(quarter["due"] / quarter["left"])
     for dimension in ("owner", "team", "product"):
-        parts = LOOK[(LOOK["dimension"] == dimension) & (LOOK["period"] == "2026-Q1")]
+        parts = looked()[(looked()["dimension"] == dimension) & (looked()["period"] == "2026-Q1")]
         for column in ("closed", "due", "commit", "best_case", "mean"):
             assert parts[column].sum() == pytest.approx(quarter[column]), (dimension, column)
 
 
 def test_what_is_closed_is_what_the_forecast_says_is_closed() -> None:
-    table = FORECAST.table
+    table = forecast().table
     closed = table[(table["part"] == "closed") & (table["dimension"] == "all")].set_index("period")
     for period in closed.index:
         assert row("all", str(period))["closed"] == pytest.approx(closed["mean"][period])
@@ -111,17 +122,19 @@ def test_without_a_quota_or_a_call_nothing_is_made_up() -> None:
     assert np.isnan([told[c] for c in ("target", "chance", "gap", "left", "coverage")]).all()
     silent = made()
     silent.deals["category"] = None
-    assert outlook(silent, ASKED)[["commit", "best_case"]].isna().all(axis=None)
-    nobody = outlook(FORECAST, ASKED.iloc[:0])
+    assert outlook(silent, asked())[["commit", "best_case"]].isna().all(axis=None)
+    nobody = outlook(forecast(), asked().iloc[:0])
     assert nobody["target"].isna().all() and nobody["mean"].notna().all()
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.9])
 def test_so_much_more_pipeline_reaches_the_target_as_often_as_said(confidence: float) -> None:
-    found = cover(FORECAST, LOOK, [confidence]).set_index("period")
-    assert list(found.index) == [p.name for p in FORECAST.periods]
-    place = FORECAST.place("2026-Q1")
-    closed, brought, new = (FORECAST.draws["bookings", p][place] for p in ("closed", "open", "new"))
+    found = cover(forecast(), looked(), [confidence]).set_index("period")
+    assert list(found.index) == [p.name for p in forecast().periods]
+    place = forecast().place("2026-Q1")
+    closed, brought, new = (
+        forecast().draws["bookings", p][place] for p in ("closed", "open", "new")
+    )
     told = dict(found.reset_index()[found.index == "2026-Q1"].to_dict("records")[0])
 
     def reached(times: float) -> float:
@@ -133,15 +146,15 @@ def test_so_much_more_pipeline_reaches_the_target_as_often_as_said(confidence: f
 
 
 def test_more_pipeline_cannot_help_where_the_open_deals_bring_nothing() -> None:
-    far = LOOK[LOOK["period"] == "2026-Q2"].assign(target=1e6, left=1e6)
-    found = cover(FORECAST, far, [0.9])
-    assert np.isinf(multiples(FORECAST, "2026-Q2", 1e6)).any()
+    far = looked()[looked()["period"] == "2026-Q2"].assign(target=1e6, left=1e6)
+    found = cover(forecast(), far, [0.9])
+    assert np.isinf(multiples(forecast(), "2026-Q2", 1e6)).any()
     assert found[["times", "more", "deals", "coverage"]].isna().all(axis=None)
-    assert (multiples(FORECAST, "2026-Q1", 0.0) == 0).all()
+    assert (multiples(forecast(), "2026-Q1", 0.0) == 0).all()
 
 
 def test_more_confidence_needs_more_pipeline() -> None:
-    found = cover(FORECAST, LOOK, [0.3, 0.5, 0.7, 0.9])
+    found = cover(forecast(), looked(), [0.3, 0.5, 0.7, 0.9])
     for _, rows in found.groupby("period"):
         times = rows["times"].fillna(np.inf).to_numpy()
         assert (np.diff(times[np.isfinite(times)]) >= 0).all()

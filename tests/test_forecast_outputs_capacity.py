@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ from training.forecast.planning.effort import seller_effort
 from training.forecast.planning.ramp import MONTH, Ramp, ramp, sellers
 from training.forecast.planning.targets import outlook, targets
 
-FORECAST = made()
-NEEDED = cover(FORECAST, outlook(FORECAST, targets(company(), FORECAST)), [0.9])
+forecast = cache(made)
+
+
+@cache
+def needed() -> pd.DataFrame:
+    return cover(forecast(), outlook(forecast(), targets(company(), forecast())), [0.9])
 
 
 def stamps(days: list[float | None]) -> pd.Series[pd.Timestamp]:
@@ -79,7 +84,7 @@ def at(found: pd.DataFrame, name: str, column: str = "value") -> float:
 
 
 def lines(tables: Tables, chosen: CapacitySettings | None = None) -> pd.DataFrame:
-    found = capacity(tables, FORECAST, NEEDED, chosen or CapacitySettings())
+    found = capacity(tables, forecast(), needed(), chosen or CapacitySettings())
     assert not found["name"].duplicated().any()
     return found.set_index("name")
 
@@ -118,7 +123,7 @@ def test_a_target_asks_for_deals_then_leads_then_sellers() -> None:
     found = lines(log())
     goal = "2026-Q1 at 90 %"
     deals, leads, need = (at(found, f"{goal}: more {w}") for w in ("deals", "leads", "sellers"))
-    assert deals == pytest.approx(at(NEEDED.set_index("period"), "2026-Q1", "deals"))
+    assert deals == pytest.approx(at(needed().set_index("period"), "2026-Q1", "deals"))
     assert leads == pytest.approx(deals / (2 / 3))
     weeks = (micros("2026-04-01T00:00:00+00:00") - ORIGIN) / (7 * DAY)
     hours = deals * 0.75 + leads * 0.75

@@ -6,13 +6,14 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from features.tables import DAY, instant_text, micros
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
@@ -31,25 +32,27 @@ from training.models import kept_forecasts as keeping
 from training.models.kept_forecasts import every as kept
 from training.models.kept_forecasts import newest
 
-FORECAST = made()
+forecast = cache(made)
 
 
 def found(origin: int = ORIGIN) -> ForecastOutputs:
     """The outputs of the hand-made forecast, beside one in which every mean was 1,000 lower."""
-    means = {key: mean - 1000 for key, mean in means_of(FORECAST).items()}
+    means = {key: mean - 1000 for key, mean in means_of(forecast()).items()}
     before = EarlierForecast(origin - 7 * DAY, None, means, True)
-    whole = replace(FORECAST, origin=origin)
+    whole = replace(forecast(), origin=origin)
     return replace(
-        outputs(company(), FORECAST, None, CapacitySettings()), forecast=whole, since=before
+        outputs(company(), forecast(), None, CapacitySettings()), forecast=whole, since=before
     )
 
 
-STATE = found().to_json()
+@cache
+def kept_state() -> dict[str, Any]:
+    return found().to_json()
 
 
 def kept_at(root: Path, origin: int = ORIGIN, **changes: Any) -> Path:
     """Keep the forecast as if it had been made at ``origin``."""
-    state = {**STATE, "origin": instant_text(origin), **changes}
+    state = {**kept_state(), "origin": instant_text(origin), **changes}
     return keep(root, state, {"a.csv": pd.DataFrame({"x": [1]})}, {"report.html": "<p>"})
 
 
@@ -79,7 +82,7 @@ def test_what_was_said_is_replaced_only_where_that_is_asked_for(tmp_path: Path) 
     assert (folder / "forecast.json").read_bytes() == said
     with pytest.raises(ValueError, match="of another data set"):
         kept_at(tmp_path, data="another")
-    state = {**STATE, "currency": "USD"}
+    state = {**kept_state(), "currency": "USD"}
     keep(tmp_path, state, {}, {}, replace=True)
     assert json.loads((folder / "forecast.json").read_text())["currency"] == "USD"
 
@@ -95,7 +98,7 @@ def test_a_keeping_that_breaks_leaves_nothing_half(
 
     monkeypatch.setattr(os, "fsync", broken)
     for origin in (ORIGIN, ORIGIN + DAY):
-        state = {**STATE, "origin": instant_text(origin)}
+        state = {**kept_state(), "origin": instant_text(origin)}
         with pytest.raises(OSError, match="full"):
             keep(tmp_path, state, {}, {}, replace=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2026-01-15", "newest"]
@@ -114,7 +117,7 @@ def test_what_is_no_forecast_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starlette]:
     """The app over a folder with one kept forecast, on the day it was made."""
     folder = tmp_path_factory.mktemp("served")
     kept_at(folder / "forecasts")
@@ -122,12 +125,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         yield made_app
 
 
-def asked(app: FastAPI, query: str = "") -> httpx.Response:
+def asked(app: Starlette, query: str = "") -> httpx.Response:
     """GET /v1/forecast."""
     return call(app, "GET", f"/v1/forecast{query}")
 
 
-def test_the_endpoint_answers_with_the_whole_company(app: FastAPI) -> None:
+def test_the_endpoint_answers_with_the_whole_company(app: Starlette) -> None:
     response = asked(app)
     assert response.status_code == 200
     body = response.json()
@@ -135,14 +138,14 @@ def test_the_endpoint_answers_with_the_whole_company(app: FastAPI) -> None:
     assert body["as_of"] == "2026-01-15T00:00:00Z" and body["expires"] == "2026-02-01T00:00:00Z"
     assert not body["expired"] and body["dimensions"] == ["all", "owner", "team", "product"]
     assert {row["dimension"] for row in body["table"]} == {"all"}
-    assert [p["name"] for p in body["periods"]] == [p.name for p in FORECAST.periods]
+    assert [p["name"] for p in body["periods"]] == [p.name for p in forecast().periods]
     rows = [r for r in body["table"] if r["period"] == "2026-Q1"]
     parts = {r["part"]: r["mean"] for r in rows}
     assert parts.pop("whole") == pytest.approx(sum(parts.values()), rel=1e-9)
     assert len(body["quantiles"][0]["values"]) == len(body["quantiles"][0]["levels"]) == 99
 
 
-def test_a_part_of_it_can_be_asked_for(app: FastAPI) -> None:
+def test_a_part_of_it_can_be_asked_for(app: Starlette) -> None:
     body = asked(app, "?dimension=team&period=2026-Q1").json()
     assert {(r["dimension"], r["period"]) for r in body["table"]} == {("team", "2026-Q1")}
     assert {r["value"] for r in body["targets"]} == {"North", "South"}
@@ -168,7 +171,7 @@ def test_a_part_of_it_can_be_asked_for(app: FastAPI) -> None:
         ("?period=2026-01&period=2026-02", 422, "period"),
     ],
 )
-def test_what_is_not_in_it_is_said(app: FastAPI, query: str, status: int, said: str) -> None:
+def test_what_is_not_in_it_is_said(app: Starlette, query: str, status: int, said: str) -> None:
     response = asked(app, query)
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()

@@ -13,9 +13,10 @@ from features.catalog import build_features, definitions
 from features.frozen import frozen
 from features.schema import TABLES
 from features.spine import Features, Spine
-from features.tables import DAY, Coded, Tables, from_records, micros
+from features.tables import DAY, Coded, Tables, micros
 from features.timeline import Timeline
 from tests.histories import META, START, history, seeds
+from tests.recorded import from_records
 
 ENTITIES = ("leads", "deals", "accounts")
 days = st.integers(1, 70)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.catalog import definitions
-from features.glossary import glossary
+from features.definitions.glossary import glossary
 from features.tables import Meta
 from tests.histories import META
 

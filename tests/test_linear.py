@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,22 +21,26 @@ from training.task.questions import Labels
 
 WORLD = world(8_000, 4, 2)
 ONES = np.ones(8_000)
-MODEL = LinearModel.fit(WORLD.X, WORLD.labels, WORLD.encoding, ONES, 1.0)
+
+
+@cache
+def fitted_model() -> LinearModel:
+    return LinearModel.fit(WORLD.X, WORLD.labels, WORLD.encoding, ONES, 1.0)
 
 
 def test_known_coefficients_come_back() -> None:
-    per_unit = MODEL.slope / MODEL.numbers.scale
+    per_unit = fitted_model().slope / fitted_model().numbers.scale
     np.testing.assert_allclose(per_unit[:, [0, 1]], SLOPES[:, [0, 1]], atol=0.06)
     np.testing.assert_allclose(per_unit[:, 3], SLOPES[:, 3], atol=0.06)
-    levels = MODEL.level[:, :4] - MODEL.level[:, :1]
+    levels = fitted_model().level[:, :4] - fitted_model().level[:, :1]
     np.testing.assert_allclose(levels, LEVELS, atol=0.12)
-    assert np.abs(MODEL.slope[:, 4]).max() < 0.06  # noise
+    assert np.abs(fitted_model().slope[:, 4]).max() < 0.06  # noise
 
 
 def test_mean_margins_of_every_bin_come_back() -> None:
-    means = MODEL.margins(WORLD.X).mean(axis=0)
+    means = fitted_model().margins(WORLD.X).mean(axis=0)
     np.testing.assert_allclose(means, WORLD.margins.mean(axis=0), atol=0.12)
-    np.testing.assert_allclose(means, MODEL.baseline, atol=1e-9)
+    np.testing.assert_allclose(means, fitted_model().baseline, atol=1e-9)
 
 
 def test_one_bin_and_one_outcome_is_penalised_logistic_regression() -> None:
@@ -56,33 +61,33 @@ def test_one_bin_and_one_outcome_is_penalised_logistic_regression() -> None:
 @settings(max_examples=50)
 def test_contributions_sum_exactly_to_margins(numbers: Floats) -> None:
     X = np.column_stack([numbers, [0, 3, np.nan], numbers[:, 0]])
-    added = MODEL.baseline + MODEL.contributions(X).sum(axis=2)[:, None, :]
+    added = fitted_model().baseline + fitted_model().contributions(X).sum(axis=2)[:, None, :]
     assert np.isfinite(added).all()
-    np.testing.assert_array_equal(MODEL.margins(X), added)
+    np.testing.assert_array_equal(fitted_model().margins(X), added)
 
 
 def test_contributions_average_zero_over_the_training_rows() -> None:
-    np.testing.assert_allclose(MODEL.contributions(WORLD.X).mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(fitted_model().contributions(WORLD.X).mean(axis=0), 0, atol=1e-12)
 
 
 def test_absurd_numbers_are_limited_and_skewed_ones_compressed() -> None:
     """A number is followed three usual ranges beyond the usual one, and held there."""
-    assert MODEL.numbers.compressed.tolist() == [False, False, True, False, False]
+    assert fitted_model().numbers.compressed.tolist() == [False, False, True, False, False]
     low, high = np.quantile(WORLD.X[:, 0], [0.005, 0.995])
     far = WORLD.X[:1].copy()
     far[:, 0] = 1e12
     end = far.copy()
     end[:, 0] = high + 3 * (high - low)
-    np.testing.assert_array_equal(MODEL.margins(far), MODEL.margins(end))
+    np.testing.assert_array_equal(fitted_model().margins(far), fitted_model().margins(end))
 
 
 def test_a_column_that_drifts_out_of_its_range_is_followed() -> None:
     """Trained on 0 to 1, asked at 2: the true line goes on, and so does the model."""
     drifted = WORLD.X[:50].copy()
     drifted[:, 0] = 2 * WORLD.X[:, 0].max()
-    beyond = MODEL.contributions(drifted)[:, 0, 0]
-    slope = MODEL.slope[0, 0] / MODEL.numbers.scale[0]
-    np.testing.assert_allclose(beyond, slope * (drifted[:, 0] - MODEL.numbers.mean[0]))
+    beyond = fitted_model().contributions(drifted)[:, 0, 0]
+    slope = fitted_model().slope[0, 0] / fitted_model().numbers.scale[0]
+    np.testing.assert_allclose(beyond, slope * (drifted[:, 0] - fitted_model().numbers.mean[0]))
 
 
 def test_a_rare_value_is_not_held_away() -> None:
@@ -93,7 +98,7 @@ def test_a_rare_value_is_not_held_away() -> None:
 
 
 def test_missing_has_a_coefficient_where_it_is_neither_rare_nor_the_rule() -> None:
-    assert MODEL.numbers.flagged.tolist() == [False, False, False, True, False]
+    assert fitted_model().numbers.flagged.tolist() == [False, False, False, True, False]
     X = np.full((1000, 3), np.nan)
     X[:998, 0], X[:2, 1], X[:500, 2] = 1.0, 1.0, 1.0
     assert Numbers.fit(X, [0, 1, 2]).flagged.tolist() == [False, False, True]
@@ -144,18 +149,20 @@ def test_a_bin_without_outcomes_stays_finite_and_near_the_others() -> None:
 def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     rows = np.arange(300)
     twice = np.concatenate([rows, rows])
-    design = MODEL._design(WORLD.X[rows])
+    design = fitted_model()._design(WORLD.X[rows])
     heavy = fit_ridge(design, WORLD.labels.take(rows), np.full(300, 2.0), 1.0)
-    double = fit_ridge(MODEL._design(WORLD.X[twice]), WORLD.labels.take(twice), np.ones(600), 1.0)
+    double = fit_ridge(
+        fitted_model()._design(WORLD.X[twice]), WORLD.labels.take(twice), np.ones(600), 1.0
+    )
     np.testing.assert_allclose(heavy[1], double[1], atol=1e-3)
 
 
 def test_two_fits_are_the_same_and_survive_json() -> None:
     again = LinearModel.fit(WORLD.X, WORLD.labels, WORLD.encoding, ONES, 1.0)
-    text = json.dumps(MODEL.to_json())
+    text = json.dumps(fitted_model().to_json())
     assert json.dumps(again.to_json()) == text
     back = LinearModel.from_json(json.loads(text))
-    np.testing.assert_array_equal(back.margins(WORLD.X), MODEL.margins(WORLD.X))
+    np.testing.assert_array_equal(back.margins(WORLD.X), fitted_model().margins(WORLD.X))
 
 
 @pytest.mark.parametrize("only", [[0], [4]])

@@ -76,7 +76,7 @@ def test_a_mapping_that_cannot_be_meant_is_refused(tmp_path: Path, mapping: str,
 
 
 def test_an_unknown_preset_names_the_presets() -> None:
-    with pytest.raises(MappingError, match="hubspot, salesforce"):
+    with pytest.raises(MappingError, match="hubspot, pipedrive, salesforce"):
         load("sugar")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from math import factorial
 
@@ -18,7 +19,7 @@ from scipy.special import expit
 
 from features.tables import Floats
 from tests.learning import world
-from tests.test_outcome import LONE, LONE_PARTS, MODEL, PARTS, TEST, fit, model_of
+from tests.test_outcome import LONE, TEST, fit, fitted_model, fitted_parts, lone_parts, model_of
 from training.models.blend import Blend
 from training.models.curves import log_odds
 from training.models.explain_change import PARTS as NAMES
@@ -28,11 +29,13 @@ from training.models.trees.model import Trees
 
 X = TEST.X[:40]
 LATER = TEST.X[40:80]
-NEWER_WORLD = world(1_000, 4, 2, seed=9)
-NEWER = replace(
-    model_of(NEWER_WORLD, fit(NEWER_WORLD), Blend(0.4, 0.7, np.full((4, 2), -0.2))),
-    edges=MODEL.edges,
-)
+
+
+@cache
+def newer_model() -> OutcomeModel:
+    made = world(1_000, 4, 2, seed=9)
+    blend = Blend(0.4, 0.7, np.full((4, 2), -0.2))
+    return replace(model_of(made, fit(made), blend), edges=fitted_model().edges)
 
 
 def parts(found: ChangeAttribution) -> dict[str, Floats]:
@@ -63,7 +66,7 @@ def brute(value: Callable[[Floats], float], before: Floats, after: Floats) -> Fl
 
 def test_trees_between_two_records_are_the_shapley_values_of_the_game() -> None:
     """Numbers, categories, missing values; every bin and outcome, against all coalitions."""
-    trees = PARTS.trees
+    trees = fitted_parts().trees
     random = np.random.default_rng(0)
     weights = random.normal(size=(6, 4, 2))
     found = trees.between(X[:6], LATER[:6], weights)
@@ -97,8 +100,8 @@ words = st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, np.nan]), min_size=2, max_
 @settings(max_examples=40, deadline=None)
 def test_any_two_records_sum_to_their_difference(numbers: Floats, levels: list[float]) -> None:
     rows = np.column_stack([numbers, levels, numbers[:, 0]])
-    effects = between(MODEL, rows[:1], rows[1:])
-    rise = log_odds(MODEL.margins(rows[1:])) - log_odds(MODEL.margins(rows[:1]))
+    effects = between(fitted_model(), rows[:1], rows[1:])
+    rise = log_odds(fitted_model().margins(rows[1:])) - log_odds(fitted_model().margins(rows[:1]))
     np.testing.assert_allclose(effects.sum(axis=1), rise, atol=1e-8)
 
 
@@ -107,62 +110,71 @@ def test_any_two_records_sum_to_their_difference(numbers: Floats, levels: list[f
 def test_what_did_not_change_did_nothing(changed: list[int], row: int) -> None:
     after = X[row : row + 1].copy()
     after[:, changed] = LATER[row, changed]
-    effects = between(MODEL, X[row : row + 1], after)[0]
+    effects = between(fitted_model(), X[row : row + 1], after)[0]
     assert (np.delete(effects, changed) == 0).all()
 
 
 def test_the_way_back_is_the_negative() -> None:
-    np.testing.assert_allclose(between(MODEL, X, LATER), -between(MODEL, LATER, X), atol=1e-9)
+    np.testing.assert_allclose(
+        between(fitted_model(), X, LATER), -between(fitted_model(), LATER, X), atol=1e-9
+    )
 
 
 def test_nothing_changed_is_zero_to_the_bit() -> None:
-    all_zero(moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, X.copy())))
+    all_zero(moved(ExplainedScore(fitted_model(), X), ExplainedScore(fitted_model(), X.copy())))
 
 
 def test_only_time_passed_is_only_time() -> None:
-    found = moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, LATER), aged=LATER)
+    found = moved(
+        ExplainedScore(fitted_model(), X), ExplainedScore(fitted_model(), LATER), aged=LATER
+    )
     all_zero(found, ("time",))
     np.testing.assert_allclose(found.time.sum(axis=1), found.after - found.before, atol=1e-9)
 
 
 def test_only_new_facts_are_only_facts() -> None:
-    all_zero(moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, LATER), aged=X), ("facts",))
+    all_zero(
+        moved(ExplainedScore(fitted_model(), X), ExplainedScore(fitted_model(), LATER), aged=X),
+        ("facts",),
+    )
 
 
 def test_only_another_constant_is_only_calibration() -> None:
-    again = replace(MODEL, blend=replace(MODEL.blend, c=MODEL.blend.c + 0.3))
-    found = moved(ExplainedScore(MODEL, X), ExplainedScore(again, X))
+    again = replace(
+        fitted_model(), blend=replace(fitted_model().blend, c=fitted_model().blend.c + 0.3)
+    )
+    found = moved(ExplainedScore(fitted_model(), X), ExplainedScore(again, X))
     all_zero(found, ("calibration",))
     assert (found.calibration != 0).all()
 
 
 def test_only_other_parts_are_only_the_model() -> None:
-    again = replace(MODEL, linear=NEWER.linear, trees=NEWER.trees)
-    found = moved(ExplainedScore(MODEL, X), ExplainedScore(again, X))
+    again = replace(fitted_model(), linear=newer_model().linear, trees=newer_model().trees)
+    found = moved(ExplainedScore(fitted_model(), X), ExplainedScore(again, X))
     np.testing.assert_allclose(found.calibration, 0, atol=1e-12)
     assert (found.model != 0).all()
 
 
 def test_only_a_prior_is_only_the_prior() -> None:
-    found = moved(ExplainedScore(MODEL, X), ExplainedScore(MODEL, X, shift=0.4))
+    found = moved(ExplainedScore(fitted_model(), X), ExplainedScore(fitted_model(), X, shift=0.4))
     all_zero(found, ("prior",))
     np.testing.assert_allclose(found.prior, 0.4)
 
 
 def _one_bin() -> OutcomeModel:
-    return model_of(LONE, LONE_PARTS, Blend(0.5, 0.6, np.full((1, 1), 0.1)))
+    return model_of(LONE, lone_parts(), Blend(0.5, 0.6, np.full((1, 1), 0.1)))
 
 
 @pytest.mark.parametrize("kind", ["same", "newer", "no trees now", "no trees then", "other bins"])
 def test_everything_at_once_sums_to_the_change(kind: str) -> None:
-    bare = replace(NEWER, trees=None, blend=replace(NEWER.blend, b=0.0))
-    old = replace(MODEL, trees=None, blend=replace(MODEL.blend, b=0.0))
+    bare = replace(newer_model(), trees=None, blend=replace(newer_model().blend, b=0.0))
+    old = replace(fitted_model(), trees=None, blend=replace(fitted_model().blend, b=0.0))
     before, after = {
-        "same": (MODEL, MODEL),
-        "newer": (MODEL, NEWER),
-        "no trees now": (MODEL, bare),
-        "no trees then": (old, NEWER),
-        "other bins": (_one_bin(), NEWER),
+        "same": (fitted_model(), fitted_model()),
+        "newer": (fitted_model(), newer_model()),
+        "no trees now": (fitted_model(), bare),
+        "no trees then": (old, newer_model()),
+        "other bins": (_one_bin(), newer_model()),
     }[kind]
     aged = np.where(np.arange(6) < 3, LATER, X)
     found = moved(
@@ -177,14 +189,19 @@ def test_everything_at_once_sums_to_the_change(kind: str) -> None:
 
 def test_versions_change_places_and_signs() -> None:
     """Model and calibration have no order among themselves: back is the negative of forth."""
-    forth = moved(ExplainedScore(MODEL, X), ExplainedScore(NEWER, X))
-    back = moved(ExplainedScore(NEWER, X), ExplainedScore(MODEL, X))
+    forth = moved(ExplainedScore(fitted_model(), X), ExplainedScore(newer_model(), X))
+    back = moved(ExplainedScore(newer_model(), X), ExplainedScore(fitted_model(), X))
     np.testing.assert_allclose(forth.model, -back.model, atol=1e-9)
     np.testing.assert_allclose(forth.calibration, -back.calibration, atol=1e-9)
 
 
 def test_the_table_sums_by_reason_and_keeps_no_order_of_columns() -> None:
-    found = moved(ExplainedScore(MODEL, X), ExplainedScore(NEWER, LATER, 0.3), aged=X, known=LATER)
+    found = moved(
+        ExplainedScore(fitted_model(), X),
+        ExplainedScore(newer_model(), LATER, 0.3),
+        aged=X,
+        known=LATER,
+    )
     groups = ["pace", "pace", "size", "size", "source", "noise"]
     rows = found.table(3, groups, ["pace", "size", "source", "noise"])
     assert rows == found.table(3, groups, ["noise", "source", "size", "pace"])
@@ -197,5 +214,5 @@ def test_the_table_sums_by_reason_and_keeps_no_order_of_columns() -> None:
 
 
 def test_no_records_have_no_parts() -> None:
-    found = moved(ExplainedScore(MODEL, X[:0]), ExplainedScore(NEWER, X[:0]))
+    found = moved(ExplainedScore(fitted_model(), X[:0]), ExplainedScore(newer_model(), X[:0]))
     assert found.parts.shape == (0, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import lightgbm as lgb
 import numpy as np
@@ -46,20 +47,38 @@ def model_of(made: World, parts: Parts, blend: Blend) -> OutcomeModel:
 
 
 TEACH, TEST = world(1_500, 4, 2, seed=0), world(1_500, 4, 2, seed=1)
-PARTS = fit(TEACH)
-BLEND = Blend.fit(PARTS.linear.margins(TEST.X), PARTS.trees.margins(TEST.X), TEST.labels)
-MODEL = model_of(TEACH, PARTS, BLEND)
 LONE = world(800, 1, 1, seed=2)
-LONE_PARTS = fit(LONE)
+
+
+@cache
+def fitted_parts() -> Parts:
+    return fit(TEACH)
+
+
+@cache
+def fitted_blend() -> Blend:
+    parts = fitted_parts()
+    return Blend.fit(parts.linear.margins(TEST.X), parts.trees.margins(TEST.X), TEST.labels)
+
+
+@cache
+def fitted_model() -> OutcomeModel:
+    return model_of(TEACH, fitted_parts(), fitted_blend())
+
+
+@cache
+def lone_parts() -> Parts:
+    """Of one bin and one outcome."""
+    return fit(LONE)
 
 
 def test_effects_sum_to_the_move_of_the_log_odds() -> None:
-    score, start, effects = MODEL.explain(TEST.X)
-    np.testing.assert_array_equal(score, MODEL.score(TEST.X))
+    score, start, effects = fitted_model().explain(TEST.X)
+    np.testing.assert_array_equal(score, fitted_model().score(TEST.X))
     moved = np.log(score / (1 - score)) - np.log(start / (1 - start))
     np.testing.assert_allclose(effects.sum(axis=1), moved, atol=1e-6)
-    assert np.log(start / (1 - start)) == pytest.approx(MODEL.baseline_log_odds)
-    in_points = points(effects, MODEL.baseline_log_odds)
+    assert np.log(start / (1 - start)) == pytest.approx(fitted_model().baseline_log_odds)
+    in_points = points(effects, fitted_model().baseline_log_odds)
     np.testing.assert_allclose(in_points.sum(axis=1), score - start, atol=1e-9)
 
 
@@ -70,14 +89,14 @@ odd = arrays(np.float64, (2, 4), elements=st.floats(allow_infinity=False, width=
 @settings(max_examples=40)
 def test_effects_sum_for_any_record(numbers: Floats, words: list[float]) -> None:
     X = np.column_stack([numbers, words, numbers[:, 0]])
-    _, _, effects = MODEL.explain(X)
-    expected = log_odds(MODEL.margins(X)) - MODEL.baseline_log_odds
+    _, _, effects = fitted_model().explain(X)
+    expected = log_odds(fitted_model().margins(X)) - fitted_model().baseline_log_odds
     np.testing.assert_allclose(effects.sum(axis=1), expected, atol=1e-8)
 
 
 def test_with_one_bin_and_one_outcome_the_effects_are_shap_values() -> None:
-    trees_alone = model_of(LONE, LONE_PARTS, Blend(0.0, 1.0, np.zeros((1, 1))))
-    booster = lgb.Booster(model_str=LONE_PARTS.boosted.text)
+    trees_alone = model_of(LONE, lone_parts(), Blend(0.0, 1.0, np.zeros((1, 1))))
+    booster = lgb.Booster(model_str=lone_parts().boosted.text)
     expected = shap.TreeExplainer(booster).shap_values(LONE.X)
     _, start, effects = trees_alone.explain(LONE.X)
     np.testing.assert_allclose(effects, expected, atol=1e-9)
@@ -86,56 +105,58 @@ def test_with_one_bin_and_one_outcome_the_effects_are_shap_values() -> None:
 
 
 def test_margins_are_boosters_own_bin_by_bin() -> None:
-    booster = lgb.Booster(model_str=PARTS.boosted.text)
+    booster = lgb.Booster(model_str=fitted_parts().boosted.text)
     for k in range(4):
         in_bin = np.column_stack([TEST.X, np.full(len(TEST.X), k)])
         raw = np.asarray(booster.predict(in_bin, raw_score=True))
         expected = raw[:, 1:] - raw[:, :1]
-        np.testing.assert_allclose(PARTS.trees.margins(TEST.X)[:, k], expected, atol=1e-12)
+        np.testing.assert_allclose(fitted_parts().trees.margins(TEST.X)[:, k], expected, atol=1e-12)
 
 
 def test_the_curve_agrees_with_what_happened_on_new_rows() -> None:
     true = incidence(TEST.margins).mean(axis=0)
-    np.testing.assert_allclose(MODEL.curve(TEST.X).mean(axis=0), true, atol=0.03)
+    np.testing.assert_allclose(fitted_model().curve(TEST.X).mean(axis=0), true, atol=0.03)
 
 
 def test_a_record_scores_and_explains_alike_alone_and_in_a_batch() -> None:
-    score, _, effects = MODEL.explain(TEST.X[:20])
+    score, _, effects = fitted_model().explain(TEST.X[:20])
     for i in range(20):
-        alone, _, own = MODEL.explain(TEST.X[i : i + 1])
+        alone, _, own = fitted_model().explain(TEST.X[i : i + 1])
         np.testing.assert_allclose(alone, score[i : i + 1], rtol=1e-14)
         np.testing.assert_allclose(own[0], effects[i], atol=1e-13)
 
 
 def test_no_records_give_no_scores() -> None:
-    score, _, effects = MODEL.explain(TEST.X[:0])
+    score, _, effects = fitted_model().explain(TEST.X[:0])
     assert score.shape == (0,)
     assert effects.shape == (0, 6)
-    assert MODEL.score(TEST.X[:0]).shape == (0,)
+    assert fitted_model().score(TEST.X[:0]).shape == (0,)
 
 
 def test_two_fits_are_the_same_bytes() -> None:
-    state = json.dumps(MODEL.to_state())
-    assert json.dumps(model_of(TEACH, fit(TEACH), BLEND).to_state()) == state
+    state = json.dumps(fitted_model().to_state())
+    assert json.dumps(model_of(TEACH, fit(TEACH), fitted_blend()).to_state()) == state
 
 
 def test_the_state_survives_json() -> None:
-    back = OutcomeModel.from_state(json.loads(json.dumps(MODEL.to_state())))
-    for mine, theirs in zip(MODEL.explain(TEST.X[:50]), back.explain(TEST.X[:50]), strict=True):
+    back = OutcomeModel.from_state(json.loads(json.dumps(fitted_model().to_state())))
+    for mine, theirs in zip(
+        fitted_model().explain(TEST.X[:50]), back.explain(TEST.X[:50]), strict=True
+    ):
         np.testing.assert_array_equal(mine, theirs)
-    assert back.edges == MODEL.edges
+    assert back.edges == fitted_model().edges
 
 
 def test_a_model_without_trees_works() -> None:
-    blend = Blend.fit(PARTS.linear.margins(TEST.X), None, TEST.labels)
+    blend = Blend.fit(fitted_parts().linear.margins(TEST.X), None, TEST.labels)
     assert blend.b == 0.0
-    silent = OutcomeModel(TEACH.encoding, PARTS.linear, None, blend, MODEL.edges)
+    silent = OutcomeModel(TEACH.encoding, fitted_parts().linear, None, blend, fitted_model().edges)
     back = OutcomeModel.from_state(json.loads(json.dumps(silent.to_state())))
-    with_trees = model_of(TEACH, PARTS, blend)
+    with_trees = model_of(TEACH, fitted_parts(), blend)
     for other in (back, with_trees):
         np.testing.assert_allclose(silent.explain(TEST.X)[2], other.explain(TEST.X)[2], atol=1e-12)
     with pytest.raises(ValueError, match=r"the trees have weight 0\.5"):
-        Blend(1.0, 0.5, blend.c).margins(PARTS.linear.margins(TEST.X), None)
+        Blend(1.0, 0.5, blend.c).margins(fitted_parts().linear.margins(TEST.X), None)
 
 
 def test_trees_that_found_nothing_to_split_on_add_nothing() -> None:
@@ -157,8 +178,8 @@ def test_the_blend_is_never_worse_than_a_part_alone_at_its_best() -> None:
         random = np.random.default_rng(seed)
         rows = random.choice(len(TEST.X), 400, replace=False)
         labels = TEST.labels.take(rows)
-        linear = PARTS.linear.margins(TEST.X[rows]) * random.uniform(0, 3)
-        trees = PARTS.trees.margins(TEST.X[rows]) + random.normal(0, seed, linear.shape)
+        linear = fitted_parts().linear.margins(TEST.X[rows]) * random.uniform(0, 3)
+        trees = fitted_parts().trees.margins(TEST.X[rows]) + random.normal(0, seed, linear.shape)
         blend = Blend.fit(linear, trees, labels)
         whole = penalised(blend, linear, trees, labels)
         fit_to = loss(blend.margins(linear, trees), labels, ones[:400])[0]
@@ -171,15 +192,18 @@ def test_the_blend_is_never_worse_than_a_part_alone_at_its_best() -> None:
 
 
 def test_the_blend_is_the_optimum_of_what_it_minimises() -> None:
-    linear, trees = PARTS.linear.margins(TEST.X), PARTS.trees.margins(TEST.X)
-    least = penalised(BLEND, linear, trees, TEST.labels)
-    assert BLEND.a > 0 < BLEND.b
+    linear, trees = fitted_parts().linear.margins(TEST.X), fitted_parts().trees.margins(TEST.X)
+    least = penalised(fitted_blend(), linear, trees, TEST.labels)
+    assert fitted_blend().a > 0 < fitted_blend().b
     for step in (-0.02, 0.02):
-        others = [replace(BLEND, a=BLEND.a + step), replace(BLEND, b=BLEND.b + step)]
-        for cell in np.ndindex(BLEND.c.shape):
-            c = BLEND.c.copy()
+        others = [
+            replace(fitted_blend(), a=fitted_blend().a + step),
+            replace(fitted_blend(), b=fitted_blend().b + step),
+        ]
+        for cell in np.ndindex(fitted_blend().c.shape):
+            c = fitted_blend().c.copy()
             c[cell] += step
-            others.append(replace(BLEND, c=c))
+            others.append(replace(fitted_blend(), c=c))
         assert all(penalised(o, linear, trees, TEST.labels) > least for o in others)
 
 
@@ -206,7 +230,7 @@ def test_few_outcomes_leave_the_base_rate() -> None:
 
 def test_a_bin_nobody_entered_keeps_a_finite_level() -> None:
     early = replace(TEST.labels, observed=np.minimum(TEST.labels.observed, 2))
-    linear, trees = PARTS.linear.margins(TEST.X), PARTS.trees.margins(TEST.X)
+    linear, trees = fitted_parts().linear.margins(TEST.X), fitted_parts().trees.margins(TEST.X)
     assert np.isfinite(Blend.fit(linear, trees, early).c).all()
 
 
@@ -263,8 +287,8 @@ def test_reading_in_batches_is_reading_at_once() -> None:
 
 def test_covers_count_every_person_period_once_a_tree() -> None:
     _, bins, _ = TEACH.labels.person_periods()
-    covers = count_covers(TEACH.X, TEACH.labels, PARTS.boosted.text)
-    np.testing.assert_array_equal(covers, PARTS.covers)
+    covers = count_covers(TEACH.X, TEACH.labels, fitted_parts().boosted.text)
+    np.testing.assert_array_equal(covers, fitted_parts().covers)
     assert (covers.sum(axis=1) == np.bincount(bins, minlength=4)).all()
 
 

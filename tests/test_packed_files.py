@@ -13,6 +13,7 @@ from features.ingest.run import canonical
 from features.sources.files import find, read, read_header
 from features.sources.packed import Cell, readable, text
 from features.sources.words import SourceError
+from tests.workbooks import workbook
 
 ROWS = [["id", "name", "amount"], ["1", "Dü", "5"], ["2", "x;y", ""]]
 PLAIN = 'id;name;amount\n1;Dü;5\n2;"x;y";\n'
@@ -60,38 +61,13 @@ def test_zips_and_sheets_are_files_of_their_own_names(tmp_path: Path) -> None:
         archive.writestr("all/deals.csv", PLAIN)
         archive.writestr("__MACOSX/._deals.csv", "not a table")
     (tmp_path / "people.csv").write_text(PLAIN)
-    workbook(tmp_path / "companies.xlsx")
+    at = dt.datetime.fromisoformat("2025-01-15 10:30")
+    (tmp_path / "companies.xlsx").write_bytes(workbook({"S": [["id", "at"], [7, at]]}))
     with readable(tmp_path) as files:
         assert [p.name for p in files] == ["companies.csv", "deals.csv", "people.csv"]
         assert table(find(files, ["deals"])[0]) == ROWS
         assert table(find(files, ["companies"])[0]) == [["id", "at"], ["7", "2025-01-15 10:30:00"]]
     assert not any(p.exists() for p in files if p.parent != tmp_path)
-
-
-def workbook(path: Path) -> None:
-    """The smallest workbook: one sheet, the id 7 and the instant 45672.4375 as a date."""
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    parts = {
-        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
-        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-        '<sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}">'
-        f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/s.xml"/>'
-        f'<Relationship Id="r2" Type="{office}/styles" Target="styles.xml"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs><xf numFmtId="0"/>'
-        '<xf numFmtId="22"/></cellXfs></styleSheet>',
-        "xl/worksheets/s.xml": f'<worksheet xmlns="{main}"><sheetData><row r="1">'
-        '<c r="A1" t="inlineStr"><is><t>id</t></is></c>'
-        '<c r="B1" t="inlineStr"><is><t>at</t></is></c></row>'
-        '<row r="2"><c r="A2"><v>7</v></c><c r="B2" s="1"><v>45672.4375</v></c></row>'
-        "</sheetData></worksheet>",
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, held in parts.items():
-            archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{held}')
 
 
 def test_a_name_that_stands_twice_is_an_error(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.frames import from_frames
@@ -193,3 +194,57 @@ def test_a_model_takes_a_word_in_another_case_for_the_same_word() -> None:
     assert encoding.levels["source"] == ["referral", "web"]
     asked = _sources(["referral", "REFERRAL", "Web", "new", "newer"])
     assert encoding.matrix(asked)[:, 0].tolist() == [1.0, 1.0, 2.0, 0.0, 0.0]
+
+
+def _in_zone(zone: str, days: list[str]) -> tuple[list[int], list[int]]:
+    """The instants of days of a zone: as a file's column of dates, and as a record's."""
+    listed = [{"account_id": f"A{i}", "created_at": day} for i, day in enumerate(days)]
+    tables = {"accounts": {"columns": {c: c for c in ("account_id", "created_at")}}}
+    mapping = parse(normal({"export": {"zone": zone}, "tables": tables}, "test"), "test")
+    with tempfile.TemporaryDirectory() as folder:
+        with (Path(folder) / "accounts.csv").open("w", newline="") as file:
+            out = csv.DictWriter(file, ["account_id", "created_at"])
+            out.writeheader()
+            out.writerows(listed)
+        frames, meta, _ = canonical(Path(folder), mapping)
+    read = from_frames(frames, meta)["accounts"]
+    reader = Reader("accounts", meta)
+    sent = [reader.tables([reader.read(0, {"account": row})]) for row in listed]  # type: ignore[list-item]
+    order = np.argsort([w or "" for w in read.coded("account_id").words()], kind="stable")
+    ids = sorted(range(len(days)), key=lambda i: f"A{i}")
+    return (
+        read.instant("created_at")[order].tolist(),
+        [int(sent[i]["accounts"].instant("created_at")[0]) for i in ids],
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(
+        ["UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Asia/Kolkata"]
+    ),
+    st.lists(st.dates(date(2010, 1, 1), date(2025, 12, 31)), min_size=1, max_size=9),
+)
+@example("America/Sao_Paulo", [date(2017, 10, 15)])  # midnight was skipped
+@example("America/Havana", [date(2025, 11, 2)])  # and came twice
+def test_a_date_is_a_day_of_the_company_both_ways(zone: str, days: list[date]) -> None:
+    file, record = _in_zone(zone, [d.isoformat() for d in days])
+    assert file == record
+
+
+def test_a_key_counts_once_both_ways() -> None:
+    deals = [
+        {"deal_id": "D1", "account_id": "A1", "created_at": AT, "stage": stage}
+        for stage in ("first", "first", "last")
+    ]
+    own = [{"account_id": "A1", "created_at": AT}]
+    rows = {**{t: [] for t in COLUMNS}, "accounts": own, "deals": deals}
+    (file, codes), (record, warnings) = from_file(rows), from_record(rows)
+    assert words_of(file, "deals", "stage") == words_of(record, "deals", "stage") == ["last"]
+    assert codes == ["folded:deals"]
+    assert warnings == [
+        "deals: 2 rows have the deal_id of a later one and other values; the last of each counts"
+    ]
+    same = {"accounts": own, "deals": deals[:2]}
+    assert from_record(same)[1] == []
+    assert from_record(same)[0]["deals"].n == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.demo import generate
 from features.frames import from_frames
-from features.tables import Meta, Tables, from_records, micros
+from features.tables import Meta, Tables, micros
 from serving.analytics.quality.duplicates import duplicates
 from serving.analytics.quality.evidence import field, independent, link
 from serving.analytics.quality.gaps import gaps
@@ -21,6 +21,7 @@ from serving.analytics.quality.names import alike, normalise
 from serving.analytics.quality.worklist import KINDS, quality
 from serving.scoring.scorer import Scorer
 from tests import trained
+from tests.recorded import from_records
 
 AS_OF = "2026-01-01T00:00:00+00:00"
 

@@ -15,7 +15,8 @@ from features.frames import from_frames
 from features.record import RecordView, RecordWindow
 from features.spine import FeatureRows, Spine
 from features.tables import DAY, NAT, Coded, Tables, micros
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from training.models.encoding import Encoding
 
 ENTITIES = ("leads", "deals", "accounts")

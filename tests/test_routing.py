@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.tables import Meta, Tables, from_records, micros
+from features.tables import Meta, Tables, micros
 from serving.analytics.routing.assign import BAND, BREACH, assign
 from serving.analytics.routing.problem import RoutingProblem, Rules, problem
 from serving.analytics.routing.proposal import propose
+from tests.recorded import from_records
 
 AS_OF = "2026-01-01T00:00:00+00:00"
 NOW = micros(AS_OF)

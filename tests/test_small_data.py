@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import pytest
 
-from features.demo import generate
+from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import Tables
 from training.config import Config
 from training.fit.pipeline import Trained, train
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-DEMO = generate(seed=7, size="tiny", as_of=AT)
+
+
+@cache
+def demo() -> Demo:
+    return generate(seed=7, size="tiny", as_of=AT)
 
 
 def _with(outcomes: int) -> Tables:
     """The tiny demo with about this many converted leads."""
-    leads = DEMO.frames["leads"]
+    leads = demo().frames["leads"]
     share = outcomes / int((leads["outcome"] == "converted").sum())
     kept = leads[np.random.default_rng(outcomes).random(len(leads)) < share]
-    return from_frames({**DEMO.frames, "leads": kept}, DEMO.meta)
+    return from_frames({**demo().frames, "leads": kept}, demo().meta)
 
 
 def _trained(outcomes: int) -> Trained:

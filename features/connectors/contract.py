@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from features.schema import Kind
@@ -52,20 +52,37 @@ class RecordPage:
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a raw table as the CRM describes it; ``custom``: made by the company."""
+    """One column of a raw table as the CRM describes it.
+
+    custom   made by the company
+    history  a long history of the same stream has the field's changes, under the same name
+    values   id -> name as it is now, where ids are staged; of a list, ids are parted by ";"
+    """
 
     name: str
     kind: Kind
     label: str = ""
     custom: bool = False
+    history: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, value: Any) -> Any:
+        """A staged value with names for ids."""
+        if not self.values or value is None:
+            return value
+        return ";".join(self.values.get(part, part) for part in str(value).split(";"))
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of record: the raw tables its pages fill, and the fields of each."""
+    """One kind of record: the raw tables its pages fill, and the fields of each.
+
+    hidden  staged tables that are no raw tables: ``derived`` makes one of them
+    """
 
     name: str
     tables: Mapping[str, Sequence[Field]]
+    hidden: frozenset[str] = frozenset()
 
 
 class Staged(Protocol):
@@ -75,13 +92,22 @@ class Staged(Protocol):
         """The keys of a raw table, or of one parent's children."""
         ...
 
+    def among(self, table: str, keys: Iterable[str]) -> set[str]:
+        """Those of ``keys`` that a raw table has."""
+        ...
+
     def bodies(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every record of a raw table, by key."""
         ...
 
 
 class Connector(Protocol):
-    """One kind of CRM, connected."""
+    """One kind of CRM, connected.
+
+    sweep_every  how often ``living`` is asked for deletes; 0: at every sync
+    """
+
+    sweep_every: timedelta
 
     def streams(self) -> Sequence[Stream]:
         """The kinds of record there are, in the order in which they are read."""

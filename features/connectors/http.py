@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from features.connectors.contract import Budget, ConnectorError
+from features.connectors.contract import Budget, BudgetError, ConnectorError
 
 Login = Callable[[], Mapping[str, str]]
 
@@ -42,7 +42,8 @@ class Http:
     """One service. A call is tried up to six times, with a longer wait each time.
 
     A wait is the one of ``Retry-After`` where the service names one. Every try counts in
-    ``budget``. Calls that change something must be safe to repeat.
+    ``budget``. Calls that change something must be safe to repeat. ``spent`` knows the answer by
+    which the service says that its own calls of the day are spent: waiting would not help.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class Http:
         budget: Budget | None = None,
         timeout: float = 60.0,
         wait: Callable[[float], None] = time.sleep,
+        spent: Callable[[httpx.Response], bool] = lambda _: False,
     ) -> None:
         self.client = httpx.Client(base_url=base, headers=dict(headers or {}), timeout=timeout)
-        self.budget, self.wait = budget or Budget(), wait
+        self.budget, self.wait, self.spent = budget or Budget(), wait, spent
         self.said_at: datetime | None = None
         """When the service answered last, by its own clock."""
         self._login: Login | None = None
@@ -96,6 +98,8 @@ class Http:
                     again = False
                     self._log_in()
                     continue
+                if self.spent(answer):
+                    raise BudgetError(f"the service's own calls of the day are spent: {said}")
                 if answer.status_code not in PASSING:
                     raise _refused(method, path, answer)
                 pause = retry_after(answer.headers, pause)

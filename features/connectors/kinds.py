@@ -7,8 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
+import httpx
+
 from features.connectors.contract import Budget, Connector, ConnectorError
 from features.connectors.http import Http
+from features.connectors.hubspot import HubSpot
+from features.connectors.hubspot import spent as hubspot_spent
+from features.connectors.pipedrive import Pipedrive
+from features.connectors.salesforce import Salesforce
+from features.connectors.salesforce import spent as salesforce_spent
 from features.connectors.sql import SqlDatabase, SqlTable
 from features.connectors.tryton import Tryton
 
@@ -54,14 +61,8 @@ def tryton(
     settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, wait: Wait
 ) -> Tryton:
     """Tryton, by the address of its database."""
-    http = Http(
-        settings.text("url").rstrip("/") + "/",
-        budget=budget,
-        timeout=settings.number("timeout_seconds", 60),
-        wait=wait,
-    )
     return Tryton(
-        http,
+        _http(settings, None, budget, wait, {}, lambda _: False),
         settings.text("user"),
         settings.secret("password", environment),
         page=round(settings.number("page", 500)),
@@ -91,8 +92,61 @@ def sql(
     )
 
 
+def hubspot(
+    settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, wait: Wait
+) -> HubSpot:
+    """HubSpot, by the access token of a private app."""
+    stated = settings.table("read").get("histories", ("contacts", "deals"))
+    headers = {"authorization": f"Bearer {settings.secret('token', environment)}"}
+    http = _http(settings, "https://api.hubapi.com", budget, wait, headers, hubspot_spent)
+    return HubSpot(http, **_paging(settings), histories=stated)
+
+
+def salesforce(
+    settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, wait: Wait
+) -> Salesforce:
+    """Salesforce, by the address of the org and a connected app."""
+    http = _http(settings, None, budget, wait, {}, salesforce_spent)
+    client, secret = (settings.secret(key, environment) for key in ("client", "secret"))
+    return Salesforce(http, client, secret, **_paging(settings, 2_000))
+
+
+def pipedrive(
+    settings: ConnectionSettings, environment: Mapping[str, str], budget: Budget, wait: Wait
+) -> Pipedrive:
+    """Pipedrive, by the address of the company and a user's API token."""
+    headers = {"x-api-token": settings.secret("token", environment)}
+    http = _http(settings, None, budget, wait, headers, lambda _: False)
+    return Pipedrive(http, **_paging(settings))
+
+
+def _http(
+    settings: ConnectionSettings,
+    address: str | None,
+    budget: Budget,
+    wait: Wait,
+    headers: Mapping[str, str],
+    spent: Callable[[httpx.Response], bool],
+) -> Http:
+    base = settings.text("url", address).rstrip("/") + "/"
+    timeout = settings.number("timeout_seconds", 60)
+    return Http(base, headers, budget, timeout=timeout, wait=wait, spent=spent)
+
+
+def _paging(settings: ConnectionSettings, page: int = 500) -> dict[str, Any]:
+    """How much is read at once, from how far back, and how often deletes are looked for."""
+    return {
+        "page": round(settings.number("page", page)),
+        "overlap": timedelta(minutes=settings.number("overlap_minutes", 10)),
+        "sweep_every": timedelta(hours=settings.number("sweep_hours", 24)),
+    }
+
+
 KINDS: dict[str, Callable[[ConnectionSettings, Mapping[str, str], Budget, Wait], Connector]] = {
     "tryton": tryton,
+    "hubspot": hubspot,
+    "salesforce": salesforce,
+    "pipedrive": pipedrive,
     "sql": sql,
 }
 """Kind -> what makes its connector."""

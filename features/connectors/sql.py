@@ -40,6 +40,8 @@ class SqlTable:
 class SqlDatabase:
     """A connected database: every query counts as one call."""
 
+    sweep_every = timedelta(0)
+
     def __init__(
         self,
         url: str,

@@ -99,7 +99,6 @@ EVERYTHING = {"active_test": False}
 """Records that were archived are records too."""
 
 ALWAYS = ("create_date", "last_modified_at")
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Tryton:
@@ -108,6 +107,8 @@ class Tryton:
     overlap   how far back an increment begins before the latest change seen: what was committed
               late, by a transaction that had begun before others, is then read after all
     """
+
+    sweep_every = timedelta(0)
 
     def __init__(
         self,

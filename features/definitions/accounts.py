@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from features.asof import EventWindow, days_since, days_until, later, where
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.definitions.money import column
 from features.schema import OUTCOMES
 from features.tables import DAY, NAT, Coded, Floats, Instants
-from features.timeline import View, at_rows, instants_at
+from features.view import View, at_rows, instants_at
 
 catalogue = Catalogue()
 feature = catalogue.feature
@@ -51,7 +51,12 @@ def products(view: View) -> Floats:
 
 
 @feature(
-    "accounts", "subscriptions", "contract", unit="money per month", needs=["subscriptions.mrr"]
+    "accounts",
+    "subscriptions",
+    "contract",
+    unit="money per month",
+    needs=["subscriptions.mrr"],
+    title="Recurring amount per month of the running contracts",
 )
 def mrr(view: View) -> Floats:
     """Recurring amount per month of the running contracts, in the reporting currency."""
@@ -72,19 +77,29 @@ def seats(view: View) -> Floats:
     name="contract_{what}",
     needs=["subscriptions.{what}"],
     over={"what": ("product", "plan", "billing")},
+    title=lambda what: f"{what.capitalize()} of the latest contract",
 )
 def contract_field(view: View, what: str) -> Coded:
     """The {what} of the latest contract."""
     return view.tables["subscriptions"].coded(what).take(view.seen("subscriptions").last())
 
 
-@feature("accounts", "subscriptions", "contract", unit="days", needs=CONTRACT)
+@feature(
+    "accounts", "subscriptions", "contract", unit="days", needs=CONTRACT, absent="No contract yet"
+)
 def contract_age(view: View) -> Floats:
     """Days since the latest contract began."""
     return view.seen("subscriptions").since_last()
 
 
-@feature("accounts", "subscriptions", "renewal", unit="days", needs=["subscriptions.term_days"])
+@feature(
+    "accounts",
+    "subscriptions",
+    "renewal",
+    unit="days",
+    needs=["subscriptions.term_days"],
+    title="Days to the end of the running term of the latest contract",
+)
 def days_to_renewal(view: View) -> Floats:
     """Days to the end of the running term of the latest contract; terms follow one another."""
     rows = view.seen("subscriptions").last()
@@ -94,7 +109,14 @@ def days_to_renewal(view: View) -> Floats:
     return where(term > 0, term - age % where(term > 0, term, 1.0), np.nan)  # type: ignore[no-any-return]
 
 
-@feature("accounts", "subscriptions", "renewal", unit="days", needs=["subscriptions.renews_at"])
+@feature(
+    "accounts",
+    "subscriptions",
+    "renewal",
+    unit="days",
+    needs=["subscriptions.renews_at"],
+    title="Days to the end of the latest contract's first term",
+)
 def days_to_agreed_end(view: View) -> Floats:
     """Days to the end of the latest contract's first term; negative once it was renewed."""
     rows = view.seen("subscriptions").last()
@@ -124,13 +146,21 @@ def invoices(view: View, days: int) -> Floats:
     name="invoiced_{days}d",
     needs=["invoices.amount"],
     over={"days": (30, 90, 365)},
+    title="Amount invoiced in the last {days} days",
 )
 def invoiced(view: View, days: int) -> Floats:
     """Amount invoiced in the last {days} days, in the reporting currency."""
     return view.seen("invoices").total(column(view, "invoices", "amount"), days)
 
 
-@feature("accounts", "invoices", "billing", unit="money", needs=["invoices.amount"])
+@feature(
+    "accounts",
+    "invoices",
+    "billing",
+    unit="money",
+    needs=["invoices.amount"],
+    title="Amount of the last invoice",
+)
 def last_invoice(view: View) -> Floats:
     """Amount of the last invoice in the reporting currency."""
     return at_rows(column(view, "invoices", "amount"), view.seen("invoices").last())
@@ -164,13 +194,20 @@ def invoice_overdue_ratio(view: View) -> Floats:
     return where(between > 0, seen.since_last() / where(between > 0, between, 1.0), np.nan)  # type: ignore[no-any-return]
 
 
-@feature("accounts", "invoices", "billing", unit="days", needs=INVOICE)
+@feature("accounts", "invoices", "billing", unit="days", needs=INVOICE, absent="No invoice yet")
 def days_since_invoice(view: View) -> Floats:
     """Days since the last invoice."""
     return view.seen("invoices").since_last()
 
 
-@feature("accounts", "invoices", "billing", unit="days", needs=INVOICE)
+@feature(
+    "accounts",
+    "invoices",
+    "billing",
+    unit="days",
+    needs=INVOICE,
+    title="Mean days from one invoice to the next",
+)
 def days_between_invoices(view: View) -> Floats:
     """Mean days from one invoice to the next so far."""
     return _days_between(view.seen("invoices"))
@@ -188,7 +225,14 @@ def overdue_invoices(view: View) -> Floats:
     return view.seen("invoices", at="due_at").count() - view.settled_late().count()
 
 
-@feature("accounts", "invoices", "payment", unit="invoices", needs=["invoices.due_at"])
+@feature(
+    "accounts",
+    "invoices",
+    "payment",
+    unit="invoices",
+    needs=["invoices.due_at"],
+    title="Invoices paid late in the last 180 days",
+)
 def late_payments_180d(view: View) -> Floats:
     """Invoices settled after their due date in the last 180 days."""
     late = view.settled_late()
@@ -197,7 +241,14 @@ def late_payments_180d(view: View) -> Floats:
     return late.total((days > 0).astype(np.float64), 180)
 
 
-@feature("accounts", "invoices", "payment", unit="days", needs=["invoices.paid_at"])
+@feature(
+    "accounts",
+    "invoices",
+    "payment",
+    unit="days",
+    needs=["invoices.paid_at"],
+    title="Mean days of delay in paying",
+)
 def mean_days_late(view: View) -> Floats:
     """Mean days from due date to payment over the payments so far; negative is early."""
     table = view.tables["invoices"]
@@ -223,7 +274,7 @@ def deals_closed(view: View, outcome: str) -> Floats:
     return view.seen("deals", at="closed_at", where=(("outcome", outcome),)).count()
 
 
-@feature("accounts", "deals", "deals", unit="deals", needs=["deals.account_id"])
+@feature("accounts", "deals", "deals", unit="deals", needs=["deals.account_id"], title="Open deals")
 def deals_open(view: View) -> Floats:
     """Deals open."""
     return view.seen("deals").count() - view.seen("deals", at="closed_at").count()

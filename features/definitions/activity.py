@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.schema import ACTIVITY_KINDS, DIRECTIONS
 from features.tables import DAY, NAT, Coded, Floats
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature
 
 EVERY = "leads deals accounts"
 WINDOWS = (7, 30, 90)
+ONE = {
+    "call": "call",
+    "email": "e-mail",
+    "meeting": "meeting",
+    "web": "web visit",
+    "form": "form",
+    "task": "task",
+    "note": "note",
+    "usage": "use of the product",
+    "support": "support case",
+    "other": "other activity",
+}
+"""One activity of each kind."""
+MANY = {
+    "call": "Calls",
+    "email": "E-mails",
+    "meeting": "Meetings",
+    "web": "Web visits",
+    "form": "Forms",
+    "task": "Tasks",
+    "note": "Notes",
+    "usage": "Uses of the product",
+    "support": "Support cases",
+    "other": "Other activities",
+}
+"""All activities of each kind, at the head of a title."""
 
 
 @feature(
@@ -40,7 +66,13 @@ def activities_total(view: View) -> Floats:
 
 
 @feature(
-    EVERY, "activities", "activity", unit="activities", needs=["activities.occurred_at"], own=True
+    EVERY,
+    "activities",
+    "activity",
+    unit="activities",
+    needs=["activities.occurred_at"],
+    own=True,
+    title="Activities of the last 30 days less those of the 30 before",
 )
 def activity_trend(view: View) -> Floats:
     """Activities of the last 30 days less those of the 30 days before."""
@@ -49,20 +81,41 @@ def activity_trend(view: View) -> Floats:
 
 
 @feature(
-    EVERY, "activities", "activity_recency", unit="days", needs=["activities.occurred_at"], own=True
+    EVERY,
+    "activities",
+    "activity_recency",
+    unit="days",
+    needs=["activities.occurred_at"],
+    own=True,
+    absent="No activity yet",
 )
 def days_since_activity(view: View) -> Floats:
     """Days since the last activity."""
     return view.tally().since_last()
 
 
-@feature(EVERY, "activities", "activity_recency", unit="days", needs=["activities.occurred_at"])
+@feature(
+    EVERY,
+    "activities",
+    "activity_recency",
+    unit="days",
+    needs=["activities.occurred_at"],
+    absent="No activity yet",
+)
 def days_since_first_activity(view: View) -> Floats:
     """Days since the first activity."""
     return view.seen("activities").since_first()
 
 
-@feature(EVERY, "activities", "activity", unit="days", needs=["activities.occurred_at"], own=True)
+@feature(
+    EVERY,
+    "activities",
+    "activity",
+    unit="days",
+    needs=["activities.occurred_at"],
+    own=True,
+    title="Days with an activity in the last 30 days",
+)
 def active_days_30d(view: View) -> Floats:
     """Different days with an activity in the last 30 days."""
     at = view.tables["activities"].instant("occurred_at")
@@ -98,6 +151,7 @@ def last_activity_outcome(view: View) -> Coded:
     needs=["activities.kind={kind}"],
     own=True,
     over={"kind": ACTIVITY_KINDS, "days": WINDOWS},
+    title=lambda kind: f"{MANY[kind]} in the last {{days}} days",
 )
 def of_kind(view: View, kind: str, days: int) -> Floats:
     """Activities of kind {kind} in the last {days} days."""
@@ -113,6 +167,7 @@ def of_kind(view: View, kind: str, days: int) -> Floats:
     needs=["activities.kind={kind}"],
     own=True,
     over={"kind": ACTIVITY_KINDS},
+    title=lambda kind: f"{MANY[kind]} so far",
 )
 def of_kind_total(view: View, kind: str) -> Floats:
     """Activities of kind {kind} so far."""
@@ -128,6 +183,8 @@ def of_kind_total(view: View, kind: str) -> Floats:
     needs=["activities.kind={kind}"],
     own=True,
     over={"kind": ACTIVITY_KINDS},
+    title=lambda kind: f"Days since the last {ONE[kind]}",
+    absent=lambda kind: f"No {ONE[kind]} yet",
 )
 def since_kind(view: View, kind: str) -> Floats:
     """Days since the last activity of kind {kind}."""
@@ -143,6 +200,7 @@ def since_kind(view: View, kind: str) -> Floats:
     needs=["activities.direction={direction}"],
     own=True,
     over={"direction": DIRECTIONS, "days": (7, 30)},
+    title=lambda direction: f"{direction.capitalize()} activities in the last {{days}} days",
 )
 def in_direction(view: View, direction: str, days: int) -> Floats:
     """Activities that were {direction} in the last {days} days."""
@@ -158,6 +216,8 @@ def in_direction(view: View, direction: str, days: int) -> Floats:
     needs=["activities.direction={direction}"],
     own=True,
     over={"direction": DIRECTIONS},
+    title="Days since the last {direction} activity",
+    absent="No {direction} activity yet",
 )
 def since_direction(view: View, direction: str) -> Floats:
     """Days since the last activity that was {direction}."""

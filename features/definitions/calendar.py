@@ -6,10 +6,10 @@ import numpy as np
 
 from features.asof import days_since, where
 from features.calendar_time import zone
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.schema import TABLES
 from features.tables import NAT, Coded, Floats
-from features.timeline import View, instants_at
+from features.view import View, instants_at
 
 catalogue = Catalogue()
 feature = catalogue.feature
@@ -25,14 +25,28 @@ def age(view: View) -> Floats:
     return days_since(instants_at(born, view.rows), view.cutoffs)
 
 
-@feature(EVERY, "calendar", "season", kind="category", needs=["{entity}.created_at"])
+@feature(
+    EVERY,
+    "calendar",
+    "season",
+    kind="category",
+    needs=["{entity}.created_at"],
+    title="Calendar month",
+)
 def month(view: View) -> Coded:
     """Calendar month of the cutoff (company's time zone)."""
     months = zone(view.tables.meta.zone).month(view.cutoffs) % 12
     return _MONTH_OF_YEAR.take(where(view.cutoffs == NAT, -1, months))
 
 
-@feature(EVERY, "calendar", "season", unit="days", needs=["{entity}.created_at"])
+@feature(
+    EVERY,
+    "calendar",
+    "season",
+    unit="days",
+    needs=["{entity}.created_at"],
+    title="Days to the end of the fiscal quarter",
+)
 def days_to_quarter_end(view: View) -> Floats:
     """Days from the cutoff to the end of its fiscal quarter (company's time zone)."""
     rules, start = zone(view.tables.meta.zone), view.tables.meta.fiscal_start - 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from features.asof import EventWindow, days_until, missing, where
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.definitions.money import convert
 from features.tables import Bools, Floats, Ints
-from features.timeline import View, at_rows, read_instant, read_number
+from features.timeline import read_instant, read_number
+from features.view import View, at_rows
 
 catalogue = Catalogue()
 feature = catalogue.feature
@@ -42,7 +43,15 @@ def _moved(view: View, column: str, later: bool) -> EventWindow:
     return seen.select(moved)
 
 
-@feature("deals", "changes", "stage", unit="days", needs=STAGE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "stage",
+    unit="days",
+    needs=STAGE,
+    own=True,
+    absent="The stage never changed",
+)
 def days_in_stage(view: View) -> Floats:
     """Days since the deal entered its stage."""
     return view.changes("stage").since_last()
@@ -60,38 +69,70 @@ def stage_moves_30d(view: View) -> Floats:
     return view.changes("stage").count(30)
 
 
-@feature("deals", "changes", "close_date", unit="pushes", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="pushes",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date pushed back",
+)
 def close_date_pushes(view: View) -> Floats:
     """Times the close date was moved later."""
     return _moved(view, "expected_close_at", later=True).count()
 
 
-@feature("deals", "changes", "close_date", unit="pushes", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="pushes",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date pushed back in the last 30 days",
+)
 def close_date_pushes_30d(view: View) -> Floats:
     """Times the close date was moved later in the last 30 days."""
     return _moved(view, "expected_close_at", later=True).count(30)
 
 
-@feature("deals", "changes", "close_date", unit="moves", needs=CLOSE_DATE, own=True)
+@feature(
+    "deals",
+    "changes",
+    "close_date",
+    unit="moves",
+    needs=CLOSE_DATE,
+    own=True,
+    title="Close date brought forward",
+)
 def close_date_pulls(view: View) -> Floats:
     """Times the close date was moved earlier."""
     return _moved(view, "expected_close_at", later=False).count()
 
 
-@feature("deals", "deals", "close_date", unit="days", needs=["deals.expected_close_at"], own=True)
+@feature(
+    "deals",
+    "deals",
+    "close_date",
+    unit="days",
+    needs=["deals.expected_close_at"],
+    own=True,
+    title="Days to the planned close date",
+)
 def days_to_expected_close(view: View) -> Floats:
     """Days to the people's own close date; negative when it is overdue."""
     return days_until(view.instant("expected_close_at"), view.cutoffs)
 
 
-@feature("deals", "deals", "amount", unit="money", needs=["deals.amount"])
+@feature("deals", "deals", "amount", unit="money", needs=["deals.amount"], title="Amount")
 def amount(view: View) -> Floats:
     """Amount in the reporting currency."""
     currency = view.tables["deals"].coded("currency").take(view.rows)
     return convert(view.timeline, view.number("amount"), currency, view.cutoffs)
 
 
-@feature("deals", "changes", "amount", unit="ratio", needs=AMOUNT)
+@feature("deals", "changes", "amount", unit="ratio", needs=AMOUNT, title="Growth of the amount")
 def amount_growth(view: View) -> Floats:
     """Amount now over the first one, less 1."""
     first = view.changes("amount").first_known()
@@ -111,6 +152,7 @@ def amount_growth(view: View) -> Floats:
     own=True,
     name="amount_{way}s",
     over={"way": ("raise", "cut")},
+    title="Amount {way}s",
 )
 def amount_moves(view: View, way: str) -> Floats:
     """Times the amount was changed by a {way}."""

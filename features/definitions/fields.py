@@ -7,32 +7,39 @@ cannot be rewound and gives no feature, unless the mapping says that it does not
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from features.asof import days_until
-from features.definition import Column, Definition
+from features.definitions.declare import Column, Definition
 from features.schema import TABLES, Kind
-from features.spine import FeatureSpec
-from features.tables import Floats, Instants, Meta
-from features.timeline import View, at_rows, instants_at
+from features.spine import FeatureSpec, capitalized
+from features.tables import CustomField, Floats, Instants, Meta
+from features.view import View, at_rows, instants_at
 
 # outcomes are labels; amounts and planned dates have features of their own
 NOT_FEATURES = ("outcome", "closed_amount", "currency", "amount")
 RELATIVES = {"account_id": "accounts", "contact_id": "contacts"}
 
 
+@dataclass(frozen=True)
+class Words:
+    """A field in words: its meaning, and its title with what fills the blanks (``FeatureSpec``)."""
+
+    meaning: str
+    title: str
+    fills: dict[str, str] = field(default_factory=dict)
+
+
 def definitions(entity: str, meta: Meta) -> list[Definition]:
     """Every field of the entity, of its account and of its contact that can be a feature."""
     schema = TABLES[entity]
     found = [
-        _own(entity, c.name, c.kind, c.meaning, c.unit, c.name)
+        _own(entity, c.name, c.kind, Words(c.meaning, c.short), c.unit, c.name)
         for c in schema.columns
         if c.kind in ("category", "number", "boolean") and c.name not in NOT_FEATURES
     ]
     found += [
-        _own(
-            entity, f.name, f.kind, f.label or f"custom field {f.name}", f.unit, f"custom_{f.name}"
-        )
+        _own(entity, f.name, f.kind, _custom(f), f.unit, f"custom_{f.name}")
         for f in meta.custom.get(entity, [])
         if f.kind != "text"
     ]
@@ -52,7 +59,11 @@ def _relatives(entity: str, ref: str, table: str, meta: Meta) -> list[Definition
             table,
             c.name,
             c.kind,
-            f"{c.meaning} (of the {prefix})",
+            Words(
+                f"{c.meaning} (of the {prefix})",
+                f"{{field}} (of the {prefix})",
+                {"field": capitalized(c.short)},
+            ),
             c.unit,
             f"{prefix}_{c.name}",
         )
@@ -66,7 +77,7 @@ def _relatives(entity: str, ref: str, table: str, meta: Meta) -> list[Definition
             table,
             f.name,
             f.kind,
-            f.label or f"custom field {f.name}",
+            _custom(f),
             f.unit,
             f"{prefix}_custom_{f.name}",
         )
@@ -76,17 +87,23 @@ def _relatives(entity: str, ref: str, table: str, meta: Meta) -> list[Definition
     return canonical + custom
 
 
-def _own(entity: str, column: str, kind: Kind, meaning: str, unit: str, name: str) -> Definition:
+def _custom(one: CustomField) -> Words:
+    """A company's own field: its label as it is, or its name as words."""
+    named = one.label or one.name.replace("_", " ")
+    return Words(one.label or f"custom field {one.name}", "{field}", {"field": capitalized(named)})
+
+
+def _own(entity: str, column: str, kind: Kind, words: Words, unit: str, name: str) -> Definition:
     read: dict[str, Callable[[View], Column]] = {
         "category": lambda v: v.word(column),
         "instant": lambda v: _signed_days(v, v.instant(column)),
     }
     compute = read.get(kind, lambda v: v.number(column))
-    return _define(entity, entity, column, kind, meaning, unit, name, compute)
+    return _define(entity, entity, column, kind, words, unit, name, compute)
 
 
 def _relative(
-    entity: str, ref: str, table: str, column: str, kind: Kind, meaning: str, unit: str, name: str
+    entity: str, ref: str, table: str, column: str, kind: Kind, words: Words, unit: str, name: str
 ) -> Definition:
     def compute(view: View) -> Column:
         rows, source = view.row(ref, table), view.tables[table]
@@ -96,7 +113,7 @@ def _relative(
             return _signed_days(view, instants_at(source.instant(column), rows))
         return at_rows(source.number(column), rows)
 
-    found = _define(entity, table, column, kind, meaning, unit, name, compute)
+    found = _define(entity, table, column, kind, words, unit, name, compute)
     return replace(found, needs=(*found.needs, f"{entity}.{ref}"))
 
 
@@ -109,7 +126,7 @@ def _define(
     table: str,
     column: str,
     kind: Kind,
-    meaning: str,
+    words: Words,
     unit: str,
     name: str,
     compute: Callable[[View], Column],
@@ -118,10 +135,11 @@ def _define(
         name=name,
         entity=entity,
         kind="category" if kind == "category" else "number",
-        meaning=f"{meaning[:1].upper()}{meaning[1:]}"
-        + (" (days ago)" if kind == "instant" else ""),
+        meaning=capitalized(words.meaning) + (" (days ago)" if kind == "instant" else ""),
         unit="days" if kind == "instant" else ("yes = 1" if kind == "boolean" else unit),
         source=table,
         group=name,
+        title=capitalized(words.title) + (", days ago" if kind == "instant" else ""),
+        fills=words.fills,
     )
     return Definition(spec, (f"{table}.{column}",), compute, name, spec.meaning)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from features.definition import Catalogue
+from features.definitions.declare import Catalogue
 from features.tables import Floats
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature
 
 
-@feature("leads", "changes", "status", unit="days", needs=["changes.field=status"], own=True)
+@feature(
+    "leads",
+    "changes",
+    "status",
+    unit="days",
+    needs=["changes.field=status"],
+    own=True,
+    absent="The status never changed",
+)
 def days_in_status(view: View) -> Floats:
     """Days since the status last changed."""
     return view.changes("status").since_last()

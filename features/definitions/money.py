@@ -7,7 +7,8 @@ import numpy as np
 from features.record import RecordWindow
 from features.schema import TABLES
 from features.tables import Coded, Floats, Instants
-from features.timeline import Timeline, View, at_rows
+from features.timeline import Timeline
+from features.view import View, at_rows
 
 
 def convert(timeline: Timeline, amounts: Floats, currencies: Coded, at: Instants) -> Floats:

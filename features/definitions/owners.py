@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from features.definition import Catalogue, Definition
+from features.definitions.declare import Catalogue, Definition
 from features.schema import OUTCOMES, TABLES
 from features.spine import FeatureSpec
 from features.tables import Coded, Floats, Meta
-from features.timeline import View
+from features.view import View
 
 catalogue = Catalogue()
 feature = catalogue.feature
@@ -37,7 +37,14 @@ def _rate_of_all(view: View) -> Floats:
     return (won + 1.0) / (closed + 2.0)  # Laplace: a company without history is at one half
 
 
-@feature("leads deals accounts", "owners", "owner", kind="category", needs=["{entity}.owner_id"])
+@feature(
+    "leads deals accounts",
+    "owners",
+    "owner",
+    kind="category",
+    needs=["{entity}.owner_id"],
+    title="Seller",
+)
 def owner(view: View) -> Coded:
     """The seller who works it."""
     return view.word("owner_id")
@@ -51,19 +58,34 @@ def owner(view: View) -> Coded:
     name="owner_{column}",
     needs=["{entity}.owner_id", "owners.{column}"],
     over={"column": ("team", "region")},
+    title="Seller's {column}",
 )
 def owner_field(view: View, column: str) -> Coded:
     """The seller's {column}."""
     return view.tables["owners"].coded(column).take(view.row("owner_id", "owners"))
 
 
-@feature("leads deals", "{entity}", "owner", unit="share", needs=["{entity}.owner_id"])
+@feature(
+    "leads deals",
+    "{entity}",
+    "owner",
+    unit="share",
+    needs=["{entity}.owner_id"],
+    title="Share of the seller's closed cases that succeeded so far",
+)
 def owner_rate(view: View) -> Floats:
     """Share of the seller's closed cases that succeeded so far, shrunk to the company's share."""
     return _smoothed(view, "owner_id")
 
 
-@feature("leads deals", "{entity}", "owner", unit="cases", needs=["{entity}.owner_id"])
+@feature(
+    "leads deals",
+    "{entity}",
+    "owner",
+    unit="cases",
+    needs=["{entity}.owner_id"],
+    title="Cases the seller closed in the last 90 days",
+)
 def owner_closed_90d(view: View) -> Floats:
     """Cases the seller closed in the last 90 days, either way."""
     return view.peers("owner_id", "closed_at").count(90)
@@ -125,6 +147,8 @@ def definitions(entity: str, meta: Meta) -> list[Definition]:
 
 
 def _rate(entity: str, column: str) -> Definition:
+    ours = TABLES[entity].column(column) is not None  # a title of its own; a company's is a blank
+    named = "{field}" if not ours else column
     spec = FeatureSpec(
         name=f"{column}_rate",
         entity=entity,
@@ -134,6 +158,8 @@ def _rate(entity: str, column: str) -> Definition:
         unit="share",
         source=entity,
         group=column,
+        title=f"Share of closed cases with the same {named} that succeeded so far",
+        fills={} if ours else {"field": column},
     )
     says = spec.meaning.replace(column, "{column}")
     return Definition(

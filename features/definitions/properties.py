@@ -7,10 +7,16 @@ from typing import Literal
 
 import numpy as np
 
-from features.definition import Column, Definition
-from features.spine import FeatureSpec
+from features.definitions.declare import Column, Definition
+from features.spine import FeatureSpec, capitalized
 from features.tables import CustomField, Meta
-from features.timeline import View, at_rows
+from features.view import View, at_rows
+
+SUM = "Sum of {field} in the last {days} days"
+MEAN = "Mean {field} in the last {days} days"
+LAST_NUMBER = "Last known {field}"
+LAST_WORD = "{field} of the last activity"
+DIFFERENT = "Different {field} in the last {days} days"
 
 
 def definitions(entity: str, meta: Meta) -> list[Definition]:
@@ -26,7 +32,6 @@ def definitions(entity: str, meta: Meta) -> list[Definition]:
 
 def _numbers(entity: str, field: CustomField) -> list[Definition]:
     name, unit = field.name, field.unit
-    says = field.label or name
 
     def total(days: int) -> Callable[[View], Column]:
         return lambda v: v.seen("activities").total(v.tables["activities"].number(name), days)
@@ -35,24 +40,12 @@ def _numbers(entity: str, field: CustomField) -> list[Definition]:
         return lambda v: v.seen("activities").mean(v.tables["activities"].number(name), days)
 
     windows = [
-        _define(
-            entity, field, f"{name}_sum_{d}d", f"Sum of {says} in the last {d} days", unit, total(d)
-        )
-        for d in (7, 30, 90)
+        _define(entity, field, f"{name}_sum_{d}d", SUM, unit, total(d), days=d) for d in (7, 30, 90)
     ]
     return [
         *windows,
-        _define(
-            entity, field, f"{name}_mean_90d", f"Mean {says} in the last 90 days", unit, mean(90)
-        ),
-        _define(
-            entity,
-            field,
-            f"{name}_last",
-            f"Last known {says}",
-            unit,
-            lambda v: _last_number(v, name),
-        ),
+        _define(entity, field, f"{name}_mean_90d", MEAN, unit, mean(90), days=90),
+        _define(entity, field, f"{name}_last", LAST_NUMBER, unit, lambda v: _last_number(v, name)),
     ]
 
 
@@ -62,7 +55,7 @@ def _last_number(view: View, name: str) -> Column:
 
 
 def _words(entity: str, field: CustomField) -> list[Definition]:
-    name, says = field.name, field.label or field.name
+    name = field.name
 
     def last(view: View) -> Column:
         return view.tables["activities"].coded(name).take(view.seen("activities").last())
@@ -72,17 +65,8 @@ def _words(entity: str, field: CustomField) -> list[Definition]:
         return view.seen("activities").distinct(codes, 90)
 
     return [
-        _define(
-            entity, field, f"{name}_last", f"{says} of the last activity", "", last, "category"
-        ),
-        _define(
-            entity,
-            field,
-            f"{name}_kinds_90d",
-            f"Different {says} in the last 90 days",
-            "kinds",
-            distinct,
-        ),
+        _define(entity, field, f"{name}_last", LAST_WORD, "", last, "category"),
+        _define(entity, field, f"{name}_kinds_90d", DIFFERENT, "kinds", distinct, days=90),
     ]
 
 
@@ -90,19 +74,23 @@ def _define(
     entity: str,
     field: CustomField,
     name: str,
-    meaning: str,
+    title: str,
     unit: str,
     compute: Callable[[View], Column],
     kind: Literal["number", "category"] = "number",
+    days: int | None = None,
 ) -> Definition:
+    fills = {"field": field.label or field.name} | ({} if days is None else {"days": str(days)})
     spec = FeatureSpec(
         name=f"activity_{name}",
         entity=entity,
         kind=kind,
-        meaning=meaning[:1].upper() + meaning[1:],
+        meaning=capitalized(title.format(**fills)),
         unit=unit,
         source="activities",
         group=f"activity_{field.name}",
         own=True,
+        title=title,
+        fills=fills,
     )
     return Definition(spec, (f"activities.{field.name}",), compute, spec.name, spec.meaning)

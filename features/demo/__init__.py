@@ -43,7 +43,6 @@ from features.demo.draw import DemoPeriod
 from features.demo.export import MAPPING, write_files
 from features.demo.truth import true_curve, truth_frame
 from features.demo.world import World
-from features.frames import write
 from features.ingest.mapping import load
 from features.tables import DAY, Floats, Instants, Meta, instant_text, micros
 
@@ -136,12 +135,6 @@ def _planted(crm: Crm, calendar: DemoPeriod) -> dict[str, Any]:
         "whitespace": {"product": accounts.ADD_ON, "accounts": crm.whitespace},
         "owner_skill": skill,
     }
-
-
-def write_canonical(demo: Demo, folder: Path) -> None:
-    """Write the canonical data set, ``truth.parquet`` and ``demo_truth.json`` beside it."""
-    write(folder, demo.frames, demo.meta)
-    write_truth(demo, folder)
 
 
 def write_export(demo: Demo, folder: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from features.draft.recognise import OWN, fit
 from features.draft.values.names import headings, likeness
 from features.draft.values.profile import ColumnProfile, FileProfile, codes_of, contained
+from features.ingest.values.ids import plain_of
 from features.schema import TABLES
 from features.tables import Ints
 
@@ -37,9 +39,19 @@ class Key:
         columns = [c for c in (self.column, *self.more) if c is not None]
         return frozenset(w for c in columns for w in c.counts)
 
+    @cached_property
+    def _plain(self) -> frozenset[str]:
+        return frozenset(_plain(self.words))
+
     def share(self, column: ColumnProfile) -> float:
-        """The share of a column's different values that are ids of the table."""
-        return len(self.words & column.counts.keys()) / max(len(column.counts), 1)
+        """The share of a column's different values that are ids of the table.
+
+        They are compared as in reading: ``71.0`` is 71, and of ``71;72`` the first counts.
+        """
+        if len(self.words & column.counts.keys()) == len(column.counts):
+            return 1.0 if column.counts else 0.0
+        ids = _plain([w.split(";")[0] for w in column.counts])
+        return sum(w in self._plain for w in ids) / max(len(ids), 1)
 
     @property
     def column(self) -> ColumnProfile | None:
@@ -60,6 +72,10 @@ class Key:
         return rows if self.unique else f"{rows}: rows of one key are folded together"
 
 
+def _plain(words: Iterable[str]) -> list[str]:
+    return [str(w) for w in plain_of(pa.array(list(words), pa.string())).to_pylist()]
+
+
 def key_of(file: FileProfile, table: str) -> Key | None:
     """The key of a file as rows of ``table``, None where nothing can be one."""
     name = TABLES[table].key
@@ -69,7 +85,9 @@ def key_of(file: FileProfile, table: str) -> Key | None:
         if column.held not in ("number", "category", "text") or (named < 0.6 and not column.unique):
             continue
         share = len(column.counts) / max(file.n, 1)
-        if column.filled < 0.5 * file.n or (share < 0.1 and table not in LINES and named < 1):
+        if not (column.filled >= 0.5 * file.n or _continued(file, column, table)) or (
+            share < 0.1 and table not in LINES and named < 1
+        ):
             continue
         if table in LINES and not column.unique and named < 0.6:
             continue
@@ -83,6 +101,14 @@ def key_of(file: FileProfile, table: str) -> Key | None:
         column = best[1]
         return Key(file, (column.heading,), len(column.counts), fit(column, table, name) >= 0.6)
     return _together(file)
+
+
+def _continued(file: FileProfile, column: ColumnProfile, table: str) -> bool:
+    """Whether rows without a key are further lines of the record above: its cells are empty too."""
+    if table not in LINES or not column.present[:1].any():
+        return False
+    others = [c for c in file.columns.values() if c.heading != column.heading]
+    return any(c.filled and not c.present[~column.present].any() for c in others)
 
 
 def _measured(column: ColumnProfile) -> bool:
@@ -161,15 +187,22 @@ def _reference(
         return None
     if column.held not in ("number", "category", "text") or not column.filled:
         return None
-    if len(column.counts) == 1 and column.filled > 1:
-        return None  # one record for all: the company that exports, and no reference
     key = keys.get(target)
+    required = _required(table, canonical)
+    if len(column.counts) == 1 and column.filled > 1 and not (required and named):
+        there = key is not None and bool(named) and key.share(column) == 1.0
+        if not there:
+            return None  # one record for all: the company that exports, and no reference
     if key is None or key.column is None:
-        few = target != "owners" and len(column.counts) < min(10, 0.1 * column.filled)
+        few = (
+            not required
+            and target != "owners"
+            and len(column.counts) < min(10, 0.1 * column.filled)
+        )
         return Reference(column.heading, target, None, named) if named >= 0.6 and not few else None
     share = key.share(column)
     said = named >= 0.3 or _mentions(column, target)
-    shown = _telling(column) and share >= 0.95 and column.held != "number"
+    shown = (required or _telling(column)) and share >= 0.95 and column.held != "number"
     if share >= 0.5 and (said or shown):
         return Reference(column.heading, target, share, named)
     if named >= 0.6:
@@ -180,6 +213,14 @@ def _reference(
             return None  # names of managers that are no sellers themselves
         return Reference(column.heading, target, share, named)
     return None
+
+
+def _required(table: str, canonical: str) -> bool:
+    """Whether no row of the table is kept without the reference; of an activity one is enough."""
+    declared = TABLES[table].column(canonical)
+    return (declared is not None and declared.required) or (
+        table == "activities" and canonical != "owner_id"
+    )
 
 
 def _telling(column: ColumnProfile) -> bool:

@@ -44,7 +44,7 @@ _OPEN = re.compile(
 )
 
 
-TARGETS = {"target", "y", "type", "class", "response", "outcome", "deposit"}
+TARGETS = {"quota", "y", "type", "class", "response", "outcome", "deposit"}
 """Headings of what a data set is to be learned for."""
 
 

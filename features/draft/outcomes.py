@@ -84,14 +84,17 @@ def _standing(found: OutcomeFound, file: FileProfile) -> float:
         if "status" in meaning
         else 1.0
     )
-    place += 0.5 if isinstance(found.spec, dict) and "values" in found.spec else 0.0
+    worded = isinstance(found.spec, dict) and "values" in found.spec
+    place += 0.5 if worded else 0.0
+    by_day = not worded and not (isinstance(found.spec, dict) and "weigh" in found.spec)
+    place -= 2.0 if by_day and found.sure == "likely" else 0.0
     kinds = len(set(found.rows.tolist()) - {""})
     return place + 2 * kinds + (0.5 if found.sure == "sure" else 0)
 
 
 def _worded(column: ColumnProfile, table: str) -> OutcomeFound | None:
     """A column of words such as Won, Lost, Negotiation."""
-    if column.held != "category" or not 1 < len(column.counts) <= 60:
+    if column.held != "category" or not 0 < len(column.counts) <= 60:
         return None
     known = column.concepts & {
         "status",
@@ -102,10 +105,16 @@ def _worded(column: ColumnProfile, table: str) -> OutcomeFound | None:
         "convert",
         "close",
         "type",
+        "state",
     }
     said = {w: means(w, table) for w in column.counts}
     hits = [w for w, m in said.items() if m]
-    if not hits or (len(hits) < 2 and not known) or (table == "accounts" and not known):
+    plain = None not in said.values() and table == "deals"
+    if (
+        not hits
+        or (len(hits) < 2 and not known and not plain)
+        or (table == "accounts" and not known)
+    ):
         return None
     if not known and sum(m is None for m in said.values()) > len(said) / 2:
         return None

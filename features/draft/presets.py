@@ -26,7 +26,7 @@ from features.sources.files import find
 STANDARD = "closed - not converted"
 """The one word of Salesforce itself for a lead that was given up."""
 
-SYNCED = ("tryton",)
+SYNCED = ("tryton", "pipedrive")
 """Presets of connectors: nobody exports such files by hand, and their headings are anybody's."""
 
 ALIKE, NEARLY_ALL = 0.3, 0.8

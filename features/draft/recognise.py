@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from features.draft.outcome_words import TARGETS, means
 from features.draft.values.names import Concepts, countries, headings, lexicon, likeness, tokens
 from features.draft.values.profile import ColumnProfile, FileProfile
+from features.ingest.values.currencies import CODES
 from features.schema import TABLES
 
 OWN = {
@@ -54,7 +55,8 @@ _HISTORIES_FIRST = (
 )
 """Of several tables that a name could mean the first: lead_history is a history of leads."""
 
-ENOUGH, ENOUGH_ALONE = 4.5, 2.0
+ENOUGH, ENOUGH_NAMED, ENOUGH_ALONE = 4.5, 4.0, 2.0
+"""Points that take a file for a table: of a file among others, of one called so, of a lone one."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def recognise(file: FileProfile, alone: bool) -> Recognised | None:
         scored.append((score, table, reasons))
     scored.sort(key=lambda s: -s[0])
     (score, table, reasons), (second_score, second, _) = scored[:2]
-    if score < (ENOUGH_ALONE if alone else ENOUGH):
+    called_so = bool(named) and table == named[0]
+    if score < (ENOUGH_ALONE if alone else ENOUGH_NAMED if called_so else ENOUGH):
         return None
     return Recognised(table, score, second, second_score, ", ".join(reasons[:5]))
 
@@ -136,7 +139,9 @@ def _speaks_for(file: FileProfile, table: str) -> tuple[float, list[str]]:
             reasons.insert(0, f"“{profile.heading}”")
             break
     if table == "deals" and any(_won_and_lost(c) for c in file.columns.values()):
-        score += 3
+        # leads convert: what is won or lost, and has an amount, is a deal whatever the file's name
+        priced = any(c.held == "number" and c.concepts & _MONEY for c in file.columns.values())
+        score += 5 if priced else 3
         reasons.insert(0, "words for won and lost")
     if table == "contacts":
         names = [
@@ -156,7 +161,7 @@ def _key_or_outcome(column: ColumnProfile, own: str, table: str) -> float:
     """Points of a key named after the table, or of a flag that is its outcome."""
     meaning = column.concepts
     if own in meaning and meaning & {"id", "number"} and len(meaning) <= 3:
-        if len(column.counts) >= 0.8 * max(column.filled, 1):
+        if column.filled > 0.9 * column.n and len(column.counts) >= 0.8 * column.filled:
             return 4.0
         return 2.5 if table in ("invoices", "deals") and column.filled > 20 else 0.0
     flags = {"accounts": "churn", "leads": "convert", "deals": "won"}
@@ -183,6 +188,9 @@ def _pointing(file: FileProfile) -> bool:
     return dated and any(len(c.counts) < 0.8 * c.filled for c in ids)
 
 
+_MONEY = frozenset({"amount", "revenue", "price"})
+
+
 def _priced(file: FileProfile) -> bool:
     every = [c.concepts for c in file.columns.values() if c.held == "number"]
     return any("quantity" in c for c in every) and any("price" in c for c in every)
@@ -201,6 +209,8 @@ def fit(column: ColumnProfile, table: str, canonical: str) -> float:
     )
     if found > 0 and canonical.removesuffix("_at").removesuffix("_id") in tokens(column.heading):
         found += 0.01  # of two headings of one meaning the one that is called so
+    if canonical == "currency" and found < 0.6 and all(w.upper() in CODES for w in column.counts):
+        found = 0.6
     if canonical == "country" and found < 0.6 and countries_in(column):
         found = 0.6
     return found if found > 0 and of_kind(column, table, canonical) else 0.0
@@ -223,15 +233,15 @@ def of_kind(column: ColumnProfile, table: str, canonical: str) -> bool:
     declared = TABLES[table].column(canonical)
     assert declared is not None, canonical
     kind = declared.kind
-    if column.held == "nothing":
-        return False
+    if column.held == "nothing":  # a history may say only what a value was, or became
+        return table == "changes" and canonical in ("value", "old_value")
     if kind in ("key", "ref"):
         return column.held in ("number", "category", "text")
     if kind in ("number", "instant"):
         return column.held == kind
     if canonical == "currency":
-        codes = [w for w in column.counts if len(w) == 3 and w.isalpha()]
-        return len(codes) == len(column.counts)
+        codes = [w for w in column.counts if w.upper() in CODES]
+        return 2 * len(codes) >= len(column.counts)
     if kind == "category":
         coded = column.held == "number" and len(column.counts) <= 50 and canonical in _CODED
         return column.held in ("category", "text") or coded

@@ -11,6 +11,7 @@ from features.draft.blocks.entities import entity_block
 from features.draft.blocks.events import event_block
 from features.draft.blocks.history import history_blocks
 from features.draft.blocks.lookups import (
+    closings_of,
     embedded_accounts,
     join_catalogue,
     join_winners,
@@ -24,6 +25,7 @@ from features.draft.specs import usual_dates
 from features.draft.values.profile import FileProfile, profiled, settled_days
 from features.draft.whole import export_lines
 from features.ingest.mapping import MUST_HAVE_KEY
+from features.schema import OUTCOMES
 from features.sources.files import find
 from features.sources.packed import readable
 from features.sources.words import SourceError
@@ -109,6 +111,7 @@ def _draft(
             continue
         by_table.setdefault(table, []).append((file, key))
     _own_keys(by_table)
+    _without_closings(by_table)
     for table, listed in by_table.items():
         keys = [k for _, k in listed if k is not None and k.column is not None]
         if keys:
@@ -133,6 +136,12 @@ def _draft(
     flat_or_dated(export)
     ask_how_often(export)
     ask_leaks(export)
+    if not draft.blocks:
+        why = "; ".join(f"{name}: {said}" for name, said in draft.not_read.items())
+        raise SourceError(
+            f"nothing can be drafted: {why}; add the column, or write the mapping by hand "
+            "(docs/mapping.md)"
+        )
     for file in files:
         read = any(file.path.name in (b.source, *_joined(b.head)) for b in draft.blocks)
         if not read and file.path.name not in draft.not_read:
@@ -196,6 +205,17 @@ def _own_keys(by_table: dict[str, list[tuple[FileProfile, Key | None]]]) -> None
     for table, listed in by_table.items():
         if table in MUST_HAVE_KEY and any(k is not None and k.named for _, k in listed):
             by_table[table] = [(f, k) for f, k in listed if k is not None and k.named]
+
+
+def _without_closings(by_table: dict[str, list[tuple[FileProfile, Key | None]]]) -> None:
+    """A file that repeats the ids of another of its table lists closings, and no records."""
+    for table in OUTCOMES:
+        listed = by_table.get(table, [])
+        keys = [k for _, k in listed if k is not None and k.unique]
+        if len(listed) > 1 and keys:
+            by_table[table] = [
+                (f, k) for f, k in listed if not any(closings_of(f, key) for key in keys)
+            ]
 
 
 def _log(export: Export, file: FileProfile, key: Key | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from features.draft.model import Spec
 from features.draft.values.names import concepts, tokens
 from features.draft.values.profile import ColumnProfile
+from features.ingest.values.currencies import CODES, beside
 from features.schema import ACTIVITY_KINDS
 
 ISO = ("iso",)
@@ -51,11 +52,19 @@ def spec_of(column: ColumnProfile, dates: tuple[str, ...], name: str = "") -> Sp
     ):
         listed = column.dates.patterns
         spec["format"] = listed[0] if len(listed) == 1 else list(listed)
+    if column.held == "number" and column.scale != 1.0:
+        spec["scale"] = column.scale
     if column.yes_no:
         spec["values"] = dict(column.yes_no)
-    if column.held == "category" and (same := spelled_twice(column)):
+    if column.held == "category" and (same := spelled_twice(column) | currency_words(column)):
         spec["values"] = same
     return spec if len(spec) > 1 else str(spec["from"])
+
+
+def source_of(spec: Spec) -> str:
+    """The heading that a spec reads from, "" where it is not one."""
+    source = spec.get("from") if isinstance(spec, dict) else spec
+    return source if isinstance(source, str) else ""
 
 
 def spelled_twice(column: ColumnProfile) -> dict[str, str]:
@@ -69,6 +78,15 @@ def spelled_twice(column: ColumnProfile) -> dict[str, str]:
         if first != word:
             same[word] = first
     return same if len(same) <= 20 else {}
+
+
+def currency_words(column: ColumnProfile) -> dict[str, str]:
+    """Words for currencies in a column of codes -> their codes: Euro is EUR."""
+    if "currency" not in column.concepts:
+        return {}
+    words = [w for w in column.counts if w.upper() not in CODES]
+    codes = beside(words, "").to_pylist()
+    return {w: code for w, code in zip(words, codes, strict=True) if code is not None}
 
 
 def with_keys(spec: Spec, **keys: object) -> Spec:

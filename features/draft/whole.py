@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from features.draft.model import DraftedLine, MappingDraft
 from features.draft.values.names import CODES, tokens
-from features.draft.values.profile import WEAK_PLACEHOLDERS, ColumnProfile, FileProfile
+from features.draft.values.profile import WEAK_PLACEHOLDERS, ColumnProfile, FileProfile, rows_of
 
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "R$": "BRL"}
 _DOLLARS = ("$", "¥")
@@ -55,7 +55,10 @@ def _missing(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
     for column in columns:
         # a weak word counts where numbers or dates show that it is none
         strong = [
-            w for w in column.missing if w not in WEAK_PLACEHOLDERS or column.held != "nothing"
+            w
+            for w in column.missing
+            if w != "false"  # reading sees where it is no answer; elsewhere it is one
+            and (w not in WEAK_PLACEHOLDERS or column.held != "nothing")
         ]
         found.update(dict.fromkeys(strong, 1))
     if found:
@@ -90,9 +93,11 @@ def _currency(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
             DraftedLine("currency", code, "sure", "the only currency code there is")
         )
         return
-    if draft.export[-1].name != "currency" and any(
-        "rate" in c.concepts and c.held == "number" for c in columns
-    ):
+    rates = [c for c in columns if "rate" in c.concepts and c.held == "number"]
+    if draft.export[-1].name != "currency" and rates:
+        if own := _rated_one(columns, rates):
+            draft.export.append(DraftedLine("currency", own, "likely", "its rate is 1"))
+            return
         unrated = _without_rate(columns, coded)
         if unrated:
             draft.export.append(
@@ -122,6 +127,17 @@ def _currency(draft: MappingDraft, columns: list[ColumnProfile]) -> None:
     draft.ask(
         55, f"In which currency are the amounts and the reports?{there}{sign}", "export.currency"
     )
+
+
+def _rated_one(columns: list[ColumnProfile], rates: list[ColumnProfile]) -> str:
+    """The one currency whose rate is always 1: rates are stated per unit of it, or in it."""
+    for codes in (c for c in columns if "currency" in c.concepts):
+        for rate in (r for r in rates if r.n == codes.n):
+            held = {w.upper(): rate.numbers[rows_of(codes, [w])] for w in codes.counts}
+            own = [w for w, found in held.items() if w in CODES and bool((found == 1.0).all())]
+            if len(held) > 1 and len(own) == 1:
+                return own[0]
+    return ""
 
 
 def _without_rate(columns: list[ColumnProfile], coded: Counter[str]) -> str:

@@ -20,19 +20,12 @@ from features.asof import past
 from features.record.window import NO_EVENTS, RecordCounts, RecordWindow
 from features.schema import TABLES
 from features.tables import DAY, NAT, Coded, Floats, Tables
-from features.timeline import (
-    WINDOWS,
-    Timeline,
-    Where,
-    at_rows,
-    instants_at,
-    read_instant,
-    read_number,
-)
+from features.timeline import Timeline, Where, read_instant, read_number
+from features.view import WINDOWS, at_rows, instants_at
 
 
 class RecordView:
-    """One entity as it was at its cutoff: ``timeline.View`` of a spine of one row."""
+    """One entity as it was at its cutoff: ``features.view.View`` of a spine of one row."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from features import asof_kernels
 from features.asof import EventIndex, days_since, in_days
 from features.tables import DAY, NAT, Bools, Floats, Ints
-from features.timeline import WINDOWS
+from features.view import WINDOWS
 
 _EVER = int(np.iinfo(np.int64).max)
 

@@ -67,6 +67,9 @@ def _parts(mapping: Mapping, block: TableSpec, found: dict[str, list[Field]]) ->
         fields = next((found[s] for s in other.source if s in found), [])
         for part in _new_columns(other, fields).values():
             named |= {spec["from"]: column for column, spec in part.items()}
+    if "field" in block.columns:  # a row for every change
+        kept = {f.name for other in of for s in other.source for f in found.get(s, []) if f.history}
+        return {"fields": {c: {"is": [f]} for f, c in named.items() if f in kept}}
     there = {f.name for f in here}
     return {"fields": {c: {"from": f, "optional": True} for f, c in named.items() if f in there}}
 
@@ -81,7 +84,7 @@ def _new_columns(block: TableSpec, fields: list[Field]) -> Parts:
     }
     parts: Parts = {"columns": {}, "custom": {}}
     for field in (f for f in fields if f.name not in named):
-        column = _name(field.name)
+        column = _column(field, {*parts["columns"], *parts["custom"]})
         canonical = TABLES[block.to].column(column)
         if canonical is None or column in block.columns:
             own = column if canonical is None else f"{column}_custom"
@@ -93,6 +96,13 @@ def _new_columns(block: TableSpec, fields: list[Field]) -> Parts:
         ):
             parts["columns"][column] = {"from": field.name, "optional": True}
     return parts
+
+
+def _column(field: Field, taken: set[str]) -> str:
+    """What a field is called here: by its label where its name is a hash, as Pipedrive's are."""
+    hashed = re.fullmatch("[0-9a-f]{40}", field.name) and field.label
+    name = _name(field.label if hashed else field.name.removesuffix("__c"))
+    return f"{name}_{_name(field.name)[:10]}" if name in taken else name
 
 
 def _name(source: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.connectors.contract import Body, Connector
+from features.connectors.contract import Body, Connector, Field
 from features.sync.staging import Staging
 
 ROWS = 10_000
@@ -22,17 +22,21 @@ def project(staging: Staging, connector: Connector, out: Path) -> dict[str, int]
     """Write every raw table to ``out``/<table>.parquet and say how many records each has."""
     out.mkdir(parents=True, exist_ok=True)
     written = {}
-    tables = [t for stream in connector.streams() for t in stream.tables]
-    for table in dict.fromkeys(tables):
-        columns = [f.name for f in staging.fields(table)]
-        rows = (body for _, body in staging.bodies(table))
-        written[table] = _write(out / f"{table}.parquet", columns, rows)
+    for stream in connector.streams():
+        for table, fields in stream.tables.items():
+            if table not in stream.hidden:
+                rows = (_shown(body, fields) for _, body in staging.bodies(table))
+                written[table] = _write(out / f"{table}.parquet", [f.name for f in fields], rows)
     for table, bodies in connector.derived(staging).items():
         rows_of = iter(bodies)
         first = next(rows_of, None)
         if first is not None:
             written[table] = _write(out / f"{table}.parquet", list(first), _before(first, rows_of))
     return written
+
+
+def _shown(body: Body, fields: Sequence[Field]) -> Body:
+    return {f.name: f.shown(body.get(f.name)) for f in fields}
 
 
 def _before(first: Body, others: Iterator[Body]) -> Iterator[Body]:

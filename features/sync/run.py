@@ -96,7 +96,7 @@ def sync(
         summary = Summary(connection.name, now.astimezone(UTC).isoformat())
         try:
             _read(link, staging, summary, each)
-            _sweep(link, staging, summary, accept_deletes)
+            _sweep(link, staging, summary, now, accept_deletes)
             _publish(connection, link, staging, home, now, summary)
         finally:
             summary.calls = staging.calls(day)
@@ -123,23 +123,38 @@ def _read(
     for stream in link.streams():
         summary.said += staging.declare(stream)
         for page in link.pages(stream, staging.position(stream.name), staging):
-            staging.keep(stream.name, page)
+            removed = staging.keep(stream.name, page)
             for row in page.rows:
                 summary.read[row.table] = summary.read.get(row.table, 0) + 1
-            for table, _ in page.gone:
-                summary.removed[table] = summary.removed.get(table, 0) + 1
+            for table, went in removed.items():
+                summary.removed[table] = summary.removed.get(table, 0) + went
             each(stream.name, len(page.rows))
 
 
-def _sweep(link: Connector, staging: Staging, summary: Summary, accepted: bool) -> None:
-    """Remove what the CRM does not have any more, where it tells of deletes in no other way."""
+def _sweep(
+    link: Connector, staging: Staging, summary: Summary, now: datetime, accepted: bool
+) -> None:
+    """Remove what the CRM does not have any more and has not told of otherwise."""
     for stream in link.streams():
+        if not _due(link, staging, stream, now):
+            continue
         for table, living in link.living(stream).items():
             alive = set(living)
             _guard(stream, table, staging.keys(table), alive, accepted)
             _, lost = staging.remove_all_but(table, alive)
             if lost:
                 summary.removed[table] = summary.removed.get(table, 0) + lost
+        staging.move(f"sweep of {stream.name}", {"at": now.isoformat()})
+
+
+def _due(link: Connector, staging: Staging, stream: Stream, now: datetime) -> bool:
+    """Whether a stream is to be swept: not right after its first load, then ``sweep_every``."""
+    name = f"sweep of {stream.name}"
+    last = staging.position(name).get("at")
+    if link.sweep_every and last is not None:
+        return now - datetime.fromisoformat(last) >= link.sweep_every
+    staging.move(name, {"at": now.isoformat()})
+    return not link.sweep_every
 
 
 def _guard(stream: Stream, table: str, known: set[str], alive: set[str], accepted: bool) -> None:

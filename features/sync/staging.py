@@ -47,23 +47,21 @@ class Staging:
         found = self._one("SELECT position FROM positions WHERE stream = ?", stream)
         return {} if found is None else dict(orjson.loads(found))
 
-    def keep(self, stream: str, page: RecordPage) -> None:
-        """Keep a page and the position after it, both or neither."""
+    def keep(self, stream: str, page: RecordPage) -> dict[str, int]:
+        """Keep a page and the position after it, both or neither: how many went, by table."""
+        removed: dict[str, int] = {}
         with self._transaction():
             for table, parent in page.replaced:
                 self._run("DELETE FROM records WHERE parent = ? AND tab = ?", parent, table)
             self._upsert(page.rows)
             for table, key in page.gone:
-                self._remove(table, key)
-            self._run(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?)",
-                stream,
-                orjson.dumps(page.position),
-            )
+                removed[table] = removed.get(table, 0) + self._remove(table, key)
+            self.move(stream, page.position)
+        return removed
 
-    def restart(self, stream: str) -> None:
-        """Read a stream from its beginning again; what is staged stays until then."""
-        self._run("DELETE FROM positions WHERE stream = ?", stream)
+    def move(self, stream: str, position: Position) -> None:
+        """Keep a position without a page."""
+        self._run("INSERT OR REPLACE INTO positions VALUES (?, ?)", stream, orjson.dumps(position))
 
     def remove_all_but(self, table: str, living: Iterable[str]) -> tuple[int, int]:
         """Remove the records whose key is not ``living``: (how many were there, how many went)."""
@@ -80,6 +78,11 @@ class Staging:
             ("parent = ? AND tab = ?", [parent, table]) if parent else ("tab = ?", [table])
         )
         return {row[0] for row in self._run(f"SELECT key FROM records WHERE {where}", *given)}
+
+    def among(self, table: str, keys: Iterable[str]) -> set[str]:
+        """Those of ``keys`` that a raw table has."""
+        asked = "SELECT key FROM records WHERE tab = ? AND key IN (SELECT value FROM json_each(?))"
+        return {row[0] for row in self._run(asked, table, orjson.dumps([*keys]).decode())}
 
     def bodies(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every record of a raw table, by key."""
@@ -134,9 +137,10 @@ class Staging:
             [(r.table, r.key, r.parent, orjson.dumps(r.body)) for r in rows],
         )
 
-    def _remove(self, table: str, key: str) -> None:
-        self._run("DELETE FROM records WHERE tab = ? AND key = ?", table, key)
+    def _remove(self, table: str, key: str) -> int:
+        went = self._run("DELETE FROM records WHERE tab = ? AND key = ?", table, key).rowcount
         self._run("DELETE FROM records WHERE parent = ?", f"{table}/{key}")
+        return went
 
     def _run(self, sql: str, *given: object) -> sqlite3.Cursor:
         return self.database.execute(sql, given)

@@ -34,7 +34,6 @@ PACKAGES = (
     "alembic",
     "babel",
     "bentoml",
-    "fastapi",
     "httptools",
     "numba",
     "numpy",
@@ -46,6 +45,7 @@ PACKAGES = (
     "pydantic",
     "scipy",
     "sqlalchemy",
+    "starlette",
     "uvicorn",
     "uvloop",
 )
@@ -110,7 +110,7 @@ def build(context: Path) -> tuple[str, Path]:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     import bentoml  # noqa: PLC0415  # seconds, and only this command needs it
 
-    # BentoML asks FastAPI for a document of its own; the one that is served is ours
+    # BentoML asks Starlette for a document of its own; the one that is served is ours
     warnings.filterwarnings("ignore", "Duplicate Operation ID")
     made = bentoml.bentos.build(
         "serving.service:Embudo",

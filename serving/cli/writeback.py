@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 
-from features.connectors.contract import Budget, ConnectorError
+from features.connectors.contract import Budget, Connector, ConnectorError
+from features.connectors.hubspot import HubSpot
 from features.connectors.kinds import connect
+from features.connectors.pipedrive import Pipedrive
+from features.connectors.salesforce import Salesforce
 from features.connectors.tryton import Tryton
 from features.sync.connection import Connection, load
 from features.sync.run import SyncError, alone, folder_of
+from features.sync.staging import Staging
+from features.tables import instant_text
 from serving.cli import CommandError, Subparsers
 from serving.cli.store import Clock, opened
+from serving.live import hubspot, pipedrive, salesforce
 from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
+from serving.live.target import ScoreTarget
 from serving.live.tryton import TrytonTarget
-from serving.live.writeback import About, Outcome, ScoreTarget, undo, write_back
+from serving.live.writeback import About, Outcome, undo, write_back
 from serving.store.store import Store
 
 
@@ -34,31 +41,60 @@ def _writeback(chosen: argparse.Namespace) -> int:
     home.mkdir(parents=True, exist_ok=True)
     clock: Clock = chosen.clock
     policy = Policy.of(connection.write)
+    failed = False
     try:
         with alone(home / "lock", f"a sync or write-back of {chosen.name}"):
-            ledger, target = WritebackLedger(home / "written.db"), target_of(connection, policy)
+            ledger, staging = WritebackLedger(home / "written.db"), Staging(home / "staged.db")
             try:
-                if chosen.undo:
-                    outcome = undo(target, ledger, clock())
-                else:
-                    with opened(chosen) as store:
-                        outcome = _written(store, target, ledger, policy, clock(), chosen.dry_run)
+                link = connect(
+                    connection.kind,
+                    connection,
+                    os.environ,
+                    _budget(connection, policy, staging, clock()),
+                )
+                for entity in policy.entities:
+                    target = target_of(link, policy, entity)
+                    if chosen.undo:
+                        outcome = undo(target, ledger, clock())
+                    else:
+                        with opened(chosen) as store:
+                            outcome = _written(
+                                store, target, ledger, policy, clock(), chosen.dry_run
+                            )
+                    _show(outcome, chosen.dry_run)
+                    failed |= bool(outcome.failed)
             finally:
                 ledger.close()
+                staging.close()
     except (ConnectorError, SyncError) as wrong:
         raise CommandError(str(wrong)) from wrong
-    _show(outcome, chosen.dry_run)
-    return 1 if outcome.failed else 0
+    return 1 if failed else 0
 
 
-def target_of(connection: Connection, policy: Policy) -> TrytonTarget:
-    """Where a connection's scores are written, with a budget of calls for this run."""
+def _budget(connection: Connection, policy: Policy, staging: Staging, now: int) -> Budget:
+    """The calls of this run, which count among the connection's calls of the day."""
+    day = instant_text(now)[:10]
+    today = Budget(round(connection.number("calls_per_day", 0)), lambda: staging.call(day))
     made = iter(range(1, 10**9))
-    budget = Budget(policy.calls_per_run, lambda: next(made))
-    link = connect(connection.kind, connection, os.environ, budget)
-    if not isinstance(link, Tryton):
-        raise CommandError(f"scores cannot be written into a {connection.kind} yet")
-    return TrytonTarget(link)
+
+    def take() -> int:
+        today.spend()
+        return next(made)
+
+    return Budget(policy.calls_per_run, take)
+
+
+def target_of(link: Connector, policy: Policy, entity: str) -> ScoreTarget:
+    """Where a connection's scores of an entity are written."""
+    if isinstance(link, HubSpot) and entity in hubspot.OBJECTS:
+        return hubspot.HubSpotTarget(link.http, policy.fields_of(hubspot.FIELDS), entity)
+    if isinstance(link, Salesforce) and entity in salesforce.OBJECTS:
+        return salesforce.SalesforceTarget(link, policy.fields_of(salesforce.FIELDS), entity)
+    if isinstance(link, Pipedrive) and entity == "deals":
+        return pipedrive.PipedriveTarget(link, policy.fields_of(pipedrive.FIELDS))
+    if isinstance(link, Tryton) and entity == "deals":
+        return TrytonTarget(link)
+    raise CommandError(f"scores of {entity} cannot be written into {type(link).__name__}")
 
 
 def _written(

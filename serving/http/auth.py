@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import Request
 
 from serving.http.errors import Problem
 from serving.http.threads import ThreadPool

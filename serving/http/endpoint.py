@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from fastapi import Request, Response
 from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving.http.auth import Guard
 from serving.http.codes import CODES

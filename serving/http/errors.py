@@ -10,7 +10,8 @@ import traceback
 from typing import Any
 
 import orjson
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving.http import VERSION
 from serving.http.codes import CODES

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from fastapi import Response
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from serving.http.endpoint import Call
 from serving.http.errors import Problem, signed

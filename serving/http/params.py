@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from fastapi import Request
+from starlette.requests import Request
 
 from serving.http.errors import Problem
 

@@ -33,16 +33,18 @@ def place(lang: str) -> Path:
 
 
 def read_messages(lang: str) -> Catalog:
-    """A language's messages as babel reads them; an unknown language is a ValueError."""
-    if lang not in LANGUAGES:
-        raise ValueError(f"no messages in {lang!r}; there are {', '.join(LANGUAGES)}")
+    """A language's messages as babel reads them; English is what the code itself says."""
+    if lang not in LANGUAGES[1:]:
+        raise ValueError(f"no messages in {lang!r}; there are {', '.join(LANGUAGES[1:])}")
     with place(lang).open("rb") as file:
         return read_po(file, locale=lang, abort_invalid=True)
 
 
 @cache
-def translations(lang: str) -> gettext.GNUTranslations:
-    """A language's messages, ready to use."""
+def translations(lang: str) -> gettext.NullTranslations:
+    """A language's messages, ready to use; an unknown language is a ValueError."""
+    if lang == LANGUAGES[0]:
+        return gettext.NullTranslations()
     compiled = io.BytesIO()
     write_mo(compiled, read_messages(lang))
     compiled.seek(0)
@@ -52,7 +54,7 @@ def translations(lang: str) -> gettext.GNUTranslations:
 @cache
 def message_ids() -> frozenset[str]:
     """The ids that have a message (of one without a plural)."""
-    return frozenset(m.id for m in read_messages(LANGUAGES[0]) if isinstance(m.id, str))
+    return frozenset(m.id for m in read_messages(LANGUAGES[1]) if isinstance(m.id, str))
 
 
 @cache

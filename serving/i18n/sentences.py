@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from features.schema import ACTIVITY_KINDS
+from features.definitions.activity import ONE
 from features.spine import FeatureSpec
 from serving.i18n.languages import fixed, number, translations
-from serving.i18n.titles import KIND, absence, title
+from serving.i18n.titles import absence, title
+
+KIND = "activity kind"
+"""The context of the activity kinds as values."""
 
 CHANCE = {"churned": "risk"}
 """What a probability of the outcome is called; any other outcome has a chance."""
@@ -60,6 +63,15 @@ PARTS: Mapping[str, str] = {
     "prior": "Another base rate was stated",
 }
 """What moved a score, but for facts: by ``training.models.explain_change.PARTS``."""
+TEXTS: tuple[str | tuple[str, str], ...] = (
+    *SLIGHTLY.values(),
+    *BY_POINTS.values(),
+    *UNITS.values(),
+    *MONTHS,
+    *(SHARE, PER_MONTH, YES, NO, UNKNOWN, PRIOR, SUMMARY),
+    *PARTS.values(),
+)
+"""All texts of this module, to be translated."""
 
 _COUNTS = frozenset(
     {
@@ -89,8 +101,8 @@ def sentence(
 def fact(spec: FeatureSpec, value: float | str | None, currency: str, lang: str = "en") -> str:
     """What is so: "Calls in the last 30 days: 2", "No call yet", "Country: not known"."""
     if value is not None:
-        return f"{title(spec.meaning, lang)}: {shown(spec, value, currency, lang)}"
-    unknown = f"{title(spec.meaning, lang)}: {translations(lang).gettext(UNKNOWN)}"
+        return f"{title(spec, lang)}: {shown(spec, value, currency, lang)}"
+    unknown = f"{title(spec, lang)}: {translations(lang).gettext(UNKNOWN)}"
     return absence(spec, lang) or unknown
 
 
@@ -110,7 +122,7 @@ def change(
         translations(lang).gettext(UNKNOWN) if v is None else shown(spec, v, currency, lang)
         for v in (before, after)
     ]
-    return f"{title(spec.meaning, lang)}: {' → '.join(said)}"
+    return f"{title(spec, lang)}: {' → '.join(said)}"
 
 
 def prior_sentence(
@@ -166,8 +178,8 @@ def shown(spec: FeatureSpec, value: float | str, currency: str = "", lang: str =
 def _word(spec: FeatureSpec, value: str, lang: str) -> str:
     if spec.name == "month":
         return translations(lang).gettext(MONTHS[int(value) - 1])
-    if spec.name == "last_activity_kind" and value in ACTIVITY_KINDS:
-        return translations(lang).pgettext(KIND, value)
+    if spec.name == "last_activity_kind" and value in ONE:
+        return translations(lang).pgettext(KIND, ONE[value])
     return value
 
 
@@ -175,7 +187,7 @@ def _needs_unit(spec: FeatureSpec, unit: str) -> bool:
     """Whether the title leaves the unit open: "Days since …: 3", but "Size …: 12 people"."""
     return (
         bool(unit)
-        and unit.lower() not in title(spec.meaning).lower()
+        and unit.lower() not in title(spec).lower()
         and unit not in _COUNTS
         and unit != "yes = 1"
     )

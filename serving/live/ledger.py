@@ -18,6 +18,7 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS written (
     entity TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, value REAL NOT NULL,
     grade TEXT NOT NULL, note TEXT NOT NULL, before REAL, at INTEGER NOT NULL, said TEXT NOT NULL,
+    others TEXT NOT NULL DEFAULT '{}',
     PRIMARY KEY (entity, id)
 )
 """
@@ -31,6 +32,7 @@ class Entry:
     before  what stood there before our first write; None: nothing
     at      microseconds of the write
     said    why it was refused
+    others  JSON of what stood in the other fields before our first write
     """
 
     entity: str
@@ -42,6 +44,7 @@ class Entry:
     before: float | None
     at: int
     said: str = ""
+    others: str = "{}"
 
 
 class WritebackLedger:
@@ -53,6 +56,10 @@ class WritebackLedger:
         path.chmod(0o600)
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute(_TABLE)
+        columns = {row[1] for row in self.database.execute("PRAGMA table_info(written)")}
+        if "others" not in columns:  # a file of before there were several fields
+            add = "ALTER TABLE written ADD COLUMN others TEXT NOT NULL DEFAULT '{}'"
+            self.database.execute(add)
 
     def entries(self, entity: str) -> dict[str, Entry]:
         """Every entry of an entity, by id."""
@@ -64,7 +71,7 @@ class WritebackLedger:
         rows: Sequence[tuple[object, ...]] = [astuple(e) for e in entries]
         self.database.execute("BEGIN IMMEDIATE")
         try:
-            marks = ", ".join("?" * 9)
+            marks = ", ".join("?" * 10)
             self.database.executemany(f"INSERT OR REPLACE INTO written VALUES ({marks})", rows)
         except BaseException:
             self.database.execute("ROLLBACK")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from features.sync.connection import ConnectionFileError
@@ -19,6 +19,8 @@ class Policy:
     hysteresis  a grade that changed is written where the probability moved by at least this much
     untouched   values of the field that are nobody's: only they are written over the first time
     reasons     how many stand in the note
+    entities    whose scores are written: deals, leads, accounts
+    fields      part of a score -> the CRM's field of the company's choosing; "" leaves it out
     calls_per_run  calls after which the rest waits for the next run; 0: no limit
     """
 
@@ -27,6 +29,8 @@ class Policy:
     untouched: tuple[float, ...] = (0.5, 0.0)
     reasons: int = 3
     calls_per_run: int = 0
+    entities: tuple[str, ...] = ("deals",)
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(stated: Mapping[str, Any]) -> Policy:
@@ -40,7 +44,19 @@ class Policy:
         given = {**stated}
         if "untouched" in given:
             given["untouched"] = tuple(float(v) for v in given["untouched"])
+        given["entities"] = tuple(given.get("entities", Policy.entities))
         return Policy(**given)
+
+    def fields_of(self, usual: Mapping[str, str]) -> dict[str, str]:
+        """Part -> field: the usual names, but for those the company chose."""
+        unknown = sorted(set(self.fields) - set(usual))
+        if unknown:
+            raise ConnectionFileError(
+                f"[write.fields]: no part {unknown[0]!r}; there are {', '.join(usual)}"
+            )
+        if self.fields.get("probability") == "":
+            raise ConnectionFileError("[write.fields]: probability cannot be left out")
+        return {part: name for part, name in {**usual, **self.fields}.items() if name}
 
     def worth_writing(self, row: ScoreRow, entry: Entry | None) -> bool:
         """Whether a score differs enough from what was written last."""

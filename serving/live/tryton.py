@@ -7,6 +7,7 @@ from typing import Any
 
 from features.connectors.contract import ConnectorError
 from features.connectors.tryton import OWN_NOTE, Tryton
+from serving.live.target import Parts
 
 FIELD = "conversion_probability"
 OPEN = ("lead", "opportunity", "converted")
@@ -27,22 +28,22 @@ class TrytonTarget:
         """A probability as the field keeps it: four digits."""
         return round(probability, 4)
 
-    def read(self, ids: Sequence[str]) -> dict[str, float | None]:
+    def read(self, ids: Sequence[str]) -> dict[str, Parts]:
         """What stands in the field of those that are there and open."""
         where = [["id", "in", [int(i) for i in ids]], ["state", "in", list(OPEN)]]
         found = self.tryton.search_read("sale.opportunity", where, [FIELD])
         self._there = {str(row["id"]): row[FIELD] for row in found}
-        return dict(self._there)
+        return {key: {"probability": value} for key, value in self._there.items()}
 
-    def write(self, values: Mapping[str, tuple[float | None, str]]) -> dict[str, str]:
+    def write(self, values: Mapping[str, Parts]) -> dict[str, str]:
         """Write probability and note of each record; id -> why not, of those that were refused.
 
         Safe to repeat: what ``read`` found there already is left, and so is a note that stands
         there; an earlier note of ours is replaced.
         """
-        new = {i: {FIELD: v} for i, (v, _) in values.items() if self._there.get(i) != v}
-        failed = self._set(new)
-        notes = {i: note for i, (_, note) in values.items() if i not in failed}
+        wanted = {i: given["probability"] for i, given in values.items()}
+        failed = self._set({i: {FIELD: v} for i, v in wanted.items() if self._there.get(i) != v})
+        notes = {i: given["note"] for i, given in values.items() if i not in failed}
         self._set_notes(notes)
         return failed
 

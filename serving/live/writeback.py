@@ -7,10 +7,11 @@ writes are values that are set, and the next run looks at what stands there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from features.connectors.contract import BudgetError
 from features.connectors.tryton import OWN_NOTE
@@ -18,28 +19,10 @@ from features.tables import DAY, instant_text
 from serving.i18n.sentences import share
 from serving.live.ledger import Entry, WritebackLedger
 from serving.live.policy import Policy
+from serving.live.target import Parts, ScoreTarget
 from serving.store.scores import ScoreRow
 
 T = TypeVar("T")
-
-
-class ScoreTarget(Protocol):
-    """Where the scores of one entity are written."""
-
-    entity: str
-    batch: int
-
-    def round(self, probability: float) -> float:
-        """A probability as the CRM keeps it."""
-        ...
-
-    def read(self, ids: Sequence[str]) -> dict[str, float | None]:
-        """What stands in the field of those that are there and may be written."""
-        ...
-
-    def write(self, values: Mapping[str, tuple[float | None, str]]) -> dict[str, str]:
-        """Write value and note of each; id -> why not. Safe to repeat."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -117,28 +100,40 @@ def _write_batch(
 ) -> None:
     there = target.read([row.id for row in batch])
     intended: list[Entry] = []
+    parts: dict[str, Parts] = {}
     for row in batch:
         entry, value = known.get(row.id), target.round(row.probability)
         if row.id not in there:
             outcome.gone.append(row.id)
             continue
-        now_there = there[row.id]
-        before = now_there if entry is None or entry.state == "undone" else entry.before
-        if policy.overridden(now_there, entry):
-            outcome.overrides[row.id] = float(now_there or 0.0)
+        standing = there[row.id]
+        if policy.overridden(standing["probability"], entry):
+            outcome.overrides[row.id] = float(standing["probability"] or 0.0)
             continue
-        note = note_of(row, about, policy.reasons)
-        intended.append(
-            Entry(target.entity, row.id, "intended", value, row.grade, note, before, now)
-        )
+        parts[row.id] = parts_of(row, about, policy.reasons, value)
+        first = entry is None or entry.state == "undone"
+        made = Entry(target.entity, row.id, "intended", value, row.grade, "", None, now)
+        made = replace(made, note=parts[row.id]["note"])
+        intended.append(_since(made, standing) if first or entry is None else _kept(made, entry))
     if not dry_run and intended:
         # before the CRM is called: whoever comes next knows that these may have been written
         ledger.keep(intended)
-        failed = target.write({e.id: (e.value, e.note) for e in intended})
+        failed = target.write(parts)
         ledger.keep(_settled(e, failed.get(e.id, "")) for e in intended)
         outcome.failed |= failed
     ok = (e for e in intended if e.id not in outcome.failed)
-    outcome.written |= {e.id: (there[e.id], e.value) for e in ok}
+    outcome.written |= {e.id: (there[e.id]["probability"], e.value) for e in ok}
+
+
+def _since(made: Entry, standing: Parts) -> Entry:
+    """A first entry, with what stands in the CRM before it."""
+    others = {part: value for part, value in standing.items() if part != "probability"}
+    return replace(made, before=standing["probability"], others=json.dumps(others))
+
+
+def _kept(made: Entry, entry: Entry) -> Entry:
+    """A later entry, which knows what stood there before the first."""
+    return replace(made, before=entry.before, others=entry.others)
 
 
 def _settled(entry: Entry, refused: str) -> Entry:
@@ -158,21 +153,41 @@ def undo(target: ScoreTarget, ledger: WritebackLedger, now: int) -> Outcome:
         for entry in batch:
             if entry.id not in there:
                 outcome.gone.append(entry.id)
-            elif there[entry.id] not in (entry.value, entry.before):
-                outcome.overrides[entry.id] = float(there[entry.id] or 0.0)
+            elif (now_there := there[entry.id]["probability"]) not in (entry.value, entry.before):
+                outcome.overrides[entry.id] = float(now_there or 0.0)
             else:
                 back[entry.id] = entry
-        outcome.failed |= target.write({i: (e.before, "") for i, e in back.items()})
+        outcome.failed |= target.write({i: _before(e, there[i]) for i, e in back.items()})
         settled = [e for i, e in back.items() if i not in outcome.failed]
         ledger.keep(replace(e, state="undone", at=now) for e in settled)
         outcome.written |= {e.id: (e.value, e.before or 0.0) for e in settled}
     return outcome
 
 
+def _before(entry: Entry, standing: Parts) -> Parts:
+    """What stood in each field before our first write; nothing in one that was not there yet."""
+    others = dict.fromkeys(standing, "") | json.loads(entry.others)
+    return {**others, "probability": entry.before, "note": ""}
+
+
 def _batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:
     source = iter(rows)
     while some := list(islice(source, size)):
         yield some
+
+
+def parts_of(row: ScoreRow, about: About, reasons: int, value: float) -> Parts:
+    """Every part of a score that a CRM may hold."""
+    said = [str(reason["sentence"]) for reason in row.reasons[:reasons]]
+    return {
+        "probability": value,
+        "grade": row.grade,
+        "expected": instant_text(expected_at(row, about.cutoff))[:10] if row.curve else "",
+        "reasons": "\n".join(said),
+        "scored_at": instant_text(about.cutoff)[:19] + "Z",
+        "model": about.version,
+        "note": note_of(row, about, reasons),
+    }
 
 
 def note_of(row: ScoreRow, about: About, reasons: int) -> str:

@@ -7,7 +7,8 @@ records describe them for OpenAPI; ``reader`` reads them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from datetime import UTC
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -84,12 +85,11 @@ Key = Annotated[str, _ID, BeforeValidator(as_id, json_schema_input_type=str | in
 Word = Annotated[str, _WORD]
 Stated = Annotated[str, _WORD, BeforeValidator(_as_stated, json_schema_input_type=str | float)]
 Number = Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
-Instant = Annotated[
-    int,
-    _described(read_instant),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]}),
-]
+_AS_TEXT = WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]})
+Instant = Annotated[int, _described(read_instant), _AS_TEXT]
 """Microseconds since 1970 UTC, sent as ISO 8601 text."""
+InstantOrDay = Annotated[int, _described(partial(read_instant, days_in=UTC)), _AS_TEXT]
+"""As ``Instant``; a date without a time is a day of the company's zone."""
 Lang = Literal["en", "es", "it"]
 CustomName = Annotated[str, _ID]
 CustomValue = Annotated[
@@ -103,7 +103,7 @@ _TYPES: dict[str, Any] = {
     "text": Word,
     "number": Number,
     "boolean": bool,
-    "instant": Instant,
+    "instant": InstantOrDay,
 }
 
 

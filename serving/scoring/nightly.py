@@ -22,7 +22,8 @@ from features.definitions import accounts, money
 from features.schema import TABLES
 from features.spine import Spine
 from features.tables import NAT, Floats, Tables
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.batch import open_ids, rows_of, write_rows
 from serving.scoring.scorer import Scorer

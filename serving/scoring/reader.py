@@ -8,15 +8,25 @@ and tests/test_reader.py holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cached_property, partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from features.schema import TABLES, Kind
 from features.tables import Meta
 from serving.scoring.contract import MOST_ROWS, SINGULAR, id_of, record_model, row_model
 from serving.scoring.faults import Fault, RecordFault, fault_among, unknown_field
-from serving.scoring.values import LONGEST_ID, READ, ValueFault, custom_value, typed
+from serving.scoring.values import (
+    LONGEST_ID,
+    READ,
+    ValueFault,
+    custom_value,
+    read_instant,
+    typed,
+)
 from serving.scoring.words import ReadWord, WordReader, drop_unknown_outcomes
 
 Row = dict[str, Any]
@@ -35,6 +45,7 @@ class RowPlan:
     used      columns that are kept; the others are checked and left
     custom    the company's own columns
     words     how the words of some columns are read
+    days_in   the company's zone: a date without a time is one of its days
     """
 
     kinds: Mapping[str, str]
@@ -42,6 +53,12 @@ class RowPlan:
     used: frozenset[str]
     custom: Mapping[str, Kind]
     words: Mapping[str, ReadWord]
+    days_in: tzinfo
+
+    @cached_property
+    def read(self) -> Mapping[str, Callable[[Any], Any]]:
+        """The reader of each kind."""
+        return {**READ, "instant": partial(read_instant, days_in=self.days_in)}
 
     def row(self, raw: Any, spoken: str, warnings: Warnings) -> Row:
         """The row without its gaps, custom fields beside the canonical ones; ValueFault."""
@@ -50,7 +67,7 @@ class RowPlan:
         if not self.required <= raw.keys():
             raise ValueFault("missing_field", "this field is required")
         row: Row = {}
-        kinds, used = self.kinds, self.used
+        kinds, used, read = self.kinds, self.used, self.read
         for name, value in raw.items():
             kind = kinds.get(name)
             if kind is None:
@@ -59,7 +76,7 @@ class RowPlan:
                 continue
             if value is None and name not in self.required:
                 continue
-            value = READ[kind](value)
+            value = read[kind](value)
             if name in used:
                 if type(value) is str:
                     self._word(row, name, value, spoken, warnings)
@@ -97,7 +114,7 @@ class RowPlan:
                 message = f"{spoken}.custom.{name} is not known to the model and was not used"
                 warnings[message] = None
             elif value is not None:
-                found = typed(kind, value)
+                found = typed(kind, value, self.days_in)
                 if type(found) is str:
                     self._word(row, name, found, spoken, warnings)
                 else:
@@ -113,7 +130,7 @@ class RowPlan:
                 if name in self.required:
                     yield (*loc, name), "missing_field", "this field is required"
             elif raw[name] is not None or name in self.required:
-                yield from _fault((*loc, name), READ[kind], raw[name])
+                yield from _fault((*loc, name), self.read[kind], raw[name])
         if raw.get("custom") is not None:
             yield from self._custom_faults(raw["custom"], (*loc, "custom"))
         known = [*self.kinds, "custom"]
@@ -139,7 +156,9 @@ class RowPlan:
         for name, value in (raw.get("custom") or {}).items():
             kind = self.custom.get(name)
             if kind is not None and value is not None:
-                yield from _fault((*loc, "custom", name), lambda v, k=kind: typed(k, v), value)
+                yield from _fault(
+                    (*loc, "custom", name), lambda v, k=kind: typed(k, v, self.days_in), value
+                )
 
 
 def _fault(loc: Loc, read: Any, value: Any) -> Iterator[Found]:
@@ -165,7 +184,7 @@ class Part:
         if type(raw) is not list or len(raw) > MOST_ROWS:
             raise ValueFault("wrong_type", "must be a list")
         spoken, row = f"{name}[]", self.plan.row
-        return [row(item, spoken, warnings) for item in raw]
+        return _once(raw, [row(item, spoken, warnings) for item in raw], self.table, name, warnings)
 
     def faults(self, raw: Any, name: str) -> Iterator[Found]:
         """All that is wrong with it."""
@@ -189,6 +208,21 @@ class Part:
                 yield from self.plan.undeclared(item, (name, i))
 
 
+def _once(raw: list[Any], rows: list[Row], table: str, name: str, warnings: Warnings) -> list[Row]:
+    """One row a key, as reading has it: identical rows are one, of others the last counts."""
+    key = TABLES[table].key
+    keys = [str(item[key]).strip() if item.get(key) is not None else "" for item in raw]
+    last = {k: i for i, k in enumerate(keys) if k}
+    if len(last) + keys.count("") == len(keys):
+        return rows
+    lost = [i for i, k in enumerate(keys) if k and last[k] != i]
+    if other := sum(raw[i] != raw[last[keys[i]]] for i in lost):
+        said = f"{other} rows have the {key} of a later one and other values"
+        warnings[f"{name}: {said}; the last of each counts"] = None
+    gone = set(lost)
+    return [r for i, r in enumerate(rows) if i not in gone]
+
+
 class RecordReader:
     """Reads records of one entity under the custom fields of one data set.
 
@@ -204,12 +238,13 @@ class RecordReader:
         rates: Collection[str] = (),
     ) -> None:
         self.entity, words = entity, WordReader(meta.currency, rates)
+        there = ZoneInfo(meta.zone)
         tables = {single: table for table, single in SINGULAR.items()}
         self.parts: dict[str, Part] = {}
         for name, field in record_model(entity).model_fields.items():
             table, needed = tables.get(name, name), field.is_required()
             custom = {f.name: f.kind for f in meta.custom.get(table, [])}
-            plan = _row_plan(table, needed, unused[table], custom, words.of(table))
+            plan = _row_plan(table, needed, unused[table], custom, words.of(table), there)
             self.parts[name] = Part(table, name not in tables, needed, plan)
 
     def rows(self, index: int, raw: Any, warnings: Warnings) -> dict[str, list[Row]] | RecordFault:
@@ -266,6 +301,7 @@ def _row_plan(
     unused: frozenset[str],
     custom: Mapping[str, Kind],
     words: Mapping[str, ReadWord],
+    days_in: tzinfo,
 ) -> RowPlan:
     kinds = {
         c.name: "stated" if table == "changes" and c.kind == "text" else c.kind
@@ -273,4 +309,4 @@ def _row_plan(
     }
     fields = row_model(table, scored).model_fields
     required = frozenset(name for name, field in fields.items() if field.is_required())
-    return RowPlan(kinds, required, frozenset(kinds.keys() - unused), custom, words)
+    return RowPlan(kinds, required, frozenset(kinds.keys() - unused), custom, words, days_in)

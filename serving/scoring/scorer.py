@@ -22,7 +22,8 @@ from features.rows_asof import RowsAsOf, born_column
 from features.schema import OUTCOMES
 from features.spine import FeatureRows, Features, FeatureSpec, Spine
 from features.tables import NAT, Bools, Floats, Instants, Table, Tables
-from features.timeline import Timeline, View, Where
+from features.timeline import Timeline, Where
+from features.view import View
 from serving.i18n.languages import LANGUAGES
 from serving.scoring.reasons import Explainer, Prior, Reason
 from training.models.bundle import Bundle
@@ -249,7 +250,7 @@ class Scorer:
         kept = self.bundle.grades
         return kept if stated is None else at_prior(kept, stated.shift)
 
-    @property
+    @cached_property
     def born_column(self) -> str:
         """The instant from which an entity can be asked about.
 

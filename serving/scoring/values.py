@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from features.schema import LARGEST_NUMBER, Kind
@@ -15,6 +16,7 @@ LONGEST_WORD = 10_000
 
 EXAMPLE = "2026-03-01T09:30:00Z"
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -26,8 +28,12 @@ class ValueFault(ValueError):  # noqa: N818  # as Fault and RecordFault
         self.code, self.message = code, message
 
 
-def read_instant(value: Any) -> int:
-    """Microseconds of an ISO 8601 instant with a zone."""
+def read_instant(value: Any, days_in: tzinfo | None = None) -> int:
+    """Microseconds of an ISO 8601 instant with a zone.
+
+    A date without a time is a day of the company's zone ``days_in`` and stands for its beginning,
+    as in an export; without ``days_in`` it names no zone and is a fault.
+    """
     if type(value) is not str:
         raise ValueFault("wrong_type", f"must be ISO 8601 text such as {EXAMPLE}")
     try:
@@ -35,6 +41,8 @@ def read_instant(value: Any) -> int:
     except ValueError:
         message = f"not an ISO 8601 instant; write it as {EXAMPLE}"
         raise ValueFault("bad_instant", message) from None
+    if at.tzinfo is None and days_in is not None and _DAY.fullmatch(value):
+        at = at.replace(tzinfo=days_in)  # the first midnight of two; a skipped one ends the gap
     if at.tzinfo is None:
         message = f"the instant names no time zone; write it as {EXAMPLE}"
         raise ValueFault("instant_without_zone", message)
@@ -115,11 +123,11 @@ def custom_value(value: Any) -> Any:
     return value
 
 
-def typed(kind: Kind, value: Any) -> Any:
+def typed(kind: Kind, value: Any, days_in: tzinfo | None = None) -> Any:
     """A custom value of the kind that its mapping declared."""
     type_ = type(value)
-    if kind == "instant":
-        return read_instant(value)
+    if kind in ("instant", "date"):
+        return read_instant(value, days_in)
     if kind in ("category", "text"):
         if type_ is str or type_ is int:
             return str(value)

@@ -105,12 +105,6 @@ class ApiKeys:
             row = connection.execute(select(KEYS).where(KEYS.c.id == key_id)).first()
             return None if row is None else _key(row)
 
-    def opened_by(self, token: str, at: int) -> ApiKey | None:
-        """The active key whose token this is."""
-        key_id = id_of(token)
-        key = None if key_id is None else self.find(key_id)
-        return key if key is not None and key.matches(token) and key.active(at) else None
-
     def used(self, key_id: str, at: int) -> None:
         """Note that the key was used; writes at most once a minute a key."""
         unsaid = KEYS.c.used_at.is_(None) | (KEYS.c.used_at <= at - 60_000_000)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-from fastapi import Request, Response
-from starlette.responses import RedirectResponse
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from serving.http import VERSION
 from serving.http.body import read_bytes
 from serving.http.endpoint import Endpoints
 from serving.http.errors import Problem, internal_error, request_id_of
+from serving.i18n.labels import NAMES
 from serving.i18n.languages import LANGUAGES, mark, negotiate
-from serving.i18n.page_words import NAMES
 from serving.store.keys import ApiKey
 from serving.telemetry.request_log import log_of
 from serving.web import session

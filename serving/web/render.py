@@ -11,11 +11,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from serving.i18n.labels import LABELS
 from serving.i18n.languages import date as long_date
-from serving.i18n.languages import fixed, number
+from serving.i18n.languages import fixed, number, translations
 from serving.i18n.lazy_text import translated
-from serving.i18n.page_words import LABELS, translations
-from serving.i18n.titles import title
+from serving.i18n.titles import titled
 from serving.web.drawings import funnel, outlook, reliability, weeks
 from training import charts as reports
 
@@ -50,7 +50,7 @@ def environment(lang: str) -> Environment:
         "percent": lambda v, d=0: NONE if v is None else f"{fixed(100 * v, d, lang)} %",
         "points": lambda v: fixed(v, 1, lang),
         "one": lambda v: NONE if v is None else fixed(v, 1, lang),
-        "titled": lambda v: title(v, lang),
+        "titled": lambda title, field: titled(title, {"field": field}, lang),
         "text": lambda v: NONE if v in (None, "") else v,
         "date": lambda v: _date(v, lang),
         "cell": lambda v, kind: cell(v, kind, lang),

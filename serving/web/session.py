@@ -10,7 +10,8 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving.http.auth import Guard
 from serving.i18n.languages import mark

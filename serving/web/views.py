@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from fastapi import FastAPI, Response
-from starlette.responses import StreamingResponse
+from starlette.applications import Starlette
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from features.schema import QUESTIONS
@@ -16,8 +16,7 @@ from features.tables import instant_text
 from serving.http.endpoint import Endpoints
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
 from serving.http.routes.models import ModelRoutes, card
-from serving.i18n.languages import mark
-from serving.i18n.page_words import translations
+from serving.i18n.languages import mark, translations
 from serving.scoring.predictor import Predictor
 from serving.store.feedback import Feedback, Kind
 from serving.store.sheets import SheetHead
@@ -342,6 +341,6 @@ def _text(visit: Visit, said: str) -> str:
     return translations(visit.lang).gettext(said)
 
 
-def add_pages(app: FastAPI, door: Endpoints) -> None:
+def add_pages(app: Starlette, door: Endpoints) -> None:
     """Add every page to the app."""
     app.router.routes.extend(Views(door).routes())

@@ -33,9 +33,6 @@ MEASURES = (
 )
 """In nats, squared probability, probability, log-odds, ratio, probability, share, ratio, ratio."""
 
-RISING = ("auc", "pr_auc", "lift_10", "lift_20")
-"""The measures of which more is better; of the calibration slope and intercept 1 and 0 are best."""
-
 _BINS = 10
 
 Entities = Ints | Sequence[str]

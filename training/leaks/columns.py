@@ -12,7 +12,8 @@ from features.catalog import columns_read
 from features.definitions.fields import RELATIVES
 from features.schema import TABLES, Kind
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, storage
-from features.timeline import Timeline, at_rows, instants_at
+from features.timeline import Timeline
+from features.view import at_rows, instants_at
 
 LABELS = ("outcome", "closed_at", "closed_amount")
 """Columns that say what happened: they are what is asked, never what it is answered from."""

@@ -15,7 +15,8 @@ from features.calendar_time import zone
 from features.schema import TABLES
 from features.spine import Spine
 from features.tables import Bools, Coded, Floats, Instants, Tables, storage
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from training.leaks.columns import Candidate
 from training.leaks.fields import Suspicion, one_class, percent
 from training.leaks.strength import Target, levels, mean_of

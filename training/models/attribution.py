@@ -154,22 +154,30 @@ def points(effects: Floats, baseline: float | Floats) -> Floats:
     the log-odds.)
     """
     total = effects.sum(axis=1)
-    half = np.abs(total) / 2
-    ends = _log_cosh(baseline / 2) + _log_cosh((baseline + total) / 2)
-    slope = np.exp(_log_sinhc(half) - ends)
-    scaled: Floats = effects * (slope / 4)[:, None]
+    start = np.full(len(total), baseline, np.float64)
+    scaled: Floats = effects * _mean_slopes(start, total)[:, None]
     return scaled
 
 
-def _log_cosh(x: Floats | float) -> Floats:
-    size = np.abs(x)
-    shifted: Floats = size + np.log1p(np.exp(-2 * size)) - np.log(2)
-    return shifted
+@njit(cache=True)
+def _mean_slopes(start: Floats, moves: Floats) -> Floats:
+    """(n,) mean slope of the logistic function from ``start`` to ``start`` + ``moves``."""
+    slopes = np.empty(len(moves))
+    for i, move in enumerate(moves):
+        ends = _log_cosh(start[i] / 2) + _log_cosh((start[i] + move) / 2)
+        slopes[i] = math.exp(_log_sinhc(abs(move) / 2) - ends) / 4
+    return slopes
 
 
-def _log_sinhc(x: Floats) -> Floats:
+@njit(cache=True)
+def _log_cosh(x: float) -> float:
+    size = abs(x)
+    return size + math.log1p(math.exp(-2 * size)) - math.log(2)
+
+
+@njit(cache=True)
+def _log_sinhc(x: float) -> float:
     """log(sinh x / x) for x ≥ 0, 0 at 0."""
-    safe = np.maximum(x, 1e-5)
-    grown = safe + np.log(-np.expm1(-2 * safe) / (2 * safe))
-    shifted: Floats = np.where(x < 1e-5, 0.0, grown)
-    return shifted
+    if x < 1e-5:
+        return 0.0
+    return x + math.log(-math.expm1(-2 * x) / (2 * x))

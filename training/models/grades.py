@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,10 +35,10 @@ def grade(scores: Floats, grades: Mapping[str, float]) -> list[str]:
     """The letter of each score (n,): the first whose lowest score it reaches."""
     _require_scores(scores)
     letters = sorted(grades, key=lambda letter: grades[letter])
-    places = np.searchsorted([grades[letter] for letter in letters], scores, side="right") - 1
-    if len(places) and places.min() < 0:
+    least = [grades[letter] for letter in letters]
+    if len(scores) and scores.min() < least[0]:
         raise ValueError(f"a score of {scores.min()} is below the lowest grade {letters[0]!r}")
-    return [letters[p] for p in places]
+    return [letters[bisect_right(least, score) - 1] for score in scores.tolist()]
 
 
 def at_prior(grades: Mapping[str, float], shift: float) -> dict[str, float]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import shap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,6 +39,8 @@ def beeswarm(effects: Floats, values: Floats, names: Sequence[str], most: int = 
     """
     _require(effects, names)
     figure, axes = _figure(8, 1.5 + 0.35 * min(most, max(len(names), 1)))
+    import shap  # noqa: PLC0415  # costs two seconds, and few commands draw
+
     # shap takes the quantiles of every column for its colours, and there are none of nothing
     known = np.where(np.isnan(values).all(axis=0), 0.0, values)
     explained = shap.Explanation(values=effects, data=known, feature_names=list(names))

@@ -39,7 +39,6 @@ def map_days(building: Building, found: OutcomeFound | None) -> None:
     building.assign(
         [n for n in building.rest(("instant",)) if n not in ("closed_at", "expected_close_at")]
     )
-    _must_have_end(building, found)
 
 
 def _planned(column: ColumnProfile) -> bool:
@@ -61,8 +60,8 @@ def _closing(
     ]
     if found is None:
         return [c for c in named if "close" in c.concepts]
-    ended, still = found.ended, ~found.ended
-    plans = [c for c in named if still.sum() >= 3 and c.present[still].mean() > 0.5]
+    ended = found.ended
+    plans = [c for c in named if _plan(c, found)]
     real = [c for c in named if c not in plans and c.present[ended].any()]
     real.sort(key=lambda c: -float(c.present[ended].mean()))
     chosen: list[ColumnProfile] = []
@@ -106,6 +105,14 @@ def _closing(
     return plans
 
 
+def _plan(column: ColumnProfile, found: OutcomeFound) -> bool:
+    """Whether open rows have the day too; of one or two open rows all must, beside all ended."""
+    still = column.present[~found.ended]
+    if len(still) >= 3:
+        return bool(still.mean() > 0.5)
+    return len(still) > 0 and bool(still.all() and column.present[found.ended].all())
+
+
 def _in_open(columns: list[ColumnProfile], found: OutcomeFound) -> float:
     still = ~found.ended
     if not still.any():
@@ -139,7 +146,7 @@ def _created(building: Building, found: OutcomeFound | None) -> None:
         building.map("created_at", first, "likely", "the first of its days, never after the end")
 
 
-def _must_have_end(building: Building, found: OutcomeFound | None) -> None:
+def must_have_end(building: Building, found: OutcomeFound | None) -> None:
     """An outcome without a day: the last change stands in for it, or the table is read as flat."""
     block = building.block
     created = block.column("created_at")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from features.draft.blocks.context import Building
 from features.draft.blocks.custom import custom_lines
-from features.draft.blocks.days import map_days
+from features.draft.blocks.days import map_days, must_have_end
+from features.draft.blocks.lookups import join_closings
 from features.draft.leaks import filled_by_the_end, missing_while_open
 from features.draft.links import Key
 from features.draft.model import DraftedLine, Sureness
 from features.draft.outcomes import OutcomeFound, outcome_of
 from features.draft.recognise import OWN, fit
-from features.draft.specs import folded, with_keys
+from features.draft.specs import folded, source_of, with_keys
 from features.draft.stages import PREFIX, stage_list
 from features.draft.values.profile import ColumnProfile
 from features.schema import OUTCOMES, TABLES
+
+ROUNDED = re.compile(r"^\d[.,]\d+[eE]\+\d+$")
+"""An id that a spreadsheet shows as a number with fewer digits than it has."""
 
 LEAST_A_HEAD = 1_000.0
 """Yearly revenue per person below which it is not in whole units of money."""
@@ -27,6 +33,9 @@ def entity_block(building: Building, key: Key) -> None:
     found = _outcome(building) if building.table in OUTCOMES else None
     building.references(key.columns)
     map_days(building, found)
+    if found is not None:
+        join_closings(building, key)
+    must_have_end(building, found)
     _amounts(building, found)
     names = building.rest(("category", "number", "text"))
     if found is not None:
@@ -52,6 +61,7 @@ def map_key(building: Building, key: Key) -> None:
     """The line of the key."""
     name = TABLES[building.table].key
     if key.column is not None:
+        _ask_rounded(building, key.column)
         sure: Sureness = "sure" if key.named and key.unique else "likely"
         spec = key.column.heading
         building.map(name, key.column, sure, key.evidence, spec)
@@ -65,6 +75,19 @@ def map_key(building: Building, key: Key) -> None:
         f"in the system? Its rows are told apart by {', '.join(key.columns)} now",
         f"{building.block.name}.{name}",
     )
+
+
+def _ask_rounded(building: Building, key: ColumnProfile) -> None:
+    """Ids that a spreadsheet has rounded (1.23457E+11) cannot be read right by any mapping."""
+    rounded = [w for w in key.counts if ROUNDED.match(w)]
+    if rounded:
+        building.export.draft.ask(
+            110,
+            f"“{key.heading}” of {building.file.path.name} holds {rounded[0]}: a spreadsheet has "
+            "rounded the ids and different records share one. Can it be exported again, with ids "
+            "as text?",
+            f"{building.block.name}.{TABLES[building.table].key}",
+        )
 
 
 def _outcome(building: Building) -> OutcomeFound | None:
@@ -123,12 +146,12 @@ def _amounts(building: Building, found: OutcomeFound | None) -> None:
     rivals = [c for c in money if c not in late and fit(c, "deals", "amount") >= 0.45]
     building.assign(["amount"])
     chosen = building.block.column("amount")
-    others = [c.heading for c in rivals if chosen is not None and c.heading != chosen.spec]
+    taken = "" if chosen is None else source_of(chosen.spec)
+    others = [c.heading for c in rivals if c.heading != taken]
     if chosen is not None and others:
         building.export.draft.ask(
             25,
-            f"The amount of a deal is taken from “{chosen.spec}”; or is it "
-            f"{' or '.join(others[:3])}?",
+            f"The amount of a deal is taken from “{taken}”; or is it {' or '.join(others[:3])}?",
             f"{building.block.name}.amount",
         )
     _currency_beside(building)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from features.draft.blocks.context import Building
 from features.draft.blocks.custom import custom_lines
-from features.draft.links import Key, determined, fits_key, prefixes
+from features.draft.blocks.money import invoice_amount, per_month, way_of_rates
+from features.draft.links import Key, fits_key, prefixes
 from features.draft.model import DraftedLine, Spec, Sureness
 from features.draft.outcomes import true_words
 from features.draft.recognise import fit
@@ -14,8 +13,6 @@ from features.draft.specs import activity_kind, directions, unit_of_time
 from features.draft.values.names import concepts, lexicon
 from features.draft.values.profile import ColumnProfile
 from features.schema import TABLES
-from features.sources.words import WordColumn
-from features.tables import Bools
 
 _KIND_OF = {"ticket": "support"}
 
@@ -30,7 +27,7 @@ def event_block(building: Building, key: Key | None) -> bool:
         _only_done(building)
         _activity(building)
     elif building.table == "invoices":
-        _invoice(building, key)
+        invoice_amount(building, key)
     building.assign(building.rest(("instant",)))
     _only_date(building)
     building.assign(
@@ -42,6 +39,9 @@ def event_block(building: Building, key: Key | None) -> bool:
     )
     if not _complete(building):
         return False
+    per_month(building)
+    if building.table == "fx_rates":
+        way_of_rates(building)
     if building.table in ("activities", "subscriptions"):
         lines, notes = custom_lines(
             [c for c in building.free.values() if c.heading not in own],
@@ -84,11 +84,19 @@ def _key(building: Building, key: Key | None) -> tuple[str, ...]:
         return ()
     if not key.unique and building.table != "invoices" and key.distinct < 0.5 * building.file.n:
         return ()
+    if _is_required(key.column, building.table):
+        return ()
     if not (key.named or fits_key(key.column, building.table) or key.column.unique):
         return ()
     sure: Sureness = "sure" if key.named else "likely"
     building.map(TABLES[building.table].key, key.column, sure, key.evidence, key.column.heading)
     return key.columns
+
+
+def _is_required(column: ColumnProfile, table: str) -> bool:
+    """Whether a column is what every row must have, such as a rate's currency, and no key."""
+    needed = [c.name for c in TABLES[table].columns if c.required and c.kind != "key"]
+    return any(fit(column, table, name) >= 0.9 for name in needed)
 
 
 def _several_targets(building: Building) -> None:
@@ -136,10 +144,10 @@ def _activity(building: Building) -> None:
     for column in list(building.free.values()):
         if column.held == "number" and fit(column, "activities", "duration") >= 0.5:
             unit = unit_of_time(column.heading)
-            spec_unit: Spec = (
-                column.heading if unit == "minutes" else {"from": column.heading, "unit": unit}
-            )
-            building.map("duration", column, "likely", f"in {unit}, by its name", spec_unit)
+            plain = unit == "minutes" and not column.lasting
+            spec_unit: Spec = column.heading if plain else {"from": column.heading, "unit": unit}
+            said = "durations such as 1h30" if column.lasting else f"in {unit}, by its name"
+            building.map("duration", column, "likely", said, spec_unit)
             break
 
 
@@ -188,53 +196,6 @@ def _kind_of_file(building: Building) -> None:
         f"What kind of activity does {building.file.path.name} hold (call, email, meeting, web …)?",
         f"{building.block.name}.kind",
     )
-
-
-def _invoice(building: Building, key: Key | None) -> None:
-    """The amount of an invoice, which may be the sum of its lines."""
-    building.assign(["amount"])
-    block = building.block
-    numbers = [c for c in building.free.values() if c.held == "number"]
-    quantity = next((c for c in numbers if "quantity" in c.concepts), None)
-    price = next((c for c in numbers if "price" in c.concepts), None)
-    if block.column("amount") is None and quantity is not None and price is not None:
-        spec = {"from": quantity.heading, "times": price.heading}
-        building.map("amount", quantity, "sure", "quantity times price", spec)
-        building.free.pop(price.heading, None)
-    amount = block.column("amount")
-    if key is None or key.column is None or key.distinct > 0.95 * building.file.n or amount is None:
-        return
-    source = amount.spec["from"] if isinstance(amount.spec, dict) else amount.spec
-    assert isinstance(source, str)
-    once = _same_in_all_lines(key.column, building.file.columns[source])
-    if once < 0.9:
-        said = f"several rows an invoice: {building.file.n:,} rows, {key.distinct:,} invoices"
-        block.head.append(
-            DraftedLine("add_up", ["amount"], "sure" if once < 0.5 else "likely", said)
-        )
-    else:
-        building.export.draft.ask(
-            45,
-            f"{building.file.path.name} has several rows an invoice, with one amount in all of "
-            "them: it is "
-            "taken as the invoice's whole amount. Is it?",
-            f"{block.name}.amount",
-        )
-
-
-def _same_in_all_lines(key: ColumnProfile, amount: ColumnProfile) -> float:
-    """The share of invoices of several rows whose rows have one amount."""
-    code = np.where(key.present, key.words.codes, -1)
-    n = np.bincount(code[code >= 0], minlength=len(key.words.values))
-    several = (code >= 0) & (n[code] > 1)
-    if not several.any():
-        return 0.0
-    return determined(_only(key, several), amount)
-
-
-def _only(column: ColumnProfile, rows: Bools) -> ColumnProfile:
-    words = WordColumn(np.where(rows, column.words.codes, np.int32(-1)), column.words.values)
-    return ColumnProfile(column.heading, words, column.held)
 
 
 def _complete(building: Building) -> bool:

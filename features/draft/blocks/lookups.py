@@ -10,7 +10,7 @@ from features.draft.links import Key, determined
 from features.draft.model import DraftedLine
 from features.draft.outcomes import OutcomeFound
 from features.draft.recognise import fit
-from features.draft.specs import spec_of
+from features.draft.specs import source_of, spec_of, with_keys
 from features.draft.values.names import slug
 from features.draft.values.profile import ColumnProfile, FileProfile, contained, rows_of
 from features.schema import TABLES
@@ -67,13 +67,70 @@ def join_winners(
     building.export.ends[building.block.name] = found
 
 
+def closings_of(file: FileProfile, key: Key) -> bool:
+    """Whether a file lists closings of another file's records: their ids, some of them twice."""
+    if key.column is None or file.path == key.file.path or not key.unique:
+        return False
+    return len(_closing_days(file)) == 1 and _id_column(file, key) is not None
+
+
+def _closing_days(file: FileProfile) -> list[ColumnProfile]:
+    """The days of an end in a file; its one day where the file is called after the end."""
+    ends = {"close", "end", "won", "lost"}
+    days = [c for c in file.columns.values() if c.held == "instant"]
+    named = [c for c in days if c.concepts & ends]
+    return named or (days if file.concepts & ends else [])
+
+
+def _id_column(file: FileProfile, key: Key) -> ColumnProfile | None:
+    """The column of ids of the other file, in which some stand twice."""
+    return next(
+        (
+            c
+            for c in file.columns.values()
+            if c.held in ("category", "number", "text")
+            and not c.unique
+            and c.concepts & (key.column.concepts if key.column else frozenset())
+            and key.share(c) == 1.0
+        ),
+        None,
+    )
+
+
+def join_closings(building: Building, key: Key) -> None:
+    """The day of the end from a list of closings, of several of one record the newest."""
+    block = building.block
+    if block.column("closed_at") is not None or key.column is None:
+        return
+    for file in building.export.beside:
+        column = _id_column(file, key)
+        days = _closing_days(file)
+        if column is None or len(days) != 1:
+            continue
+        join: dict[str, object] = {
+            "from": file.path.name,
+            "on": {key.column.heading: column.heading},
+            "prefix": "close",
+            "newest": days[0].heading,
+        }
+        building.join(join, f"{file.path.name} lists closings, the newest counts")
+        spec = with_keys(
+            spec_of(days[0], building.export.dates, f"close.{days[0].heading}"),
+            when=[{"from": "@outcome", "present": True}],
+        )
+        block.columns.append(
+            DraftedLine("closed_at", spec, "likely", "the day of the last closing")
+        )
+        return
+
+
 def join_catalogue(building: Building, file: FileProfile) -> bool:
     """Fields of a small file that a column of the block points into, such as a list of products."""
     keys = [
         c for c in file.columns.values() if c.unique and c.held in ("category", "text", "number")
     ]
     for line in list(building.block.columns):
-        column = building.file.columns.get(_source(line))
+        column = building.file.columns.get(source_of(line.spec))
         declared = TABLES[building.table].column(line.name)
         if column is None or declared is None or declared.kind not in ("category", "ref"):
             continue
@@ -88,11 +145,6 @@ def join_catalogue(building: Building, file: FileProfile) -> bool:
             _join(building, file, line, column, key, share, declared.mutable)
             return True
     return False
-
-
-def _source(line: DraftedLine) -> str:
-    source = line.spec.get("from") if isinstance(line.spec, dict) else line.spec
-    return source if isinstance(source, str) else ""
 
 
 def _share(column: ColumnProfile, key: ColumnProfile) -> float:
@@ -202,10 +254,12 @@ def embedded_accounts(export: Export, building: Building) -> Building | None:
     made.block.custom += [x for x in lines if not x.left_out]
     for column in own:  # what tells of the account is no field of the deal
         building.free.pop(column.heading, None)
-        building.block.custom = [x for x in building.block.custom if _source(x) != column.heading]
+        building.block.custom = [
+            x for x in building.block.custom if source_of(x.spec) != column.heading
+        ]
         if "account" in column.concepts:
             building.block.columns = [
                 x for x in building.block.columns
-                if _source(x) != column.heading or x.name == "account_id"
+                if source_of(x.spec) != column.heading or x.name == "account_id"
             ]  # fmt: skip
     return made

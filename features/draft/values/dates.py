@@ -112,14 +112,17 @@ def _clock(match: re.Match[str]) -> str:
 
 
 def _numeric(words: Sequence[str], parts: Sequence[re.Match[str]]) -> tuple[tuple[str, ...], bool]:
-    sep, year = parts[0]["sep"], "%Y" if len(parts[0]["c"]) == 4 else "%y"
+    sep, lengths = parts[0]["sep"], {len(m["c"]) for m in parts}
+    years = [y for y, n in (("%y", 2), ("%Y", 4)) if n in lengths]  # some rows may have the other
     clocks = list(dict.fromkeys(_clock(m) for m in parts))
-    if year == "%y" and _year_leads(parts):
+    if years == ["%y"] and _year_leads(parts):
         return tuple(f"%y{sep}%m{sep}%d{clock}" for clock in clocks), False
     orders = {"day first": ("%d", "%m"), "month first": ("%m", "%d")}
     order = day_order(list(words))
     chosen = [orders[order]] if order in orders else list(orders.values())
-    found = tuple(f"{a}{sep}{b}{sep}{year}{clock}" for clock in clocks for a, b in chosen)
+    found = tuple(
+        f"{a}{sep}{b}{sep}{year}{clock}" for clock in clocks for year in years for a, b in chosen
+    )
     if order in orders:
         return found, False
     return found, True
@@ -145,11 +148,11 @@ def _spelled(words: Sequence[str]) -> tuple[str, ...]:
 
 def _counted(words: Sequence[str], named_date: bool) -> tuple[str, ...]:
     """Counts since 1970, compact days (20250131) or a spreadsheet's serial days."""
-    if not all(re.fullmatch(r"\d+(?:\.\d+)?", w) for w in words):
+    if not all(re.fullmatch(r"\d+(?:[.,]\d+)?", w) for w in words):
         return ()
     if not named_date and not (len(words) > 9 and all(re.fullmatch(r"1\d{12}", w) for w in words)):
         return ()
-    counts: Floats = np.array([float(w) for w in words])
+    counts: Floats = np.array([float(w.replace(",", ".")) for w in words])
     middle = float(np.median(counts))
     if all(re.fullmatch(r"(?:19|20)\d{6}", w) for w in words):
         return ("%Y%m%d",)

@@ -73,7 +73,8 @@ def tokens(text: str) -> list[str]:
 
 def _meaning(token: str) -> tuple[str, ...]:
     words = lexicon()["words"]
-    for spelled in (token, _without_e(token)):
+    singular = token[:-1] if token.endswith("s") and len(token) > 4 else token
+    for spelled in (token, _without_e(token), singular):
         if spelled in words:
             return (words[spelled],)
     cut = _cut(token) or _cut(_without_e(token))

@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.draft.values.dates import DateFormat, date_format, order_shown, settled
-from features.draft.values.names import CODES, Concepts, concepts
+from features.draft.values.names import CODES, Concepts, concepts, tokens
 from features.ingest.joined_source import trimmed
 from features.ingest.values.clean import FALSE, TRUE, instants, numbers
-from features.ingest.values.formats import DayOrder, decimal_mark
+from features.ingest.values.currencies import beside
+from features.ingest.values.formats import DayOrder, decimal_mark, durations
+from features.ingest.values.placeholders import none_of
 from features.sources.files import read, read_header, stem
 from features.sources.words import WordColumn
 from features.tables import NAT, Bools, Floats, Instants, Ints
@@ -33,6 +35,9 @@ PLACEHOLDERS = (
 
 WEAK_PLACEHOLDERS = ("none", "na", "unknown", "keine", "ninguno", "nessuno")
 """Words that stand for nothing where they are found among numbers or dates."""
+
+SCALES = {"micros": 1e-6, "cents": 0.01, "centavos": 0.01, "centimos": 0.01, "centesimi": 0.01}
+"""Words of a heading that say in which part of a unit of money its amounts are."""
 
 YES = ("ja", "si", "sí", "oui", "sim", "wahr", "verdadero", "vero", "x")
 NO = ("nein", "non", "nao", "não", "falsch", "falso", "faux")
@@ -51,6 +56,29 @@ MONEY = (
     "rp",
     "rm",
 )
+_OF_DAYS = frozenset(
+    [
+        "date",
+        "created",
+        "modified",
+        "due",
+        "paid",
+        "issued",
+        "start",
+        "end",
+        "close",
+        "won",
+        "lost",
+        "convert",
+        "churn",
+        "renew",
+    ]
+)
+_OF_NUMBERS = frozenset(
+    ["amount", "revenue", "price", "mrr", "quantity", "number", "count", "days", "ratio", "id"]
+)
+"""Concepts of headings below which bare numbers are days; and below which they are none."""
+
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _MONEY = re.compile(
     r"(?:€|£|\$|¥|₹|R\$|\b(?:EUR|USD|GBP|CHF|BRL|MXN|CAD|AUD|JPY|SEK|NOK|DKK|PLN)\b)"
@@ -65,6 +93,7 @@ class ColumnProfile:
     held      the kind of the words (placeholders apart); ``dates`` how dates are written
     missing   placeholder words that stand in it
     symbols   currency signs and codes beside its numbers
+    lasting   some of its numbers are durations (1h30): ``numbers`` are minutes then
     """
 
     heading: str
@@ -75,6 +104,7 @@ class ColumnProfile:
     symbols: tuple[str, ...] = ()
     yes_no: tuple[tuple[str, str], ...] = ()
     ambiguous_thousands: bool = False
+    lasting: bool = False
 
     @property
     def concepts(self) -> Concepts:
@@ -107,6 +137,11 @@ class ColumnProfile:
         return int(self.present.sum())
 
     @property
+    def scale(self) -> float:
+        """What a number is to be multiplied by, as its heading says: 0.01 for cents."""
+        return scale_of(self.heading)
+
+    @property
     def unique(self) -> bool:
         """Whether every row has a value of its own."""
         return self.n > 0 and self.filled == self.n == len(self.counts)
@@ -122,7 +157,9 @@ class ColumnProfile:
     def numbers(self) -> Floats:
         """(n,) the numbers; NaN where there is none."""
         texts = self.words.values
-        read = numbers(texts, decimal_mark(texts.to_pylist())).values
+        read = numbers(texts, decimal_mark(texts.to_pylist()), scale=self.scale).values
+        if self.lasting:
+            read = np.where(np.isnan(read), durations(texts) / 60, read)
         return np.where(self.present, np.append(read, np.nan)[self.words.codes], np.nan)
 
 
@@ -182,7 +219,7 @@ def column_profile(heading: str, words: WordColumn) -> ColumnProfile:
     words = trimmed(words)
     used = np.unique(words.codes[words.codes >= 0])
     texts = words.values.take(pa.array(used)).to_pylist()
-    missing = tuple(dict.fromkeys(w.lower() for w in texts if w.lower() in PLACEHOLDERS))
+    missing = _placeholders(texts)
     real = [w for w in texts if w.lower() not in missing]
     strong = [w for w in real if w.lower() not in WEAK_PLACEHOLDERS]
     sample = _spread(strong)
@@ -193,6 +230,25 @@ def column_profile(heading: str, words: WordColumn) -> ColumnProfile:
     if found["held"] in ("number", "instant"):
         missing = (*missing, *(w.lower() for w in real if w.lower() in WEAK_PLACEHOLDERS))
     return ColumnProfile(heading, words, missing=missing, **found)  # type: ignore[arg-type]
+
+
+def _placeholders(texts: Sequence[str]) -> tuple[str, ...]:
+    """Words for nothing, in small letters; ``False`` where it is no answer (as Odoo writes it)."""
+    zeros = none_of(pa.array(texts, pa.string()))
+    found = [
+        w.lower()
+        for w, zero in zip(texts, zeros, strict=True)
+        if w.lower() in PLACEHOLDERS or (zero and w[:2] == "00")
+    ]
+    answers = {*TRUE, *YES, *FALSE, *NO}
+    if any(w.lower() == "false" for w in texts) and not all(w.lower() in answers for w in texts):
+        found.append("false")
+    return tuple(dict.fromkeys(found))
+
+
+def scale_of(heading: str) -> float:
+    """The scale that a heading states, 1 where it states none."""
+    return next((SCALES[t] for t in tokens(heading) if t in SCALES), 1.0)
 
 
 def _spread(texts: Sequence[str]) -> list[str]:
@@ -210,14 +266,18 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
         known = tuple((w, "true" if w in (*TRUE, *YES) else "false") for w in sorted(folded))
         return {"held": "boolean", "yes_no": known}
     meaning = concepts(heading)
-    named_date = bool(
-        meaning & {"date", "created", "modified", "due", "paid", "issued", "start", "end"}
-    )
+    named_date = bool(meaning & _OF_DAYS) and not meaning & _OF_NUMBERS
     dates = date_format(sample, named_date)
-    if dates is not None and dates.share >= 0.9:
+    if dates is not None and _nearly_all(dates.share, len(sample), named_date):
         return {"held": "instant", "dates": dates}
-    read = numbers(sample, decimal_mark(sample)).values
-    if np.mean(~np.isnan(read)) >= 0.9 and not any(_labelled(w) for w in sample):
+    read = numbers(sample, decimal_mark(sample), scale=scale_of(heading)).values
+    if "duration" in meaning and np.isnan(read).any():
+        lasting = ~np.isnan(np.where(np.isnan(read), durations(sample), read))
+        if lasting.mean() >= 0.9:
+            return {"held": "number", "lasting": True}
+    named_number = bool(meaning & {"amount", "revenue", "price", "mrr", "quantity"})
+    shown = _nearly_all(float(np.mean(~np.isnan(read))), len(sample), named_number)
+    if shown and not _any_labelled(sample):
         symbols = tuple(dict.fromkeys(m[0] for w in sample if (m := _MONEY.search(w))))
         three = [w for w in sample if "." in w]
         tie = (
@@ -230,6 +290,17 @@ def _kind(heading: str, words: WordColumn, sample: list[str], real: list[str]) -
     lengthy = np.mean([len(w) for w in sample]) > 40
     many = len(real) > max(50, 0.2 * rows)
     return {"held": "text" if lengthy or (many and len(real) > 20) else "category"}
+
+
+def _nearly_all(share: float, n: int, named: bool) -> bool:
+    """Whether enough words are of a kind: nine of ten, or all but one where the heading says so."""
+    return share >= 0.9 or (named and n > 3 and share * n >= n - 1.5)
+
+
+def _any_labelled(sample: Sequence[str]) -> bool:
+    """Whether names stand beside numbers, and not currencies only."""
+    money = beside(sample, "").is_null().to_numpy(zero_copy_only=False)
+    return any(_labelled(w) for w, unknown in zip(sample, money, strict=True) if unknown)
 
 
 def _labelled(word: str) -> bool:

@@ -48,8 +48,9 @@ def without_rate(drafts: Dict[str, Draft], currency: str) -> Iterator[Consequenc
 
 _FOREIGN_FIRST = ("conversionrate", "conversion_rate", "inverse_rate")
 """Columns of rates that CRMs state as foreign units per unit of the company's currency."""
-_STRONG = ("USD", "EUR", "GBP", "CHF")
-_WEAK = ("JPY", "KRW", "INR", "HUF", "CZK", "IDR", "VND", "CLP", "COP", "PHP", "THB", "TWD", "RUB")
+STRONG = ("USD", "EUR", "GBP", "CHF")
+"""Currencies of which one unit is worth more than one of any of ``WEAK``."""
+WEAK = ("JPY", "KRW", "INR", "HUF", "CZK", "IDR", "VND", "CLP", "COP", "PHP", "THB", "TWD", "RUB")
 """Currencies of which one unit has been worth less than one of the strong for decades."""
 
 
@@ -64,8 +65,8 @@ def inverted_rates(
     ways = [s for spec in specs if spec.to == "fx_rates" for s in spec.columns.get("rate", ())]
     named = [s.source[0] for s in ways if s.source and not s.inverse]
     named = [name for name in named if name.lower() in _FOREIGN_FIRST]
-    weak = np.logical_or.reduce([_is(draft.words("currency"), w) for w in _WEAK])
-    large = draft.alive & weak & (np.asarray(rates) > 1.0) & (currency in _STRONG)
+    weak = np.logical_or.reduce([_is(draft.words("currency"), w) for w in WEAK])
+    large = draft.alive & weak & (np.asarray(rates) > 1.0) & (currency in STRONG)
     other = draft.alive & ~_is(draft.words("currency"), currency)
     n = int(other.sum()) if named else int(large.sum())
     if not n:

@@ -33,7 +33,7 @@ _NAME = r"(?i:[a-z]{3}|euros|dollars?|pounds?|reais|kr\.?|zł|kč|ft|lei|fr\.|rs
 _CODE = f"(?:{'|'.join(sorted(CODES))})"
 _MONEY = rf"(?:{_SIGN}\s*|{_CODE}\s*|{_NAME}\s+)"
 _MONEY_AFTER = rf"(?:\s*{_SIGN}|\s*{_CODE}|\s+{_NAME})$"
-_SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"
+_SERIAL = r"[2-7][0-9]{4}(?:[.,][0-9]+)?"
 NEAREST = 100_000_000_000
 """Microseconds from 1970 within which a count is no date: 45672 is a serial day, not a second."""
 _OURS = (micros("1985-01-01T00:00:00+00:00"), micros("2100-01-01T00:00:00+00:00"))
@@ -222,7 +222,7 @@ def _unit(counts: Floats, stated: int) -> int:
 
 def _serial(text: Any, some: Bools, zone: str) -> tuple[Instants, Bools]:
     """A spreadsheet's serial days: 45672.4375 is 2025-01-15 10:30; to the second, as it shows."""
-    words = text.filter(pa.array(some))
+    words = pc.replace_substring(text.filter(pa.array(some)), ",", ".")
     days = _digits(words, _matches(words, _SERIAL))
     whole = np.round(np.where(np.isnan(days), 0.0, days) * 86_400).astype("M8[s]")
     wall = pd.DatetimeIndex(whole) - pd.Timedelta(days=25_569)

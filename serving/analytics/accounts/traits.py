@@ -11,7 +11,7 @@ from features.catalog import chosen, compute, supported
 from features.definitions import fields
 from features.spine import Features, Spine
 from features.tables import Bools, Coded, Floats, Ints
-from features.timeline import View
+from features.view import View
 from serving.analytics.asof.frames import AsOfFrames
 from training.models.baselines.logistic import Logistic
 from training.models.encoding import Encoding

@@ -13,7 +13,8 @@ from features.rows_asof import RowsAsOf
 from features.schema import TABLES
 from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Instants, Ints, Tables, micros
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from serving.analytics.asof.columns import stamps, texts
 from serving.analytics.asof.windows import Calendar
 

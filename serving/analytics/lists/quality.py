@@ -7,6 +7,7 @@ from typing import Any
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.sheets import Item, Sheet, records
+from serving.analytics.quality.lost import lost_row
 from serving.analytics.quality.worklist import quality
 from serving.i18n.languages import mark
 from serving.scoring.scorer import Scorer
@@ -32,9 +33,7 @@ def quality_list(book: AsOfFrames, scorers: list[Scorer], options: DeskOptions) 
             )
         )
     head: dict[str, Any] = {
-        "lost": [
-            {"grade": c.grade, "text": c.text, "effect": c.effect} for c in tables.meta.consequences
-        ],
+        "lost": [lost_row(c) for c in tables.meta.consequences],
         "unlinked": _unlinked(book),
         "gaps": [row for one in gaps for row in records(one.fields)],
         "capacity": options.capacity,

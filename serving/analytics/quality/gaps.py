@@ -22,6 +22,7 @@ import pandas as pd
 
 from features.asof import days_since, past
 from features.definitions import fields
+from features.spine import FeatureSpec
 from features.tables import DAY, NAT, Bools, Coded, Floats, Ints, Tables
 from features.timeline import Timeline, Where
 from serving.scoring.batch import open_ids
@@ -34,7 +35,19 @@ FEWEST = 30
 STALE = 0.9
 """A value that has stood longer than this share of the values that were changed is stale."""
 
-GAPS = ["entity", "table", "column", "meaning", "state", "gaps", "of", "share", "worth", "moves"]
+GAPS = [
+    "entity",
+    "table",
+    "column",
+    "title",
+    "field",
+    "state",
+    "gaps",
+    "of",
+    "share",
+    "worth",
+    "moves",
+]
 ROWS = ["entity", "id", "owner_id", "column", "state", "moves"]
 
 
@@ -42,9 +55,10 @@ ROWS = ["entity", "id", "owner_id", "column", "state", "moves"]
 class Gaps:
     """What is missing or stale among the open entities.
 
-    fields  a row a column: state "missing" or "stale", gaps of of open entities, worth (expected
-            further successes among the first ``capacity``; NaN where it cannot be drawn), moves
-            (mean absolute move of a score in points that filling brings)
+    fields  a row a column: title and what fills it (``FeatureSpec``), state "missing" or "stale",
+            gaps of of open entities, worth (expected further successes among the first
+            ``capacity``; NaN where it cannot be drawn), moves (mean absolute move of a score in
+            points that filling brings)
     rows    a row a gap: id, owner_id, column, state, moves; the largest move first
     """
 
@@ -59,7 +73,7 @@ class _Field:
 
     table: str
     column: str
-    meaning: str
+    spec: FeatureSpec
     places: list[int]
 
 
@@ -104,7 +118,7 @@ def _fields(scorer: Scorer, tables: Tables) -> list[_Field]:
             with_it = [n for n in names if n != own and needs[n][:1] in ((place,), (place + "#",))]
             table, column = place.split(".")
             places = [names.index(n) for n in (own, *with_it)]
-            found.append(_Field(table, column, definition.spec.meaning, places))
+            found.append(_Field(table, column, definition.spec, places))
     return found
 
 
@@ -184,7 +198,8 @@ def _told(
 ) -> dict[str, object]:
     n, of = int(gap.sum()), len(gap)
     mean = float(100 * moves.mean()) if len(moves) else 0.0
-    cells = (entity, one.table, one.column, one.meaning, state, n, of, n / of, worth, mean)
+    named = one.spec.title, one.spec.fills.get("field", "")
+    cells = (entity, one.table, one.column, *named, state, n, of, n / of, worth, mean)
     return dict(zip(GAPS, cells, strict=True))
 
 

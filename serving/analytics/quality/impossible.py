@@ -11,7 +11,8 @@ import pandas as pd
 from features.asof import past
 from features.schema import OUTCOMES, TABLES
 from features.tables import NAT, Bools, Instants, Table, Tables
-from features.timeline import Timeline, instants_at
+from features.timeline import Timeline
+from features.view import instants_at
 
 COLUMNS = ["rule", "table", "id", "owner_id", "says"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Response
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from features.tables import instant_text
 from serving.http.body import read_json

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Response
 from pydantic import (
     AfterValidator,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
+from starlette.responses import Response
 
 from features.schema import OUTCOMES
 from features.tables import DAY

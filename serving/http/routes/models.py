@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import Response
+from starlette.responses import Response
 
 from serving.bundles.outcomes import ReloadOutcome, ReloadState
 from serving.http.endpoint import Call, Endpoints

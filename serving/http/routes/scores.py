@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from fastapi import Response
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from features.schema import QUESTIONS
 from features.tables import DAY, micros

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Response
+from starlette.responses import Response
 
 from features.schema import QUESTIONS
 from features.tables import instant_text

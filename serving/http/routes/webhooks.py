@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving.http.body import parse, read_bytes, require_json
 from serving.http.endpoint import Call, Endpoints

@@ -17,7 +17,7 @@ from features.tables import Ints, Tables
 from training.forecast.backtest.cell_store import CellStore
 from training.forecast.backtest.cells import baseline_cells, simulated_cells
 from training.forecast.backtest.combination import Combined, combined
-from training.forecast.backtest.steering import steer
+from training.forecast.backtest.steering import steer_in_reach
 from training.forecast.data.periods import Period
 from training.forecast.data.revenue import RevenueFlow, flows
 from training.forecast.results.forecast import DrawnStreams
@@ -25,7 +25,7 @@ from training.forecast.results.forecast import DrawnStreams
 WAYS = ("stream", "period", "method", "weight")
 CORRECTIONS = ("stream", "period", "evidence", "low", "middle", "high", "effective")
 FEW_DRAWS = 0.05
-"""Share of different draws below which a note says that the simulation was far off."""
+"""Share of different draws that a range rests on at least, however far off the simulation was."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def listened(
     for one in combined(cells):
         name, rows = _now(one, of)
         asked = {p: one.quantiles[t] for p, t in rows.items()}
-        found = steer(of.whole(name), asked)
+        found, way = steer_in_reach(of.whole(name), asked, FEW_DRAWS)
         chosen[name] = found.chosen
         for p, t in rows.items():
             period = of.asked[p].name
@@ -73,10 +73,10 @@ def listened(
             ]
             moved = one.moved[t].tolist()
             corrections.append((name, period, float(one.evidence[t]), *moved, found.effective))
-        if found.effective < FEW_DRAWS * len(found.chosen):
+        if way < 1.0:
+            gone = f"goes {way:.0%} of the way to it" if way > 0 else "is the simulation's own"
             notes.append(
-                f"{name}: what has been right lately is far from the simulation; the range rests "
-                f"on {found.effective:.0f} of its {len(found.chosen)} futures"
+                f"{name}: what has been right lately is far from the simulation; the range {gone}"
             )
     return Listened(
         chosen,

@@ -61,6 +61,29 @@ def steer(whole: Floats, asked: Mapping[int, Floats]) -> Steered:
     return Steered(chosen, float(weights.sum() ** 2 / (weights**2).sum()))
 
 
+HALVES = 5
+"""Times that the way to quantiles out of reach is halved, before the draws are left as they are."""
+
+
+def steer_in_reach(
+    whole: Floats, asked: Mapping[int, Floats], fewest: float
+) -> tuple[Steered, float]:
+    """Go as far towards the quantiles asked as at least a share ``fewest`` of the draws allows.
+
+    Quantiles of several periods can be out of reach together: a handful of futures would then stand
+    for all, and what those say of any other period would be chance. Returned: the draws, and the
+    share of the way that was gone (1 usually).
+    """
+    draws = whole.shape[1]
+    own = {p: np.quantile(whole[p], LEVELS) for p in asked}
+    for share in 0.5 ** np.arange(HALVES):
+        towards = {p: own[p] + share * (quantiles - own[p]) for p, quantiles in asked.items()}
+        found = steer(whole, towards)
+        if found.effective >= fewest * draws:
+            return found, float(share)
+    return Steered(np.arange(draws, dtype=np.int64), float(draws)), 0.0
+
+
 def _strata(draws: Floats, quantiles: Floats) -> tuple[Ints, Floats] | None:
     """The stretch each draw lies in, and the share of draws each is to have; None without a range.
 

@@ -43,12 +43,6 @@ class EventAges:
         found: Floats = np.clip((later - now) / np.maximum(1.0 - now, 1e-9), 0.0, 1.0 - 1e-12)
         return found
 
-    def strengthened(self, g: float) -> Floats:
-        """(m,) the weights when the cumulative hazard is multiplied by ``g``."""
-        before = np.minimum(np.concatenate([[0.0], np.cumsum(self.weight)]), 1.0)
-        after: Floats = np.diff(-((1.0 - before) ** g))
-        return after
-
 
 def event_ages(
     born: Instants, ended: Instants, target: Bools, other: Bools, since: int, until: int

@@ -10,7 +10,7 @@ import numpy as np
 from features.definitions.money import convert
 from features.spine import Spine
 from features.tables import NAT, Coded, Floats, Instants, Ints
-from features.timeline import View
+from features.view import View
 from training.forecast.data.deal_table import DealTable, deal_dimensions, reporting
 
 

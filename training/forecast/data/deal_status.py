@@ -11,7 +11,8 @@ from features.definitions.money import convert
 from features.rows_asof import RowsAsOf
 from features.spine import Spine
 from features.tables import NAT, Instants, Ints, Table, Tables
-from features.timeline import Timeline, View, at_rows, instants_at
+from features.timeline import Timeline
+from features.view import View, at_rows, instants_at
 
 
 def deal_status(tables: Tables, origin: int) -> pd.DataFrame:

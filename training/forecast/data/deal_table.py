@@ -12,7 +12,8 @@ from features.definitions.money import convert
 from features.rows_asof import RowsAsOf
 from features.schema import OUTCOMES
 from features.tables import NAT, Bools, Coded, Floats, Instants, Ints, Tables, instant_text
-from features.timeline import Timeline, instants_at
+from features.timeline import Timeline
+from features.view import instants_at
 from training.forecast.data.random import Keys, keys_of
 from training.forecast.data.rounding import exact
 

@@ -14,7 +14,8 @@ from features.rows_asof import RowsAsOf
 from features.schema import TABLES
 from features.spine import Spine
 from features.tables import DAY, NAT, Bools, Coded, Floats, Instants, Ints, Tables
-from features.timeline import Timeline, View
+from features.timeline import Timeline
+from features.view import View
 from training.forecast.data.categories import calls
 
 WEEK = 7 * DAY

@@ -48,7 +48,7 @@ class ForecastSettings:
     shock: float | None = None
     total: bool = False
     what_if: tuple[str, ...] = ()
-    record_seconds: float = 15.0
+    record_seconds: float = 6.0
 
     def __post_init__(self) -> None:
         if self.draws < 1 or self.threads < 1 or self.max_values < 1:

@@ -24,7 +24,7 @@ from training.charts.rows import Line, Row, bars, intervals
 from training.charts.scales import Axis, places_of, reach
 from training.charts.swarm import Strip, dependence, strips
 from training.evaluation.drivers import by_value, by_word, importance, largest, ranks
-from training.reports.model.subject import Subject, group_name, name_of, word_of
+from training.reports.model.subject import Subject, group_name, word_of
 
 REASONS, STRIPS, CLOSE = 12, 8, 6
 """How many reasons, features in the summary, and features looked at closely."""
@@ -108,7 +108,7 @@ def _summary(subject: Subject, top: Sequence[int]) -> Figure:
         shown = [float(p) if ordered or m else None for p, m in zip(place, missing, strict=True)]
         effects = subject.effects[drawn, f].tolist()
         mean = float(np.abs(subject.effects[:, f]).mean())
-        rows.append(Strip(name_of(specs[f]), effects, shown, decimal(mean)))
+        rows.append(Strip(specs[f].short, effects, shown, decimal(mean)))
     ends = reach(subject.effects[np.ix_(drawn, list(top))].ravel().tolist())
     axis = Axis(UNIT, min(ends.low, 0), max(ends.high, 0))
     reading = (
@@ -121,7 +121,7 @@ def _summary(subject: Subject, top: Sequence[int]) -> Figure:
         ["Column", "Mean size", "Lowest tenth", "Highest tenth", "Missing"],
         [
             [
-                name_of(specs[f]),
+                specs[f].short,
                 decimal(float(np.abs(subject.effects[:, f]).mean()), 3),
                 signed(float(np.quantile(subject.effects[:, f], 0.1)), 3),
                 signed(float(np.quantile(subject.effects[:, f], 0.9)), 3),
@@ -158,7 +158,7 @@ def _words(spec: FeatureSpec, table: pd.DataFrame) -> Figure:
     ends = reach([0.0, *table["low"], *table["high"]])
     axis = Axis(UNIT, ends.low, ends.high)
     said = "; ".join(f"{r.name}: {r.said}" for r in rows)
-    title = name_of(spec)
+    title = spec.short
     svg = intervals(rows, axis, f"close-{spec.name}", title, said, [Line(0, "no effect")])
     reading = "Mean effect of each word; the bar spans the middle 80 % of its rows."
     named = [str(w) for w in table["word"]]
@@ -189,7 +189,7 @@ def _numbers(subject: Subject, spec: FeatureSpec, values: Floats, effects: Float
     middle = [
         (v, e) for v, e in zip(known["value"], known["effect"], strict=True) if low <= v <= high
     ]
-    title = name_of(spec)
+    title = spec.short
     said = "; ".join(
         f"around {say(r['value'])}: {signed(r['effect'])}" for r in known.to_dict("records")
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,20 +23,6 @@ ASKED = {
 MANY = {"leads": "leads", "deals": "deals", "accounts": "customers"}
 DID = {"converted": "converted", "won": "were won", "churned": "left"}
 KINDS = {"email": "e-mail", "web": "web visit", "usage": "product use", "support": "support case"}
-
-_SHORTER = (
-    (re.compile(r"\s*\(company's time zone\)"), ""),
-    (re.compile(r"\.$"), ""),
-    (re.compile(r"[;,] (shrunk|either way|in the reporting currency).*$"), ""),
-    (re.compile(r"^Custom field (.*)$"), lambda m: m[1].replace("_", " ")),
-    (re.compile(r"^Calendar month of the cutoff.*"), "Calendar month"),
-    (re.compile(r"^Days from the cutoff to the end.*"), "Days to the end of the quarter"),
-    (re.compile(r"^Activities of kind (\w+)"), lambda m: f"Activities ({KINDS.get(m[1], m[1])})"),
-    (re.compile(r"activity of kind (\w+)"), lambda m: KINDS.get(m[1], m[1])),
-    (re.compile(r"^Activities that were (\w+)"), lambda m: f"{m[1].capitalize()} activities"),
-    (re.compile(r"activity that was (\w+)"), lambda m: f"{m[1]} activity"),
-    (re.compile(r"^Share of (.*) that succeeded so far"), lambda m: f"Success rate of {m[1]}"),
-)
 
 
 @dataclass(frozen=True)
@@ -108,14 +93,6 @@ class Subject:
         return self.teaching.entities(self.judgement.rows)
 
 
-def name_of(spec: FeatureSpec) -> str:
-    """A feature's meaning, short enough for a chart."""
-    words = spec.meaning
-    for pattern, shorter in _SHORTER:
-        words = pattern.sub(shorter, words)
-    return words[:1].upper() + words[1:]
-
-
 def word_of(spec: FeatureSpec, word: str) -> str:
     """A category's word as people say it: "07" of the calendar month is Jul."""
     return MONTHS[int(word) - 1] if spec.name == "month" and word.isdigit() else word
@@ -124,7 +101,7 @@ def word_of(spec: FeatureSpec, word: str) -> str:
 def group_name(group: str, members: Sequence[FeatureSpec]) -> str:
     """A reason's name: its only feature's, or the group's own word and how many columns it sums."""
     if len(members) == 1:
-        return name_of(members[0])
+        return members[0].short
     words = KINDS.get(group, group.replace("_", " "))
     return f"{words[:1].upper()}{words[1:]} ({len(members)} columns)"
 

@@ -16,7 +16,7 @@ from training.charts.svg import clip
 from training.evaluation.drivers import largest
 from training.evaluation.paired import paired_gains
 from training.evaluation.slices import FEWEST, by_part, months, quarter_of_values, weaknesses
-from training.reports.model.subject import Subject, name_of, word_of
+from training.reports.model.subject import Subject, word_of
 
 COLUMNS = 10
 """Columns whose segments are looked at, those with the largest effects first."""
@@ -139,12 +139,12 @@ def partings(subject: Subject) -> list[tuple[str, Sequence[str | None]]]:
         column = teaching.features.columns[specs[f].name]
         if isinstance(column, Coded):
             words = [w and word_of(specs[f], w) for w in column.take(rows).words()]
-            found.append((name_of(specs[f]), words))
+            found.append((specs[f].short, words))
         elif specs[f].unit == "yes = 1":
             answers = {1.0: "yes", 0.0: "no"}
-            found.append((name_of(specs[f]), [answers.get(v) for v in column[rows].tolist()]))
+            found.append((specs[f].short, [answers.get(v) for v in column[rows].tolist()]))
         else:
-            found.append((name_of(specs[f]), quarter_of_values(column[rows])))
+            found.append((specs[f].short, quarter_of_values(column[rows])))
     if not teaching.question.flat:
         found.append(("Month of the look", months(teaching.spine.cutoffs[rows])))
     return found

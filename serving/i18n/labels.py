@@ -1,36 +1,10 @@
-"""The pages' own words, in the languages of ``languages``; domain "pages" of the locale."""
+"""What the data's codes are called, and the languages' own names."""
 
 from __future__ import annotations
 
-import gettext
-import io
-from functools import cache
-
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-
-from serving.i18n.languages import FOLDER, LANGUAGES, mark
+from serving.i18n.languages import mark
 
 NAMES = {"en": "English", "es": "Español", "it": "Italiano"}
-
-
-def read_catalog(lang: str) -> Catalog:
-    """The pages' messages in a language; English is what the templates themselves say."""
-    with (FOLDER / lang / "LC_MESSAGES" / "pages.po").open("rb") as file:
-        return read_po(file, locale=lang, abort_invalid=True)
-
-
-@cache
-def translations(lang: str) -> gettext.NullTranslations:
-    """The pages' words in a language."""
-    if lang == LANGUAGES[0]:
-        return gettext.NullTranslations()
-    compiled = io.BytesIO()
-    write_mo(compiled, read_catalog(lang))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
-
 
 LABELS: dict[str, str] = {
     "lead_conversion": mark("conversion"),

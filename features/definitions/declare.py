@@ -10,10 +10,11 @@ from typing import Literal
 
 from features.spine import FeatureSpec
 from features.tables import Coded, Floats
-from features.timeline import View
+from features.view import View
 
 Column = Floats | Coded
 Compute = Callable[..., Column]
+Title = str | Callable[..., str]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,16 @@ class Catalogue:
         needs: Iterable[str] = (),
         own: bool = False,
         over: Mapping[str, Sequence[object]] | None = None,
+        title: Title = "",
+        absent: Title = "",
     ) -> Callable[[Compute], Compute]:
         """Declare the decorated function as a feature of ``entities`` (words).
 
         ``over`` lists variants: each combination is a feature of its own and is passed to the
         function; ``name``, ``group``, ``needs`` and the docstring are filled with it. ``{entity}``
-        is filled everywhere too.
+        is filled everywhere too. ``title`` and ``absent`` are those of ``FeatureSpec``, or a
+        function of the variant's words that gives them ("Calls in the last {days} days": words are
+        filled in, numbers stay blanks); without a title the docstring is the title.
         """
 
         def declare(function: Compute) -> Compute:
@@ -67,6 +72,8 @@ class Catalogue:
                 for values in product(*(over or {}).values()):
                     variant = dict(zip(names, values, strict=True))
                     fill = {k: str(v) for k, v in variant.items()} | {"entity": entity}
+                    words = {k: v for k, v in variant.items() if isinstance(v, str)}
+                    numbers = {k: str(v) for k, v in variant.items() if k not in words}
                     spec = FeatureSpec(
                         name=template.format(**fill),
                         entity=entity,
@@ -76,6 +83,9 @@ class Catalogue:
                         source=source.format(**fill),
                         group=group.format(**fill),
                         own=own,
+                        title=_phrase(title or text.removesuffix("."), words),
+                        fills=numbers,
+                        absent=_phrase(absent, words),
                     )
                     filled = tuple(n.format(**fill) for n in needs)
                     self.definitions.append(
@@ -86,6 +96,15 @@ class Catalogue:
             return function
 
         return declare
+
+
+def _phrase(title: Title, words: Mapping[str, str]) -> str:
+    """A title for a variant's words; its numbers stay blanks."""
+    if callable(title):
+        return title(**words)
+    for name, word in words.items():
+        title = title.replace(f"{{{name}}}", word)
+    return title
 
 
 def _bind(function: Compute, variant: Mapping[str, object]) -> Callable[[View], Column]:

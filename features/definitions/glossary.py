@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from features.catalog import definitions
-from features.definition import Definition
+from features.definitions.declare import Definition
 from features.schema import OUTCOMES, Kind
+from features.spine import FeatureSpec
 from features.tables import CustomField, Meta
 
 _HEAD = """# Features
@@ -42,10 +43,9 @@ def glossary() -> str:
     return _HEAD + "".join(_line(same) for same in rows.values())
 
 
-def meanings() -> list[str]:
-    """Every meaning that a feature of the catalogue can have, once; {kind} is a custom field's."""
-    every = [d.spec.meaning for entity in OUTCOMES for d in definitions(entity, _META).values()]
-    return list(dict.fromkeys(every))
+def named() -> list[FeatureSpec]:
+    """Every feature of the catalogue, with one custom field of every kind."""
+    return [d.spec for entity in OUTCOMES for d in definitions(entity, _META).values()]
 
 
 def _line(same: list[Definition]) -> str:

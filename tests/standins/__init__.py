@@ -1,0 +1,1 @@
+"""Services on loopback that keep the documented contract of CRMs that cannot be run here."""
