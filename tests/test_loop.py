@@ -44,6 +44,7 @@ NAMES = {
     "sync": "sync",
     "score": "score",
     "writeback": "write",
+    "events": "events",
     "train": "retrain",
     "forecast": "forecast",
     "desk": "desk",
@@ -59,7 +60,7 @@ def test_scores_follow_each_sync_and_nothing_else_is_due(tmp_path: Path) -> None
     world.once(tmp_path)
     assert world.once(tmp_path) == []
     world.now += 15 * MINUTE
-    assert world.once(tmp_path) == ["sync", "score", "write"]
+    assert world.once(tmp_path) == ["sync", "score", "write", "events"]
 
 
 def test_after_an_outage_a_step_runs_once(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
     assert state["desk"]["code"] == 0
     world.failing = set()
     world.now += 15 * MINUTE
-    assert world.once(tmp_path) == ["sync", "score", "write"]
+    assert world.once(tmp_path) == ["sync", "score", "write", "events"]
 
 
 def test_two_loops_do_not_run_at_once(tmp_path: Path) -> None:

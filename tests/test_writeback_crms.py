@@ -16,15 +16,20 @@ from features.connectors.contract import Budget, ConnectorError
 from features.connectors.http import AuthError
 from features.connectors.kinds import connect
 from features.sync.connection import ConnectionFileError
+from features.sync.staging import Staging
+from features.tables import instant_text
+from serving import __main__ as serving
 from serving.cli.writeback import target_of
 from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
 from serving.live.target import ScoreTarget
 from serving.live.writeback import Outcome, undo, write_back
 from serving.store.scores import ScoreRow
+from serving.store.store import open_store
 from tests.connected import CRMS, ConnectedCrm, connected, environment, synced
 from tests.kills_writeback import ABOUT, rows
 from tests.standins.service import Answer, Call, RandomFaults
+from tests.stored import night, score
 
 
 class Written:
@@ -251,3 +256,34 @@ def test_a_salesforce_field_that_is_not_there_is_named(tmp_path: Path) -> None:
         policy = Policy.of({"fields": {"grade": "Grade_of_ours__c"}})
         with pytest.raises(ConnectorError, match=r"needs the fields .*Grade_of_ours__c"):
             world.write(rows(world.ids), policy)
+
+
+def test_the_command_counts_its_calls_among_those_of_the_day(
+    world: Written, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dry run, write, undo; then a day whose calls are spent leaves all for tomorrow."""
+    if world.crm.kind != "hubspot":
+        pytest.skip("the command is the same for each")
+    monkeypatch.setenv("DATABASE_URL", url := f"sqlite:///{world.root / 'store.db'}")
+    for name, value in environment(world.crm).items():
+        monkeypatch.setenv(name, value)
+    store = open_store(url)
+    scored = [score(key, 0.3 + 0.05 * i) for i, key in enumerate(world.ids)]
+    night(store, scored, entity="deals", model="deal_close")
+    store.close()
+    asked = ["--root", str(world.root), "writeback", "crm"]
+    assert serving.main([*asked, "--dry-run"]) == 0
+    assert "nothing was written: dry run; written 12" in capsys.readouterr().out
+    assert serving.main(asked) == 0
+    assert "written 12" in capsys.readouterr().out
+    assert world.shown(world.ids[0])["model"] == "deal_close v1"
+    staging = Staging(world.root / "data" / "sync" / "crm" / "staged.db")
+    made = staging.calls(instant_text(serving.now())[:10])
+    staging.close()
+    assert made > 5
+    assert serving.main([*asked, "--undo"]) == 0
+    assert world.shown(world.ids[0])["probability"] is None
+    connected(world.crm, world.service, world.root, calls_per_day=made)
+    capsys.readouterr()
+    assert serving.main(asked) == 0
+    assert "waiting for the next run 12" in capsys.readouterr().out

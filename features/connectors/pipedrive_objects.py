@@ -36,7 +36,7 @@ class PipedriveObject:
     flow: str = ""
 
 
-_TIMES = ("add_time", "update_time")
+_TIMES = ("add_time",)
 OBJECTS = (
     PipedriveObject(
         "organizations",

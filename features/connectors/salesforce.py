@@ -199,7 +199,7 @@ class _SalesforceRecords:
         self, where: str, order: str, limit: int, names: Sequence[str] = ()
     ) -> list[Mapping[str, Any]]:
         condition = f" WHERE {where}" if where else ""
-        asked = ", ".join(names or self.names)
+        asked = ", ".join(names or [*self.names, "SystemModstamp"])
         return self.org.query(
             f"SELECT {asked} FROM {self.name}{condition} ORDER BY {order} LIMIT {limit}"
         )

@@ -37,7 +37,7 @@ class SalesforceObject:
     histories: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
-ALWAYS = ("Id", "CreatedDate", "SystemModstamp")
+ALWAYS = ("Id", "CreatedDate")
 _CHANGE = ("Field", "OldValue", "NewValue", "CreatedDate")
 _SAVE = ("StageName", "Amount", "CloseDate", "Probability", "ForecastCategory", "CreatedDate")
 _PEOPLE = ("MasterRecordId", "OwnerId", "LeadSource")

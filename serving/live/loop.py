@@ -52,6 +52,7 @@ def commands(step: str, connection: str) -> list[str]:
         "sync": ["features", "sync", connection, "--quiet"],
         "score": ["serving", "score", "--data", data],
         "write": ["serving", "writeback", connection],
+        "events": ["serving", "events", "--data", data],
         "retrain": ["training", "train", "--data", data, "--promote", "--quiet"],
         "forecast": ["training", "forecast", "--data", data, "--out", "reports"],
         "desk": ["serving", "desk", "--data", data],

@@ -10,7 +10,7 @@ from typing import Any
 
 from features.files import read_toml
 
-STEPS = ("sync", "score", "write", "retrain", "forecast", "desk")
+STEPS = ("sync", "score", "write", "events", "retrain", "forecast", "desk")
 """Every step there is, in the order in which due ones are run."""
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400}
@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "sync": {"every": "15m"},
     "score": {"after": "sync"},
     "write": {"after": "score"},
+    "events": {"after": "score"},
     "retrain": {"every": "7d"},
     "forecast": {"every": "7d"},
     "desk": {"every": "1d"},

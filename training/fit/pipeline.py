@@ -19,6 +19,7 @@ from training.config import Config
 from training.evaluation.challenge import challenge
 from training.evaluation.holdout import MODEL, HoldoutResult, judge
 from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
+from training.fit.ensemble import PARTS
 from training.fit.learn import Learned, learn, refit
 from training.fit.season import without_idle_season
 from training.fit.threads import one_blas_thread
@@ -115,9 +116,9 @@ def train(
 def _study(name: str, fingerprint: str, teaching: TrainingData, config: Config) -> str:
     """The same problem has the same study; any other data or setting begins a new one.
 
-    The number of trials is no part of it, so that asking for more continues.
+    How many trials, and for how long, is no part of it, so that asking for more continues.
     """
-    asked = {k: v for k, v in asdict(config).items() if k not in ("trials", "threads")}
+    asked = {k: v for k, v in asdict(config).items() if k not in ("trials", "minutes", "threads")}
     problem = f"{fingerprint} {teaching.question} {teaching.encoding.names} {asked}"
     return f"{name}-{hashlib.sha256(problem.encode()).hexdigest()[:16]}"
 
@@ -268,7 +269,7 @@ def _explained(
 
 
 def _params(config: Config, learned: Learned) -> Mapping[str, Any]:
-    recipe, blend = learned.recipe, learned.model.blend
+    recipe, blend, weights = learned.recipe, learned.model.blend, learned.stack.weights
     trees = {f"trees.{k}": v for k, v in asdict(recipe.trees).items()}
     return {
         **asdict(config),
@@ -277,4 +278,5 @@ def _params(config: Config, learned: Learned) -> Mapping[str, Any]:
         "half_life_days": recipe.half_life_days,
         "blend.a": blend.a,
         "blend.b": blend.b,
+        **{f"weight.{part}": float(w) for part, w in zip(PARTS, weights, strict=True)},
     }

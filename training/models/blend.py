@@ -48,12 +48,9 @@ class Blend:
         """
         weights = np.ones(len(linear)) if weights is None else weights
         parts = [linear] if trees is None else [linear, trees]
-        centres = [_centre(part, labels, weights) for part in parts]
-        centred = [part - centre for part, centre in zip(parts, centres, strict=True)]
-        slopes, levels = _minimise(centred, labels, weights)
-        shift = sum(s * centre for s, centre in zip(slopes, centres, strict=True))
+        slopes, level = fit_weights(parts, labels, weights)
         a, b = [*slopes.tolist(), 0.0][:2]
-        return Blend(a, b, levels - shift)
+        return Blend(a, b, level)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -63,6 +60,15 @@ class Blend:
     def from_json(state: Mapping[str, Any]) -> Blend:
         """The inverse of ``to_json``."""
         return Blend(state["a"], state["b"], np.array(state["c"], np.float64))
+
+
+def fit_weights(parts: list[Floats], labels: LabelArrays, weights: Floats) -> tuple[Floats, Floats]:
+    """Weights (P,) of P parts' margins (n, K, J) and their level c (K, J), as ``Blend.fit``."""
+    centres = [_centre(part, labels, weights) for part in parts]
+    centred = [part - centre for part, centre in zip(parts, centres, strict=True)]
+    slopes, levels = _minimise(centred, labels, weights)
+    shift = sum(s * centre for s, centre in zip(slopes, centres, strict=True))
+    return slopes, levels - shift
 
 
 def penalised(blend: Blend, linear: Floats, trees: Floats, labels: LabelArrays) -> float:

@@ -58,6 +58,8 @@ def decimal_mark(words: Iterable[str]) -> str:
     a point; ``1,234`` with either. Words of both kinds, or of neither, leave the point.
     """
     text = pa.array(words, pa.string())
+    if not pc.any(pc.match_substring(text, ",")).as_py():
+        return "."
     return "," if _count(text, _COMMA) and not _count(text, _POINT) else "."
 
 
@@ -72,10 +74,16 @@ def grouped_by_points(words: Iterable[str]) -> Bools:
     return none if _count(text, _POINT) else np.asarray(found.to_numpy(zero_copy_only=False))
 
 
+SHORTEST = 6
+"""Characters of the shortest date with a day, a month and a year: 1/2/25."""
+
+
 def day_order(words: Iterable[str]) -> DayOrder:
     """Which of day and month is in front in numeric dates such as 26/06/2025."""
     text = pa.array(words, pa.string())
-    # a look at the first characters spares ISO dates the groups of the whole pattern
+    if _years_first(text):
+        return "none"
+    # a look at the first characters spares other dates the groups of the whole pattern
     text = text.filter(pc.match_substring_regex(text, _BEGINS))
     found = pc.extract_regex(text, _SLASHED).drop_null()
     if not len(found):
@@ -87,6 +95,21 @@ def day_order(words: Iterable[str]) -> DayOrder:
     if front and behind:
         return "both"
     return "day first" if front else "month first" if behind else "either"
+
+
+def _years_first(text: Any) -> bool:
+    """Whether every word that is long enough for a date begins as 2025-: no pattern is needed then.
+
+    Read from the bytes themselves, for a column of instants has as many words as rows.
+    """
+    _, ends, data = text.buffers()
+    if data is None or not len(text):
+        return True
+    at = np.frombuffer(ends, np.int32)[text.offset : text.offset + len(text) + 1]
+    held = np.frombuffer(data, np.uint8)
+    begins = at[:-1][np.diff(at) >= SHORTEST]
+    digits = (held[begins + i] - ord("0") < 10 for i in range(4))  # unsigned: others are beyond
+    return bool(np.logical_and.reduce([*digits, held[begins + 4] == ord("-")]).all())
 
 
 def order_of(pattern: str) -> DayOrder:

@@ -132,7 +132,7 @@ class PlainLightGBM:
             "objective": "binary",
             "seed": self.seed,
             "deterministic": True,
-            "num_threads": 2,
+            "num_threads": 1,  # two threads wait for one another on a busy machine
             "verbosity": -1,
         }
         self._booster = lightgbm.train(params, data, num_boost_round=100)
@@ -140,4 +140,4 @@ class PlainLightGBM:
 
     def predict(self, X: Floats) -> Floats:
         """See ``Baseline.predict``."""
-        return np.asarray(self._booster.predict(X, num_threads=2))
+        return np.asarray(self._booster.predict(X, num_threads=1))

@@ -9,7 +9,7 @@ original column's contribution is a deviation from it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from training.models.encoding import Encoding
 
 if TYPE_CHECKING:
     from training.models.linear.ridge import Design
+
+_NUMBERS = ("columns", "low", "high", "compressed", "mean", "scale", "missing")
 
 TAIL = 0.005
 """The TAIL and 1 - TAIL quantiles of the training rows are a number's usual range, its scale."""
@@ -63,7 +65,16 @@ class Numbers:
     @staticmethod
     def fit(X: Floats, columns: list[int]) -> Numbers:
         """Learn from the training matrix (n, F)."""
-        learnt = [_number(column) for column in np.ascontiguousarray(X.T[columns])]
+        return Numbers._of(X, columns, _number)
+
+    @staticmethod
+    def plain(X: Floats, columns: list[int]) -> Numbers:
+        """Centred and scaled only, as a plain logistic regression would; limited like ``fit``."""
+        return Numbers._of(X, columns, _plain_number)
+
+    @staticmethod
+    def _of(X: Floats, columns: list[int], learn: Callable[[Floats], tuple[float, ...]]) -> Numbers:
+        learnt = [learn(column) for column in np.ascontiguousarray(X.T[columns])]
         parts = np.array(learnt, np.float64).reshape(len(columns), 6).T
         low, high, compressed, mean, scale, missing = parts
         places = np.array(columns, np.int64)
@@ -116,6 +127,20 @@ def _number(column: Floats) -> tuple[float, ...]:
     return least, most, compressed, limited.mean(), usual.std() or 1.0, missing
 
 
+def _plain_number(column: Floats) -> tuple[float, ...]:
+    """``_number`` without compression, on the scale of all values within the limits."""
+    present = column[~np.isnan(column)]
+    if len(present) == 0:
+        return _number(column)
+    low, high = np.quantile(present, [TAIL, 1 - TAIL])
+    if low == high:
+        low, high = present.min(), present.max()
+    reach = REACH * (high - low)
+    limited = np.clip(present, low - reach, high + reach)
+    missing = 1 - len(present) / len(column)
+    return low - reach, high + reach, False, limited.mean(), limited.std() or 1.0, missing
+
+
 def _skewness(values: Floats) -> float:
     centred = values - values.mean()
     squared = centred * centred
@@ -165,7 +190,12 @@ class LinearModel:
 
     @staticmethod
     def fit(
-        X: Floats, labels: LabelArrays, encoding: Encoding, weights: Floats, l2: float
+        X: Floats,
+        labels: LabelArrays,
+        encoding: Encoding,
+        weights: Floats,
+        l2: float,
+        numbers_of: Callable[[Floats, list[int]], Numbers] = Numbers.fit,
     ) -> LinearModel:
         """Fit on the person-periods of n training rows.
 
@@ -174,13 +204,14 @@ class LinearModel:
         l2       precision of the normal prior of every coefficient (per standard deviation of a
                  number, per level of a category), > 0; alpha has none but one pseudo person-period
                  a bin, ending as all person-periods together do: an empty bin stays finite
+        numbers_of  how numbers become comparable
         """
         useful = set(encoding.names) - set(encoding.useless)
         categories = set(encoding.categorical)
         numbers = [f for f, n in enumerate(encoding.names) if n in useful and f not in categories]
         model = LinearModel(
             len(encoding.names),
-            Numbers.fit(X, numbers),
+            numbers_of(X, numbers),
             CategoryLevels.fit(encoding),
             *([np.empty(0)] * 4),
         )
@@ -210,6 +241,22 @@ class LinearModel:
             level[:, slots] -= level[:, slots] @ mean[slots][:, None]
         return replace(self, alpha=alpha, slope=beta[:, :N], gap=gap, level=level)
 
+    def plus(self, other: LinearModel, mine: float, theirs: float) -> LinearModel:
+        """mine · this model + theirs · ``other``, which is linear in the same columns again."""
+
+        def joined(of: str) -> Floats:
+            return np.concatenate(
+                [mine * getattr(self, of), theirs * getattr(other, of)], axis=1, dtype=np.float64
+            )
+
+        pairs = [(k, getattr(self.numbers, k), getattr(other.numbers, k)) for k in _NUMBERS]
+        numbers = Numbers(**{k: np.concatenate([a, b]) for k, a, b in pairs})
+        alpha = mine * self.alpha + theirs * other.alpha
+        level = mine * self.level + theirs * other.level
+        return LinearModel(
+            self.features, numbers, self.words, alpha, joined("slope"), joined("gap"), level
+        )
+
     @property
     def baseline(self) -> Floats:
         """(K, J) margins of the average training row (every row counting once)."""
@@ -237,7 +284,7 @@ class LinearModel:
         """Plain JSON types; numbers survive the round trip exactly."""
         return {
             "features": self.features,
-            "numbers": {k: v.tolist() for k, v in vars(self.numbers).items()},
+            "numbers": {k: getattr(self.numbers, k).tolist() for k in _NUMBERS},
             "words": {k: v.tolist() for k, v in vars(self.words).items()},
             **{k: getattr(self, k).tolist() for k in ("alpha", "slope", "gap", "level")},
         }
@@ -266,9 +313,9 @@ def _add_numbers(
     columns: Ints,
     out: Floats,
 ) -> None:
-    """What the N numbers of each row add, into ``out`` (n, J, F)."""
+    """What the N numbers of each row add to ``out`` (n, J, F); a sum of models reads some twice."""
     for i in range(values.shape[0]):
         for j in range(slope.shape[0]):
             for f in range(values.shape[1]):
                 gone = (1.0 if missing[i, f] else 0.0) - share[f]
-                out[i, j, columns[f]] = values[i, f] * slope[j, f] + gone * gap[j, f]
+                out[i, j, columns[f]] += values[i, f] * slope[j, f] + gone * gap[j, f]
