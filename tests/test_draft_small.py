@@ -453,6 +453,49 @@ SITUATIONS: dict[str, Situation] = {
         },
         {"deals": {"deal_id": ["V1", "V2"], "outcome": ["won", "lost"]}},
     ),
+    "paid_by_the_year_or_the_month": Situation(
+        {
+            "subscriptions.csv": (
+                "id,Customer ID,Amount,Interval,Created (UTC),Start (UTC),Canceled At (UTC)\n"
+                's1,c1,"1,200.00",year,2024-01-04,2024-01-05,\n'
+                "s2,c2,10.00,month,2024-02-04,2024-02-05,2024-09-01\n"
+                "s3,c1,30.00,quarterly,2024-03-04,2024-03-05,\n"
+            )
+        },
+        {
+            "subscriptions": {
+                "mrr": [100.0, 10.0, 10.0],
+                "started_at": ["2024-01-05", "2024-02-05", "2024-03-05"],
+                "ended_at": [None, "2024-09-01", None],
+            }
+        },
+    ),
+    "french_accents": Situation(
+        {
+            "opportunites.csv": (
+                "N° affaire,Client,Créée le,Clôturée le,Montant,Statut\n"
+                '1,Dupont,03/02/2025,25/02/2025,"1 200,50 €",Gagnée\n'
+                '2,Martin,04/02/2025,17/03/2025,"800,00 €",Perdue\n'
+                '3,Dupont,15/02/2025,,"2 000,00 €",En cours\n'
+            )
+        },
+        {
+            "deals": {
+                "amount": [1200.5, 800.0, 2000.0],
+                "closed_at": ["2025-02-25", "2025-03-17", None],
+                "outcome": ["won", "lost", None],
+            }
+        },
+    ),
+    "taxable_amounts": Situation(
+        {
+            "facturas.csv": (
+                "Id;Fecha factura;Cliente;Base imponible;Moneda\nF1;01/04/2025;C1;1.000,00;EUR\n"
+                "F2;13/05/2025;C1;-50,00;EUR\n"
+            )
+        },
+        {"invoices": {"amount": [1000.0, -50.0], "issued_at": ["2025-04-01", "2025-05-13"]}},
+    ),
     "rounded_ids": Situation(
         {
             "deals.csv": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from features.draft.blocks.context import Building
@@ -61,12 +63,37 @@ def _only(column: ColumnProfile, rows: Bools) -> ColumnProfile:
     return ColumnProfile(column.heading, words, column.held)
 
 
+_MONTHS = (
+    (re.compile(r"^(?:year|annual|an(?:ual|nuel|nuale)|jahr|jähr|año|anno|12)", re.IGNORECASE), 12),
+    (re.compile(r"^(?:quarter|trimest|quartal|viertelj|3)", re.IGNORECASE), 3),
+    (re.compile(r"^(?:semi|semest|half|halbj|6)", re.IGNORECASE), 6),
+)
+"""Words for how often a contract is charged -> months."""
+
+
+def _of_periods(heading: str, building: Building) -> list[tuple[str, list[str], float]]:
+    """The column of periods, its words and their share, of periods longer than a month."""
+    words = building.file.columns[heading].counts
+    found = [([w for w in words if p.match(w)], months) for p, months in _MONTHS]
+    return [(heading, listed, round(1 / months, 9)) for listed, months in found if listed]
+
+
 def per_month(building: Building) -> None:
     """Recurring revenue that is stated for a year is a twelfth of it a month."""
     line = building.block.column("mrr")
     if line is None:
         return
     column = building.file.columns[source_of(line.spec)]
+    billing = building.block.column("billing")
+    if billing is not None and (parts := _of_periods(source_of(billing.spec), building)):
+        building.block.columns.remove(line)
+        listed = [
+            *(with_keys(line.spec, scale=s, when=[{"from": f, "is": w}]) for f, w, s in parts),
+            with_keys(line.spec),
+        ]
+        said = f"{line.evidence}: a share of what is charged for longer than a month"
+        building.block.columns.append(DraftedLine("mrr", listed, "likely", said))
+        return
     if column.concepts & {"arr", "annual"}:
         building.block.columns.remove(line)
         spec = with_keys(line.spec, scale=round(column.scale / 12, 9))

@@ -30,6 +30,7 @@ PLACEHOLDERS = (
     *("select", "please select", "--none--", "-- none --", "(blank)", "n/a", "#n/a", "null"),
     *("nan", "nat", "undefined", "not set", "-", "--", "0000-00-00", "0000-00-00 00:00:00"),
     *("seleccionar", "seleccione", "bitte wahlen", "bitte wählen", "selezionare", "k.a.", "s/d"),
+    *("n.d.", "n/d", "s.d.", "k. a.", "sin datos", "keine angabe", "non disponibile"),
 )
 """Words that stand for nothing in whatever column."""
 
