@@ -67,9 +67,9 @@ score: $(READY) ## score every open entity of DATA (a canonical folder; default 
 
 desk: $(READY) ## fill the pages: scores, forecast and lists of DATA (default the demo's)
 	@$(RUN) -m serving score --data $(or $(DATA),$(DEMO)/canonical) --out data/scores || \
-	  echo "no scores were made; every list that needs none follows"
+	  { test $$? -eq 3 && echo "no scores were made; every list that needs none follows"; }
 	@$(RUN) -m training forecast --data $(or $(DATA),$(DEMO)/canonical) --out reports || \
-	  echo "no forecast was made; every list that needs none follows"
+	  { test $$? -eq 2 && echo "these data allow no forecast; every list that needs none follows"; }
 	@$(RUN) -m serving desk --data $(or $(DATA),$(DEMO)/canonical) $(if $(MARGIN),--margin $(MARGIN)) \
 	  $(if $(CAPACITY),--capacity $(CAPACITY)) $(if $(GOALS),--goals $(GOALS)) $(if $(RULES),--rules $(RULES))
 

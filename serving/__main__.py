@@ -18,18 +18,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving import cli
-from serving.cli import CommandError
+from serving.cli import CommandError, NoModelError
 
 COMMANDS = tuple(sorted(found.name for found in pkgutil.iter_modules(cli.__path__)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 done, 2 what was asked for is not there."""
+    """Run one subcommand; 0 done, 2 what was asked for is not there, 3 no model is in use yet."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     chosen = command_line(given).parse_args(given)
     run: Callable[[argparse.Namespace], int] = chosen.run
     try:
         return run(chosen)
+    except NoModelError as none:
+        print(f"error: {none}", file=sys.stderr)
+        return 3
     except (CommandError, LookupError, FileNotFoundError, ValueError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
@@ -55,14 +58,14 @@ def now() -> int:
 
 
 def champions(root: Path) -> dict[str, Path]:
-    """The bundle folder of every question that has a champion; LookupError where none has."""
+    """The bundle folder of every question that has a champion; NoModelError where none has."""
     from training.registry import registry  # noqa: PLC0415
 
     models = registry.list_models(root)
     names = models.loc[["champion" in a.split(", ") for a in models["aliases"]], "name"]
     if names.empty:
         said = "no model has been promoted yet: run `make train`, or `make demo`"
-        raise registry.RegistryError(said)
+        raise NoModelError(said)
     return {name: registry.champion_folder(name, root) for name in sorted(set(names))}
 
 

@@ -16,8 +16,9 @@ from starlette.applications import Starlette
 
 from features.tables import micros
 from serving.analytics.kpis.definition import Given
-from serving.analytics.lists.build import DeskOptions, sheets
+from serving.analytics.lists.build import sheets
 from serving.analytics.lists.keep import keep
+from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.sheets import Sheet
 from serving.app import make_app
 from serving.process.trial import free_port

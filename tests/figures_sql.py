@@ -85,7 +85,7 @@ def sql(figure: str, by: str, s: str, e: str, a: str, order: list[str]) -> str:
     og = f"{'owner_region' if by == 'region' else by} AS g" if by else g
     quota = """SELECT q.owner_id AS owner, o.team, o.region, amount * fx(currency, period_start_at)
         AS amount, period_start_at AS f, period_end_at AS u FROM quotas q
-        LEFT JOIN owners_at({t}) o USING (owner_id) WHERE period_start_at < {t}"""
+        LEFT JOIN owners_at({t}) o USING (owner_id) WHERE period_start_at <= {t}"""
     queries = {
         "win_rate": f"""SELECT {g}, avg((outcome = 'won')::INT) AS value, count(*) AS n
             FROM deals_at({a}) WHERE closed >= {s} AND closed < {e} AND outcome IS NOT NULL
@@ -129,7 +129,9 @@ def sql(figure: str, by: str, s: str, e: str, a: str, order: list[str]) -> str:
             SELECT {g}, sum(amount * p) AS value, count(amount * p) AS n
             FROM deals_at({e}) LEFT JOIN p USING (stage) WHERE is_open GROUP BY g""",
         "pipeline_coverage": f"""WITH q AS ({quota.format(t=e)}),
-            now AS (SELECT * FROM q WHERE f < {e} AND u >= {e}),
+            run AS (SELECT * FROM q WHERE f <= {e} AND u > {e}),
+            now AS (SELECT * FROM run UNION ALL SELECT * FROM q
+              WHERE f < {e} AND u = {e} AND NOT EXISTS (SELECT 1 FROM run)),
             so AS (SELECT now.*, greatest(0, amount - coalesce((SELECT sum(d.booked) FROM
               deals_at({e}) d WHERE d.owner = now.owner AND d.outcome = 'won' AND d.closed >= now.f
               ), 0)) AS rest FROM now),

@@ -26,7 +26,7 @@ class Launched:
     """A running `serve`: its address, its process, its workers."""
 
     def __init__(self, bundles: Path, workers: int, more: Mapping[str, str], log: Path) -> None:
-        self.port, self.log = free_port(), log
+        self.port, self.log, self._number = free_port(), log, workers
         self.address = f"http://127.0.0.1:{self.port}"
         with log.open("wb") as out:
             self.process = subprocess.Popen(
@@ -66,8 +66,12 @@ class Launched:
         raise AssertionError(self.log.read_text(encoding="utf-8", errors="replace")[-3000:])
 
     def ready(self) -> None:
-        """Wait until it can score."""
+        """Wait until it can score, with all of its workers."""
         self.until(lambda: self.get("/readyz").status_code == 200, 120.0)
+        self.until(lambda: all(self._has_answered(place) for place in range(self._number)), 120.0)
+
+    def _has_answered(self, place: int) -> bool:
+        return f"worker {place} answers with models" in self.log.read_text(encoding="utf-8")
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""

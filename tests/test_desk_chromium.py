@@ -194,9 +194,9 @@ def test_a_csv_is_downloaded(browser: Any, address: str, tmp_path: Path) -> None
 
 def test_a_language_is_chosen_and_kept(browser: Any, address: str) -> None:
     reader = Reader(browser, address, 1280)
-    page = reader.open("/calls?sort=second")
+    page = reader.open("/calls?sort=probability")
     page.get_by_role("link", name="Español").click()
-    assert page.url.endswith("/calls?sort=second")
+    assert page.url.endswith("/calls?sort=probability")
     assert page.locator("h1").inner_text() == "Lista de llamadas"
     page.get_by_role("link", name="Cuentas").click()
     assert page.locator("h1").inner_text() == "Cuentas"

@@ -9,9 +9,11 @@ import pytest
 
 from features.demo import generate
 from features.frames import write
+from features.tables import DAY
 from serving import __main__ as serving
-from serving.cli import CommandError
-from serving.cli.desk import read_rules
+from serving.analytics.lists.options import DeskOptions
+from serving.cli import CommandError, NoModelError
+from serving.cli.desk import read_rules, with_work
 from serving.store.sheets import Wanted
 from serving.store.store import open_store
 from serving.web.lists import LISTINGS
@@ -125,4 +127,44 @@ def test_without_a_model_every_list_that_needs_none_is_made(
     assert pipeline.head["value"] is None, "what is not known is not 0"
     named = store.sheets.rows(pipeline.id, Wanted())
     assert all(row["name"] for row in named)
+    store.close()
+
+
+def test_a_missing_model_has_its_own_exit_code(tmp_path: Path) -> None:
+    """`make desk` goes on after this one alone."""
+    with pytest.raises(NoModelError, match="no model has been promoted"):
+        serving.champions(tmp_path)
+    asked = [
+        "--root",
+        str(tmp_path),
+        "score",
+        "--data",
+        str(tmp_path),
+        "--no-store",
+        "--out",
+        str(tmp_path / "scores"),
+    ]
+    demo = generate(size="tiny")
+    write(tmp_path, demo.frames, demo.meta)
+    assert serving.main(asked) == 3
+
+
+def test_what_people_wrote_on_the_pages_is_in_the_next_lists(tmp_path: Path) -> None:
+    """Done today and put off until tomorrow are set aside; what is over is not; the newest answer
+    about an owner counts."""
+    now = 1_767_225_600_000_000
+    store = open_store(f"sqlite:///{tmp_path / 'work.db'}")
+    add = store.feedback.add
+    add("deals", "done", "done", None, "maria", None, now - DAY)
+    add("deals", "old", "done", None, "maria", None, now - 30 * DAY)
+    add("leads", "later", "snooze", {"until": now + DAY}, "maria", None, now - DAY)
+    add("leads", "over", "snooze", {"until": now - 1}, "maria", None, now - 2 * DAY)
+    for at, accepted in ((now - 2, True), (now - 1, False)):
+        add("accounts", "A1", "owner", {"to": "O2", "accepted": accepted}, "maria", None, at)
+    goal = {"measure": "mrr", "target": 900.0, "start": now - DAY, "due": now + 90 * DAY}
+    add("accounts", "A1", "goal", goal, "maria", None, now - DAY)
+    found = with_work(DeskOptions(), store, now)
+    assert found.set_aside == {("deals", "done"), ("leads", "later")}
+    assert found.rejected == {("accounts", "A1", "O2")}
+    assert [(g.account_id, g.measure, g.target) for g in found.goals] == [("A1", "mrr", 900.0)]
     store.close()

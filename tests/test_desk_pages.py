@@ -93,14 +93,14 @@ def _rows(page: str) -> int:
 
 
 def test_filters_and_sorting_are_links_and_forms(client: TestClient) -> None:
-    rows = list(csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=first").text[1:])))
+    rows = list(csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=amount").text[1:])))
     amounts = [float(r["amount"]) for r in rows if r["amount"]]
     assert amounts == sorted(amounts)
     owner = rows[0]["owner"]
     mine = list(csv.DictReader(io.StringIO(client.get(f"/pipeline.csv?owner={owner}").text[1:])))
     assert {r["owner"] for r in mine} == {owner}
     assert len(mine) == sum(r["owner"] == owner for r in rows)
-    page = client.get("/pipeline?sort=first&dir=down").text
+    page = client.get("/pipeline?sort=amount&dir=down").text
     assert 'aria-sort="descending"' in page
     assert client.get("/pipeline?q=%3Cscript%3E").text.count("<script>") == 0
     assert "No row fits these filters" in client.get("/pipeline?q=zzzz").text
@@ -320,3 +320,77 @@ def test_pages_hold_the_drawings_of_the_reports(client: TestClient) -> None:
     base = trained.once().bundle.metrics["pr_auc"]["baseline"]
     assert f"of all cases, {100 * base:.0f} %" in models
     assert models.count("<svg") == 1
+
+
+def test_what_is_written_on_a_page_is_kept_audited_and_shown(
+    client: TestClient, store: Store
+) -> None:
+    """A note on a record, a goal of an account, a call put off, an owner's own forecast."""
+    calls = next(s for s in made() if s.kind == "calls")
+    one = calls.items[0]
+    record = f"/records/{one.word}/{one.about}"
+
+    def write(**form: str) -> Any:
+        return client.post("/work", data={"next": record, **form})
+
+    about = {"entity": one.entity, "id": one.about}
+    answer = write(**about, kind="note", note="budget approved <b>")
+    assert (answer.status_code, answer.headers["location"]) == (303, record)
+    assert "budget approved &lt;b&gt;" in client.get(record).text
+    (row, *_) = store.audit.of(store.subject(one.entity, one.about))
+    assert (row.action, row.detail) == ("feedback", {"kind": "note"})
+    assert write(**about, kind="snooze").status_code == 303
+    assert '<span class="flag">snoozed</span>' in client.get("/calls").text
+    api = client.get("/v1/feedback", params=about).json()["feedback"]
+    said = {f["kind"]: f["value"] for f in api}
+    assert said == {"note": None, "snooze": {"until": NOW + 7 * 86_400_000_000}}
+    account = next(s for s in made() if s.kind == "accounts").items[0].id
+    goal = {"entity": "accounts", "id": account, "kind": "goal", "measure": "mrr"}
+    assert write(**goal, target="900", due="2026-06-30").status_code == 303
+    assert "900" in client.get(f"/accounts/{account}").text.split("Notes and answers")[1]
+    owner = {"entity": "owners", "id": "O1", "kind": "call", "period": "2026-Q1"}
+    assert write(**owner, amount="12000").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"entity": "deals", "id": "D1", "kind": "outcome"}, 422),
+        ({"entity": "deals", "id": "D1", "kind": "note", "note": " "}, 422),
+        ({"entity": "deals", "id": "D1", "kind": "snooze", "until": "soon"}, 422),
+        ({"entity": "accounts", "id": "A1", "kind": "goal", "measure": "fun"}, 422),
+        ({"entity": "owners", "id": "O1", "kind": "call", "period": "Q", "amount": "nan"}, 422),
+        ({"entity": "accounts", "id": "A1", "kind": "owner", "to": "O1"}, 422),
+        ({"entity": "planets", "id": "A1", "kind": "done"}, 422),
+    ],
+)
+def test_a_form_that_says_nothing_is_refused(
+    client: TestClient, form: dict[str, str], status: int
+) -> None:
+    assert client.post("/work", data=form).status_code == status
+
+
+def test_a_form_of_another_site_changes_nothing(client: TestClient) -> None:
+    form = {"entity": "deals", "id": "D1", "kind": "done"}
+    headers = {"sec-fetch-site": "cross-site"}
+    assert client.post("/work", data=form, headers=headers).status_code == 403
+
+
+def test_every_move_and_every_expected_number_leads_to_its_rows(client: TestClient) -> None:
+    head = next(s for s in made() if s.kind == "pipeline").head
+    for move in head["movement"]:
+        rows = client.get("/moves.csv", params={"word": move["kind"]}).text
+        assert len(list(csv.DictReader(io.StringIO(rows[1:])))) == move["deals"]
+    open_, _, any_date, quarter = (row["value"] for row in head["expectations"])
+    assert (open_, any_date) == (head["value"], head["expected"])
+    assert 0 < quarter <= any_date <= open_
+    page = client.get("/pipeline").text
+    assert page.count("<svg") == 2, "the funnel and the value by week"
+
+
+def test_today_names_ten_things_of_every_kind_with_their_reason(client: TestClient) -> None:
+    calls = next(s for s in made() if s.kind == "calls")
+    page = client.get("/").text
+    first = page.split('<ol class="first">')[1].split("</ol>")[0]
+    assert first.count("<li>") == min(10, len(calls.items)) == len(calls.head["first"])
+    assert "association" in first

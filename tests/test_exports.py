@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features.ingest.report import IngestReport
@@ -65,8 +66,11 @@ def test_maven_deals_are_those_with_a_birth(tmp_path: Path) -> None:
     assert amounts[amounts == amounts].sum() == pytest.approx(booked)
     assert tables["deals"].coded("product").values.count("GTX Pro") == 1
     assert not report.tables["deals"].orphans
-    assert block(report, "deals").joins["catalogue"]["rows without a match"] == sum(
-        row["product"] == "GTXPro" for row in source
+    assert block(report, "deals").joins["catalogue"]["rows without a match"] == 0
+    priced = tables["deals"].number("list_price")
+    corrected = np.array([w == "GTX Pro" for w in tables["deals"].coded("product").words()])
+    assert corrected.any() and (priced[corrected] == 4821).all(), (
+        "GTXPro is the catalogue's GTX Pro"
     )
     assert tables.meta.questions == {"deal_close": {"snapshots": "created"}}
     assert "technology" in tables["accounts"].coded("industry").values

@@ -166,6 +166,20 @@ def test_a_quota_counts_by_the_days_of_it_that_lie_in_the_window() -> None:
     assert third["value"].iloc[0] == pytest.approx(160 / 92)  # o2 alone has a quota in it
 
 
+def test_coverage_on_a_periods_first_day_is_of_that_period() -> None:
+    """On 1 January o1's quota of the first quarter is whole, and that of the fourth is over."""
+    changed = frames()
+    new = changed["quotas"].iloc[[0]].assign(quota_id="q3", amount=200.0)
+    new = new.assign(period_start_at=at("2025-01-01"), period_end_at=at("2025-04-01"))
+    changed["quotas"] = pd.concat([changed["quotas"], new], ignore_index=True)
+    tables = from_frames(changed, Meta(as_of="2025-01-01T00:00:00+00:00", currency="EUR"))
+    then = AsOfFrames(tables, micros("2025-01-01T00:00Z"))
+    open_now = then.deals[then.deals["open"] & (then.deals["owner"] == "o1")]
+    due = open_now[open_now["expected_close_at"] < at("2025-04-01")]["amount"].sum()
+    found = one(then, FIGURES["pipeline_coverage"])
+    assert found["value"][0] == pytest.approx(due / 200) and due > 0
+
+
 # what is known when
 
 

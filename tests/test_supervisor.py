@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -285,3 +286,15 @@ def test_compiled_code_that_others_can_write_is_refused(
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     done = _serve("serve", "--port", "0", "--bundles", ".")
     assert done.returncode == 2 and "chmod 700" in done.stderr
+
+
+def test_while_models_load_a_browser_gets_a_page_that_asks_again_and_a_program_json() -> None:
+    from serving.process.startup import answer  # noqa: PLC0415
+
+    browser = b"GET /calls HTTP/1.1\r\nAccept: text/html,*/*\r\nAccept-Language: es-ES\r\n\r\n"
+    program = b"GET /calls HTTP/1.1\r\nAccept: */*\r\n\r\n"
+    head, _, page = answer(browser, "loading").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503") and b"retry-after" in head
+    assert b'http-equiv="refresh"' in page and b'lang="es"' in page
+    for asked in (program, browser.replace(b"/calls", b"/v1/score")):
+        assert json.loads(answer(asked, "loading").partition(b"\r\n\r\n")[2])["code"] == "starting"

@@ -98,6 +98,17 @@ def test_more_trials_continue_and_fewer_are_the_first_of_them(
     assert tuned(tmp_path, asked) == few
 
 
+def test_no_trial_begins_after_the_minutes_and_the_first_is_always_made(tmp_path: Path) -> None:
+    short = tuned(tmp_path, replace(CONFIG, minutes=1e-9))
+    assert short.trials == whole().trials[:1]
+    assert tuned(tmp_path) == whole(), "asked for more, it goes on as if nothing had ended it"
+
+
+def test_minutes_must_be_above_zero() -> None:
+    with pytest.raises(ValueError, match="minutes must be above 0, got 0"):
+        replace(CONFIG, minutes=0)
+
+
 def test_without_folds_the_defaults_stand() -> None:
     _, encoding = folds()
     assert tune([], encoding, CONFIG, timed=True) == Tuned(Recipe(seed=CONFIG.seed), [])

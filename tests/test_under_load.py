@@ -26,6 +26,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.trailers import endless_trailers, memory
 from serving.bundles.publish import publish_once
 from serving.process.trial import free_port
 from serving.store.store import Store, open_store
@@ -212,6 +213,16 @@ def test_bad_requests_are_told_so_and_good_ones_do_not_notice(house: House) -> N
     assert status["good, for the log"] == 200
     assert (status["over-size"], chunked, signed) == (413, 413, 401)
     assert clients.broken == 0 and clients.versions == {"v1"}
+
+
+def test_trailers_without_end_cost_no_memory(house: House) -> None:
+    """Twenty connections before any key; `python -m benchmarks.trailers` measures a minute."""
+    before = memory(house.service.process.pid)
+    with house.load() as (clients, _), endless_trailers(house.service.port, 20) as sent:
+        time.sleep(LOADED)
+        after = memory(house.service.process.pid)
+    assert min(sent) > 0 and clients.broken == 0
+    assert after - before < 50 * 2**20
 
 
 def test_a_killed_worker_loses_only_its_own_requests(house: House) -> None:

@@ -83,6 +83,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--question", action="append", help="only this question; may be repeated")
     parser.add_argument("--config", type=Path, help="TOML file with a [training] table")
     parser.add_argument("--trials", type=int, help="Optuna trials a question")
+    parser.add_argument(
+        "--minutes", type=float, help="begin no further trial of a question after so many minutes"
+    )
     parser.add_argument("--seed", type=int, help="the same seed gives the same result")
     parser.add_argument("--promote", action="store_true", help="promote what beats the base rate")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -135,7 +138,9 @@ def _asked(chosen: argparse.Namespace, tables: Tables) -> list[str]:
 
 def _train(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
-    config = load_config(chosen.config, trials=chosen.trials, seed=chosen.seed)
+    config = load_config(
+        chosen.config, trials=chosen.trials, minutes=chosen.minutes, seed=chosen.seed
+    )
     codes = [_train_one(n, tables, config, chosen) for n in _asked(chosen, tables)]
     return LEAKS if LEAKS in codes else min(codes)
 

@@ -18,6 +18,7 @@ class Config:
     tune_folds    the newest of them, to tune on
     newest_share  share of the matured snapshots kept for the one look at the end
     trials        Optuna trials
+    minutes       no trial begins after so many; None: all are made
     threads       threads LightGBM may use
     max_snapshots entities are sampled, seeded, when a data set has more snapshots than this
     min_count     a word seen less often in training is "other"
@@ -28,6 +29,7 @@ class Config:
     tune_folds: int = 2
     newest_share: float = 0.2
     trials: int = 20
+    minutes: float | None = None
     threads: int = 2
     seed: int = 7
     max_snapshots: int = 400_000
@@ -42,6 +44,8 @@ class Config:
             or self.max_snapshots < 1
         ):
             raise ValueError("folds, trials, threads and max_snapshots must be at least 1")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes must be above 0, got {self.minutes}")
         if not 0 < self.newest_share < 1:
             raise ValueError(f"newest_share must lie between 0 and 1, got {self.newest_share}")
 

@@ -293,6 +293,10 @@ def read_sheet(
         if ((place < 0) & (left_key.codes >= 0)).any():  # "A@X.com" is a@x.com, 71.0 is 71
             alike, _ = _last_place(_plain(right_key), _plain(left_key), order)
             place = np.where(place < 0, alike, place)
+        if (place < 0).any() and len(join.on[0]) == 1:  # "GTXPro", which is read as "GTX Pro"
+            meant = _corrected(left_key, join.on[0][0][0], plan)
+            corrected, _ = _last_place(_plain(right_key), _plain(meant), order)
+            place = np.where(place < 0, corrected, place)
         for name in plan.needed()[join.prefix]:
             words[f"{join.prefix}.{name}"] = right.words[name].take(place)
         told[join.prefix] = {
@@ -305,6 +309,14 @@ def read_sheet(
 
 def _key(parts: list[WordColumn]) -> WordColumn:
     return trimmed(parts[0]) if len(parts) == 1 else together([trimmed(p) for p in parts])
+
+
+def _corrected(key: WordColumn, column: str, plan: ReadPlan) -> WordColumn:
+    """A join's key as the mapping corrects the words of its column (``values``)."""
+    specs = (spec for found in plan.columns.values() for spec in found)
+    said = {w: to for spec in specs if spec.source == (column,) for w, to in spec.values if to}
+    words = [said.get(str(w).lower(), w) for w in key.values.to_pylist()] if said else []
+    return key.recoded(pa.array(words, pa.string()), np.zeros(len(words), bool)) if said else key
 
 
 def _plain(words: WordColumn) -> WordColumn:

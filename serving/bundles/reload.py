@@ -91,7 +91,6 @@ class Reloader:
             return
         self.state.offer(bundle.name for bundle in found)
         self.state.set_note(_note(self.folder, found, problems))
-        self.checker.prepare()
         for bundle in found:
             if self._is_settled(bundle) or not self._stands_still(bundle):
                 continue
@@ -99,6 +98,8 @@ class Reloader:
             if result is not None:
                 self._settled[bundle.name] = bundle.mark
                 self._settle(bundle, result)
+        # afterwards: a helper takes seconds of processor, and what was checked before needs none
+        self.checker.prepare()
 
     def _is_settled(self, bundle: Offered) -> bool:
         """Whether nothing has to be done: the same files, or none too late for another chance."""

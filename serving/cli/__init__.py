@@ -18,3 +18,7 @@ Champions = Callable[[Path], dict[str, Path]]
 
 class CommandError(RuntimeError):
     """A command cannot do what was asked; the message says why and what to do."""
+
+
+class NoModelError(LookupError):
+    """No model is in use yet: the one failure after which `make desk` goes on."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from features.files import read_settings
-from features.tables import NAT, Tables, micros, read
-from serving.analytics.accounts.goals import read_goals
+from features.tables import DAY, NAT, Tables, micros, read
+from serving.analytics.accounts.goals import Goal, read_goals
 from serving.analytics.accounts.value import Terms
 from serving.analytics.kpis import kept_calls
 from serving.analytics.kpis.definition import Given
 from serving.analytics.kpis.files import read_costs, read_plan
-from serving.analytics.lists.build import DeskOptions, sheets
+from serving.analytics.lists.build import sheets
 from serving.analytics.lists.keep import keep
+from serving.analytics.lists.options import DeskOptions
 from serving.analytics.lists.scored import scored_list
 from serving.analytics.lists.sheets import Sheet
 from serving.analytics.routing.problem import Rules
@@ -56,9 +58,8 @@ def _desk(chosen: argparse.Namespace) -> int:
     scores = {name: _scored(scorer, tables, as_of) for name, scorer in scorers.items()}
     clock: Clock = chosen.clock
     with opened(chosen) as store:
-        for sheet in sheets(
-            tables, as_of, scorers, scores, _given(chosen, tables), _wishes(chosen)
-        ):
+        options = with_work(_options(chosen), store, clock())
+        for sheet in sheets(tables, as_of, scorers, scores, _given(chosen, tables), options):
             _keep(store, sheet, as_of, clock())
     return 0
 
@@ -76,7 +77,7 @@ def _flat_desk(chosen: argparse.Namespace, tables: Tables) -> int:
     return 0
 
 
-DATED = ("calls", "pipeline", "accounts", "quality", "figures", "territories")
+DATED = ("calls", "pipeline", "moves", "accounts", "quality", "figures", "territories")
 """Lists that a table without dates cannot fill."""
 
 
@@ -117,12 +118,36 @@ def _given(chosen: argparse.Namespace, tables: Tables) -> Given:
     )
 
 
-def _wishes(chosen: argparse.Namespace) -> DeskOptions:
+def _options(chosen: argparse.Namespace) -> DeskOptions:
     terms = Terms(chosen.margin or 1.0, chosen.years, chosen.discount)
     goals = tuple(read_goals(chosen.goals)) if chosen.goals else ()
     rules = read_rules(chosen.rules) if chosen.rules else Rules()
     stated = chosen.margin is not None
     return DeskOptions(chosen.capacity, chosen.wait, terms, goals, rules, stated)
+
+
+def with_work(options: DeskOptions, store: Store, now: int) -> DeskOptions:
+    """The options with what people wrote on the pages: goals, calls set aside, owners rejected.
+
+    A call that is done is set aside until the next look, one that is put off until its day.
+    """
+    said = store.feedback.written(("done", "snooze", "goal", "owner"))
+    goals = [Goal(one.entity_id, **one.value) for one in said if one.kind == "goal"]
+    recent = now - round(options.wait * DAY)
+    aside = {
+        (one.entity, one.entity_id)
+        for one in said
+        if (one.kind == "done" and one.at > recent)
+        or (one.kind == "snooze" and one.value["until"] > now)
+    }
+    newest = {(one.entity, one.entity_id): one for one in reversed(said) if one.kind == "owner"}
+    rejected = {(*key, one.value["to"]) for key, one in newest.items() if not one.value["accepted"]}
+    return replace(
+        options,
+        goals=(*options.goals, *goals),
+        set_aside=frozenset(aside),
+        rejected=frozenset(rejected),
+    )
 
 
 def read_rules(path: Path) -> Rules:

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 from features.files import own_folder
+from serving.bundles.folder import POINTER
 from serving.cli import CommandError, Subparsers
 from serving.process.supervisor import Supervisor, listen
 from serving.settings import read_settings
@@ -72,7 +73,13 @@ def _serve(chosen: argparse.Namespace) -> int:
         if settings.metrics_port:
             Thread(target=_show, args=(numbers, settings.metrics_port), daemon=True).start()
         return Supervisor(
-            listener, chosen.workers, environment, clock, others, settings.drain
+            listener,
+            chosen.workers,
+            environment,
+            clock,
+            others,
+            settings.drain,
+            published=(folder / POINTER).exists(),
         ).run()
 
 

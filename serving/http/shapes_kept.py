@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -36,9 +36,14 @@ class FeedbackOut(AnswerPart):
     """What was said of an entity, and the model's own value that stood then."""
 
     id: str = Field(description="of the statement")
-    kind: Literal["outcome", "override"] = Field(description="what is said")
+    kind: Literal["outcome", "override", "note", "done", "snooze", "goal", "call", "owner"] = Field(
+        description="what is said; all but the first two are written on the pages"
+    )
     outcome: str | None = Field(description="of an outcome")
     probability: float | None = Field(description="of an override: the person's own")
+    value: dict[str, Any] | None = Field(
+        description="of a goal, a snooze, a call or an owner: its fields"
+    )
     by: str = Field(description="who said so")
     note: str | None = Field(description="why, for people")
     at: str = Field(description="when it was said")

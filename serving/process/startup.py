@@ -108,6 +108,8 @@ def answer(head: bytes, reason: str) -> bytes:
             "reload": None,
         }
         return _response(503, message | known, method)
+    if method == b"GET" and not path.startswith(b"/v1/") and _browser(head):
+        return _page(head)
     problem: dict[str, object] = {
         "type": "urn:embudo:problem:starting",
         "title": "Starting",
@@ -116,6 +118,54 @@ def answer(head: bytes, reason: str) -> bytes:
         "detail": f"{reason}; try again in a second",
     }
     return _response(503, problem | known, method, "application/problem+json")
+
+
+STARTING = {
+    "en": ("Starting", "The models are being loaded. This page opens by itself."),
+    "es": ("Arrancando", "Se están cargando los modelos. Esta página se abre sola."),
+    "it": ("Avvio in corso", "I modelli si stanno caricando. Questa pagina si apre da sola."),
+}
+"""The page's words; the catalogues cost seconds, which is what this page waits for."""
+
+PAGE = """<!doctype html>
+<html lang="{lang}"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title} · Embudo</title>
+<style>:root {{ color-scheme: light dark; }} body {{ font: 1rem/1.5 system-ui, sans-serif;
+max-width: 32rem; margin: 20vh auto; padding: 0 1rem; }}</style></head>
+<body><main><h1>{title}</h1><p role="status">{said}</p></main></body></html>
+"""
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    """The value of a header, b"" where it is not there."""
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name:
+            return value.strip().lower()
+    return b""
+
+
+def _browser(head: bytes) -> bool:
+    """Whether a browser asks for a page: programs do not accept HTML before all else."""
+    return _header(head, b"accept").startswith(b"text/html")
+
+
+def _page(head: bytes) -> bytes:
+    """A page that says so and asks again every two seconds."""
+    asked = _header(head, b"accept-language")[:2].decode("ascii", "replace")
+    lang = asked if asked in STARTING else "en"
+    title, said = STARTING[lang]
+    raw = PAGE.format(lang=lang, title=title, said=said).encode()
+    lines = [
+        "HTTP/1.1 503 Service Unavailable",
+        "content-type: text/html; charset=utf-8",
+        f"content-length: {len(raw)}",
+        "cache-control: no-store",
+        "content-security-policy: default-src 'none'; style-src 'unsafe-inline'",
+        "connection: close",
+        "retry-after: 2",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + raw
 
 
 def _response(

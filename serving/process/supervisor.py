@@ -34,6 +34,9 @@ STEADY = 10.0
 
 LONGEST_PAUSE = 10.0
 
+HEAD_START = 60.0
+"""Seconds after which the others start although the first worker has no model yet."""
+
 
 @dataclass
 class WorkerProcess:
@@ -67,7 +70,9 @@ class Supervisor:
         clock: Callable[[], float],
         others: Sequence[Sequence[str]] = (),
         drain: float = 30.0,
+        published: bool = False,
     ) -> None:
+        """``published``: there are bundles to answer with, so that ``others`` can start later."""
         self.listener, self.environment, self.clock = listener, dict(environment), clock
         self.drain, self.stopping = drain, False
         self.selector = selectors.DefaultSelector()
@@ -78,6 +83,8 @@ class Supervisor:
         command = [sys.executable, "-m", "serving.process.worker"]
         self.workers = [WorkerProcess(command, place) for place in range(workers)]
         self.others = [WorkerProcess(arguments, -1) for arguments in others]
+        self._at_once = [self.workers[0], *(() if published else self.others)]
+        self._begun = clock()
 
     def run(self) -> int:
         """Serve until a signal says otherwise; 0."""
@@ -110,8 +117,14 @@ class Supervisor:
         now = self.clock()
         if worker.process is not None and worker.process.poll() is not None:
             self._on_exit(worker, worker.process.returncode, now)
-        if worker.process is None and now >= worker.again:
+        if worker.process is None and now >= worker.again and self._may_start(worker, now):
             self._start(worker, now)
+
+    def _may_start(self, worker: WorkerProcess, now: float) -> bool:
+        """The first worker has the processors for itself: all together would be ready later."""
+        if worker.started or worker in self._at_once:
+            return True
+        return any(w.ready for w in self.workers) or now - self._begun > HEAD_START
 
     def _on_exit(self, worker: WorkerProcess, code: int, now: float) -> None:
         lasted = now - worker.started

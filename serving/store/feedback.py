@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,14 +14,17 @@ from serving.store.engine import Database, delete_in_turns, hold_gate
 from serving.store.schema import FEEDBACK
 from serving.store.scores import Scores
 
-Kind = Literal["outcome", "override"]
+Kind = Literal["outcome", "override", "note", "done", "snooze", "goal", "call", "owner"]
+WORK: tuple[Kind, ...] = ("note", "done", "snooze", "goal", "call", "owner")
+"""What people write on the pages: a note, a call done or put off, a goal, their own forecast, an
+owner accepted or rejected."""
 
 
 @dataclass(frozen=True)
 class Feedback:
     """One statement; ``at`` in microseconds.
 
-    value        what was said, any JSON: an outcome's word, or a person's own probability
+    value        what was said, any JSON: an outcome's word, a person's own probability, a goal
     by           who said it
     model, version, cutoff, probability, grade
                  the stored score that stood when it was said; None where there was none
@@ -78,6 +82,10 @@ class Feedbacks:
     def since(self, at: int, limit: int = 1000) -> list[Feedback]:
         """What was said from an instant on, the newest first."""
         return self._some(FEEDBACK.c.at >= at, limit)
+
+    def written(self, kinds: Sequence[Kind], since: int = 0, limit: int = 5_000) -> list[Feedback]:
+        """Statements of some kinds from an instant on, the newest first."""
+        return self._some(FEEDBACK.c.kind.in_(kinds) & (FEEDBACK.c.at >= since), limit)
 
     def purge(self, before: int) -> int:
         """Delete what was said before an instant, and say how much."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import isnan, nan
 from typing import Any
 
 from markupsafe import Markup
 
 from serving.i18n.languages import fixed
-from training.charts.numbers import whole_percent
+from training.charts.dates import date_axis
+from training.charts.numbers import compact, whole_percent
 from training.charts.plot import LegendEntry, Plot
-from training.charts.rows import Row, bars, intervals
+from training.charts.rows import Line, Row, bars, intervals
 from training.charts.scales import Axis, reach
 
 
@@ -41,8 +43,34 @@ def funnel(stages: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -
     return Markup(bars(rows, Axis(x, 0, max(top, 1) * 1.05), "funnel", title, said))
 
 
-def outlook(rows: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:
-    """The median of each period with its range, low (p10) to high (p90)."""
+def weeks(rows: Sequence[Mapping[str, Any]], lang: str, y: str, title: str) -> Markup | None:
+    """Open money by week: [{at, deals, value}]; deals where no amount is known."""
+    column = "value" if any(r["value"] is not None for r in rows) else "deals"
+    known = [(_day(r["at"]), float(r[column]), r["at"]) for r in rows if r[column] is not None]
+    if len(known) < 2:
+        return None
+    days, values = [k[0] for k in known], [k[1] for k in known]
+    plot = Plot(
+        date_axis("", days[0], days[-1]), Axis(y, 0, max(1.0, *values) * 1.12, compact), height=240
+    )
+    plot.line(days, values, "model")
+    plot.dots(days, values, "model", r=3.0)
+    said = "; ".join(f"{at[:10]}: {_money(value, lang)}" for _, value, at in known)
+    return Markup(plot.done("weeks", title, said))
+
+
+def _day(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp() / 86_400
+
+
+def outlook(
+    rows: Sequence[Mapping[str, Any]],
+    lang: str,
+    x: str,
+    title: str,
+    target: tuple[float, str] | None = None,
+) -> Markup | None:
+    """The median of each period with its range, low (p10) to high (p90); target: value, name."""
     told = [
         Row(
             str(r["period"]),
@@ -56,9 +84,11 @@ def outlook(rows: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) ->
     if not told:
         return None
     said = "; ".join(f"{row.name}: {row.said}" for row in told)
-    axis = reach([v for row in told for v in (row.low, row.value, row.high)], floor=0)
+    lines = [] if target is None else [Line(*target)]
+    values = [v for row in told for v in (row.low, row.value, row.high)]
+    axis = reach([*values, *(line.at for line in lines)], floor=0)
     axis = Axis(x, axis.low, axis.high)
-    return Markup(intervals(told, axis, "outlook", title, said))
+    return Markup(intervals(told, axis, "outlook", title, said, lines))
 
 
 def reliability(bands: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:

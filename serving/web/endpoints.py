@@ -56,6 +56,7 @@ class Visit:
 
 
 View = Callable[[Visit], Awaitable[Response]]
+FormHandler = Callable[[Visit, dict[str, str]], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -96,6 +97,14 @@ class PageEndpoints:
 
         return endpoint
 
+    def form_to(self, handler: FormHandler) -> Endpoint:
+        """The endpoint of a form that is posted from a page."""
+
+        async def view(visit: Visit) -> Response:
+            return await handler(visit, await self._form(visit.request))
+
+        return self.to(view)
+
     def page(
         self, name: str, lang: str, request: Request, status: int = 200, **values: Any
     ) -> Response:
@@ -105,6 +114,7 @@ class PageEndpoints:
             "alone": None,
             "menu": MENU,
             "here": path,
+            "address": path + (f"?{request.url.query}" if request.url.query else ""),
             "languages": NAMES,
             "version": VERSION,
             "secured": self.endpoints.guard.secured,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serving.analytics.lists.sheets import NUMBERS
 from serving.i18n.languages import mark as _
 from serving.web.query import ListColumn
 
@@ -33,6 +34,11 @@ class Listing:
         return (ListColumn(self.key, "", "", "text"), *self.columns)
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers it can be sorted by."""
+        return NUMBERS[self.kind]
+
+    @property
     def path(self) -> str:
         """Where it is."""
         return f"/{self.kind}"
@@ -51,11 +57,17 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("name", _("Name"), "label"),
                 ListColumn("question", _("About"), "word", "word"),
                 ListColumn("owner", _("Owner"), "owner", "owner"),
-                ListColumn("probability", _("Chance"), "second", "percent"),
-                ListColumn("at_stake", _("At stake"), "third", "money"),
-                ListColumn("expected_value", _("Value at risk this week"), "first", "money"),
-                ListColumn("todo", _("To do"), "", "why"),
+                ListColumn("probability", _("Chance"), "probability", "percent"),
+                ListColumn("at_stake", _("At stake"), "at_stake", "money"),
+                ListColumn(
+                    "expected_value", _("Value at risk this week"), "expected_value", "money"
+                ),
+                ListColumn("todo", _("Next step and why"), "", "step"),
+                ListColumn("state", _("Answer"), "", "answer"),
                 ListColumn("why", _("Flags"), "", "flags"),
+                ListColumn("stage", _("Stage")),
+                ListColumn("last_touch_at", _("Last contact"), "", "date"),
+                ListColumn("expected_close_at", _("Close date"), "", "date"),
             ),
             _("About"),
             "/records/{question}/{id}",
@@ -70,7 +82,7 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("name", _("Name"), "label"),
                 ListColumn("question", _("About"), "word", "word"),
                 ListColumn("owner", _("Owner"), "owner", "owner"),
-                ListColumn("probability", _("Chance"), "first", "percent"),
+                ListColumn("probability", _("Chance"), "probability", "percent"),
                 ListColumn("grade", _("Grade")),
             ),
             _("About"),
@@ -86,15 +98,34 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("name", _("Deal"), "label"),
                 ListColumn("stage", _("Stage"), "word"),
                 ListColumn("owner", _("Owner"), "owner", "owner"),
-                ListColumn("amount", _("Amount"), "first", "money"),
-                ListColumn("probability", _("Chance"), "third", "percent"),
-                ListColumn("days_in_stage", _("Days in stage"), "second", "days"),
+                ListColumn("amount", _("Amount"), "amount", "money"),
+                ListColumn("probability", _("Chance"), "probability", "percent"),
+                ListColumn("days_in_stage", _("Days in stage"), "days_in_stage", "days"),
                 ListColumn("usual_days", _("Usual days"), "", "days"),
                 ListColumn("pushes", _("Pushes"), "", "number"),
                 ListColumn("expected_close_at", _("Close date"), "", "date"),
                 ListColumn("why", _("Flags"), "", "flags"),
             ),
             _("Stage"),
+            "/records/deal_close/{deal_id}",
+            "deal_id",
+        ),
+        Listing(
+            "moves",
+            _("What changed"),
+            _("Deals that moved in the last seven days."),
+            "list.html",
+            (
+                ListColumn("name", _("Deal"), "label"),
+                ListColumn("kind", _("Move"), "word", "word"),
+                ListColumn("owner", _("Owner"), "owner", "owner"),
+                ListColumn("amount", _("Amount"), "amount", "money"),
+                ListColumn("before", _("Amount before"), "before", "money"),
+                ListColumn("after", _("Amount after"), "after", "money"),
+                ListColumn("due_then", _("Close date before"), "", "date"),
+                ListColumn("due_now", _("Close date now"), "", "date"),
+            ),
+            _("Move"),
             "/records/deal_close/{deal_id}",
             "deal_id",
         ),
@@ -109,9 +140,9 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("segment", _("Segment"), "word"),
                 ListColumn("fit", _("Fit")),
                 ListColumn("engagement", _("Engagement"), "", "number"),
-                ListColumn("risk", _("Risk"), "second", "percent"),
-                ListColumn("mrr", _("A month"), "third", "money"),
-                ListColumn("value", _("Lifetime value"), "first", "money"),
+                ListColumn("risk", _("Risk"), "risk", "percent"),
+                ListColumn("mrr", _("A month"), "mrr", "money"),
+                ListColumn("value", _("Lifetime value"), "value", "money"),
                 ListColumn("offer", _("Could offer"), "", "offer"),
                 ListColumn("offer_chance", _("Chance of offer"), "", "percent"),
                 ListColumn("offer_monthly", _("Offer a month"), "", "money"),
@@ -145,11 +176,11 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("figure", _("Figure"), "word", "figure"),
                 ListColumn("group", _("Of")),
                 ListColumn("period", _("Period")),
-                ListColumn("value", _("Value"), "first", "value"),
+                ListColumn("value", _("Value"), "value", "value"),
                 ListColumn("low", _("From"), "", "value"),
                 ListColumn("high", _("To"), "", "value"),
                 ListColumn("unit", _("Unit"), "", "word"),
-                ListColumn("n", _("Cases"), "second", "number"),
+                ListColumn("n", _("Cases"), "n", "number"),
                 ListColumn("warning", _("Note"), "", "flags"),
             ),
             _("Figure"),
@@ -164,7 +195,8 @@ LISTINGS: dict[str, Listing] = {
                 ListColumn("table", _("Table"), "word", "word"),
                 ListColumn("from", _("From owner"), "", "owner"),
                 ListColumn("to", _("To owner"), "owner", "owner"),
-                ListColumn("value", _("Value"), "first", "number"),
+                ListColumn("value", _("Value"), "value", "number"),
+                ListColumn("state", _("Answer"), "", "answer"),
                 ListColumn("why", _("Why"), "", "flags"),
             ),
             _("Table"),

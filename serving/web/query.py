@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from serving.store.sheets import Wanted
+from serving.store.sheets import Sort, Wanted
 
 SIZE = 50
 """Rows of a page."""
 LAST_PAGE = 100_000
+COLUMNS_OF_NUMBERS: tuple[Sort, ...] = ("first", "second", "third")
 LONGEST = 200
 """Characters of a search that count."""
 
@@ -40,6 +41,7 @@ class Query:
     sort: str = ""
     falling: bool = False
     page: int = 1
+    numbers: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> Wanted:
@@ -48,11 +50,18 @@ class Query:
             search=self.search,
             owner_id=self.owner or None,
             words=(self.word,) if self.word else (),
-            sort=self.sort or "position",  # type: ignore[arg-type]  # read() admits no other
+            sort=self._column,
             falling=self.falling,
             limit=SIZE,
             skip=(self.page - 1) * SIZE,
         )
+
+    @property
+    def _column(self) -> Sort:
+        """The store's column of what is sorted by: a list's own numbers stand in three of them."""
+        if self.sort in self.numbers:
+            return COLUMNS_OF_NUMBERS[self.numbers.index(self.sort)]
+        return self.sort or "position"  # type: ignore[return-value]  # read() admits no other
 
     @property
     def narrowed(self) -> bool:
@@ -86,8 +95,16 @@ class Query:
         return "descending" if self.falling else "ascending"
 
 
-def read(path: str, given: Mapping[str, str], columns: Sequence[ListColumn]) -> Query:
-    """A list's address, leniently: people edit addresses, and what is odd counts as not said."""
+def read(
+    path: str,
+    given: Mapping[str, str],
+    columns: Sequence[ListColumn],
+    numbers: tuple[str, ...] = (),
+) -> Query:
+    """A list's address, leniently: people edit addresses, and what is odd counts as not said.
+
+    numbers  the list's own numbers that the store sorts by (``NUMBERS`` of its kind)
+    """
     sorts = {c.sort for c in columns if c.sort}
     sort = given.get("sort", "")
     page = given.get("page", "1")
@@ -101,4 +118,5 @@ def read(path: str, given: Mapping[str, str], columns: Sequence[ListColumn]) -> 
         sort if sort in sorts else "",
         given.get("dir") == "down" and sort in sorts,
         min(max(number, 1), LAST_PAGE),
+        numbers,
     )

@@ -16,7 +16,7 @@ from serving.i18n.languages import date as long_date
 from serving.i18n.languages import fixed, number, translations
 from serving.i18n.lazy_text import translated
 from serving.i18n.titles import titled
-from serving.web.drawings import funnel, outlook, reliability
+from serving.web.drawings import funnel, outlook, reliability, weeks
 from training import charts as reports
 
 HERE = Path(__file__).parent
@@ -61,6 +61,7 @@ def environment(lang: str) -> Environment:
     made.globals["drawn"] = {
         "funnel": partial(funnel, lang=lang),
         "outlook": partial(outlook, lang=lang),
+        "weeks": partial(weeks, lang=lang),
         "reliability": partial(reliability, lang=lang),
     }
     # an owner's name, else its id

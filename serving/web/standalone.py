@@ -56,6 +56,7 @@ def page(store: Store, listing: Listing, lang: str) -> str:
         "alone": {"style": Markup(static("desk.css").decode()), "policy": HEADS},
         "menu": (),
         "here": "",
+        "address": "",
         "back": "",
         "languages": {},
         "version": VERSION,

@@ -18,13 +18,16 @@ from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
 from serving.http.routes.models import ModelRoutes, card
 from serving.i18n.languages import mark, translations
 from serving.scoring.predictor import Predictor
-from serving.store.sheets import SheetHead, Wanted
+from serving.store.feedback import Feedback, Kind
+from serving.store.sheets import SheetHead
 from serving.web.csv import head, lines
 from serving.web.drawings import curve
 from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, static_file
 from serving.web.lists import LISTINGS, Listing
 from serving.web.query import SIZE, read
 from serving.web.stored_reasons import retold
+from serving.web.today import alerts, running_quarter
+from serving.web.work import WorkPages, states
 
 
 class Views:
@@ -34,6 +37,7 @@ class Views:
         self.endpoints = door
         self.reception = PageEndpoints(door)
         self._models = ModelRoutes(door)
+        self.work = WorkPages(door)
         self._shelf: ForecastReader | None = None
 
     def routes(self) -> list[Route]:
@@ -46,6 +50,7 @@ class Views:
             Route("/sign-out", front.sign_out, methods=["POST"]),
             Route("/language", front.speak),
             Route("/static/{name}", static_file),
+            Route("/work", front.form_to(self.work.write), methods=["POST"]),
             Route("/forecast", front.to(self.forecast)),
             Route("/models", front.to(self.models)),
             Route("/accounts/{id}", front.to(self.account)),
@@ -61,7 +66,9 @@ class Views:
 
     def _list(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            query = read(
+                listing.path, dict(visit.request.query_params), listing.columns, listing.numbers
+            )
             sheets = self.endpoints.store.sheets
             page = await self.endpoints.in_store(sheets.page, listing.kind, query.wanted)
             last = max(1, -(-page.total // SIZE))
@@ -76,7 +83,7 @@ class Views:
                 query=query,
                 sheet=page.sheet,
                 head={} if page.sheet is None else page.sheet.head,
-                rows=[{**row, "href": _href(listing, row)} for row in page.bodies],
+                rows=await self._marked(listing, page.bodies, visit),
                 total=page.total,
                 last=last,
                 owners=owners,
@@ -87,7 +94,9 @@ class Views:
 
     def _csv(self, listing: Listing) -> Any:
         async def view(visit: Visit) -> Response:
-            query = read(listing.path, dict(visit.request.query_params), listing.columns)
+            query = read(
+                listing.path, dict(visit.request.query_params), listing.columns, listing.numbers
+            )
             sheets = self.endpoints.store.sheets
             sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
 
@@ -119,16 +128,46 @@ class Views:
         if store is not None:
             for kind in LISTINGS:
                 heads[kind] = await self.endpoints.in_store(store.sheets.newest, kind)
-            first = await self.endpoints.in_store(store.sheets.page, "calls", Wanted(limit=5))
-            calls = [{**r, "href": _href(LISTINGS["calls"], r)} for r in first.bodies]
+            calls = await self._first_calls(heads["calls"], visit.lang)
+        forecast = self._kept(visit)
         return self._page(
             visit,
             "today.html",
             heads=heads,
             calls=calls,
-            forecast=self._kept(visit),
+            forecast=forecast,
+            quarter=running_quarter(forecast),
+            alerts=alerts(heads),
             models=[card(desk) for desk in self.endpoints.state.predictors.values()],
         )
+
+    async def _first_calls(self, sheet: SheetHead | None, lang: str) -> list[dict[str, Any]]:
+        """The calls of the first page, each with its next step."""
+        wanted = () if sheet is None else sheet.head.get("first", ())
+        one = self.endpoints.store.sheets.one
+        found = [await self.endpoints.in_store(one, "calls", item) for item in wanted]
+        return [self._row(LISTINGS["calls"], row, lang) for row in found if row is not None]
+
+    async def _marked(
+        self, listing: Listing, bodies: list[dict[str, Any]], visit: Visit
+    ) -> list[dict[str, Any]]:
+        """A list's rows, each with what people said of it since under ``state``."""
+        written, acts = self.endpoints.store.feedback.written, ACTS.get(listing.kind, ())
+        said = await self.endpoints.in_store(written, acts) if acts else []
+        known = states(said, visit.at)
+        rows = [self._row(listing, row, visit.lang) for row in bodies]
+        for row in rows:
+            entity = row.get("table") or QUESTIONS.get(row.get("question", ""), "")
+            row |= {"entity": entity, "state": known.get((entity, str(row.get("id", ""))), "")}
+        return rows
+
+    def _row(self, listing: Listing, row: dict[str, Any], lang: str) -> dict[str, Any]:
+        """A list's row with its address, and its reason in the reader's language."""
+        told = {**row, "href": _href(listing, row)}
+        reason, slot = row.get("reason"), QUESTIONS.get(row.get("question", ""))
+        if reason and slot:
+            told["reason"] = retold([reason], self.endpoints.state.predictors.get(slot), lang)[0]
+        return told
 
     async def account(self, visit: Visit) -> Response:
         """One account's plan."""
@@ -151,8 +190,11 @@ class Views:
             else None
         )
         desk = self.endpoints.state.predictors.get("accounts")
+        written = await self.endpoints.in_store(self.endpoints.store.feedback.of, "accounts", one)
         plan |= {n: retold(plan[n], desk, visit.lang) for n in ("risks", "strengths")}
-        return self._page(visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""))
+        return self._page(
+            visit, "account.html", plan=plan, chart=chart, key=quote(one, safe=""), written=written
+        )
 
     async def account_markdown(self, visit: Visit) -> Response:
         """The plan as Markdown."""
@@ -213,7 +255,13 @@ class Views:
     async def forecast(self, visit: Visit) -> Response:
         """The newest kept forecast."""
         told = self._kept(visit, dict(visit.request.query_params).get("dimension", "all"))
-        return self._page(visit, "forecast.html", forecast=told)
+        calls: list[Feedback] = []
+        owners: dict[str, str] = {}
+        if self.endpoints.state.store is not None:
+            calls = await self.endpoints.in_store(self.endpoints.store.feedback.written, ("call",))
+            sheet = await self.endpoints.in_store(self.endpoints.store.sheets.newest, "pipeline")
+            owners = {} if sheet is None else sheet.head.get("owners", {})
+        return self._page(visit, "forecast.html", forecast=told, calls=calls, owners=owners)
 
     async def models(self, visit: Visit) -> Response:
         """What answers, how good it was, whether it still fits."""
@@ -251,6 +299,10 @@ class Views:
 
     def _page(self, visit: Visit, template: str, **values: Any) -> Response:
         return self.reception.page(template, visit.lang, visit.request, **values)
+
+
+ACTS: dict[str, tuple[Kind, ...]] = {"calls": ("done", "snooze"), "territories": ("owner",)}
+"""Lists whose rows people answer, and with what."""
 
 
 def _best_tenth(metrics: Mapping[str, Any]) -> tuple[float | None, float | None]:

@@ -116,9 +116,9 @@ def train(
 def _study(name: str, fingerprint: str, teaching: TrainingData, config: Config) -> str:
     """The same problem has the same study; any other data or setting begins a new one.
 
-    The number of trials is no part of it, so that asking for more continues.
+    How many trials, and for how long, is no part of it, so that asking for more continues.
     """
-    asked = {k: v for k, v in asdict(config).items() if k not in ("trials", "threads")}
+    asked = {k: v for k, v in asdict(config).items() if k not in ("trials", "minutes", "threads")}
     problem = f"{fingerprint} {teaching.question} {teaching.encoding.names} {asked}"
     return f"{name}-{hashlib.sha256(problem.encode()).hexdigest()[:16]}"
 

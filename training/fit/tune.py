@@ -87,11 +87,12 @@ def tune(
     """Choose tree settings and half-life by Optuna, then the ridge's strength on a grid.
 
     The loss is the mean validation loss of a person-period over the newest ``config.tune_folds`` of
-    the folds, which are the likest to tomorrow. Hopeless trials are
-    pruned after a fold. With ``folder`` the study is kept in a journal there and a run that was
-    interrupted resumes: each trial's sampler is seeded by its number, so the trials of a resumed
-    run are those of an uninterrupted one. A journal that holds more trials than are asked for gives
-    the first of them, so what is chosen does not depend on what was asked before.
+    the folds, which are the likest to tomorrow. Hopeless trials are pruned after a fold. With
+    ``folder`` the study is kept in a journal there and a run that was interrupted resumes: each
+    trial's sampler is seeded by its number, so the trials of a resumed run are those of an
+    uninterrupted one. A journal that holds more trials than are asked for gives the first of them,
+    so what is chosen does not depend on what was asked before. With ``config.minutes`` no trial but
+    the first begins after so long, so what is chosen depends on the machine.
     """
     if not folds:
         return Tuned(Recipe(seed=config.seed), [])
@@ -106,13 +107,21 @@ def tune(
     _forget_interrupted(kept)
     objective = _objective(folds, encoding, config, timed)
     done = len(_finished(kept))
-    for number in tqdm(
-        range(done, config.trials), desc="  tuning", unit="trial", disable=not progress
-    ):
-        kept.sampler = optuna.samplers.TPESampler(seed=config.seed + number)
-        if number == 0 and not kept.get_trials(states=(TrialState.WAITING,)):
-            kept.enqueue_trial(_defaults(timed))
-        kept.optimize(objective, n_trials=1)
+    if done == 0 and not kept.get_trials(states=(TrialState.WAITING,)):
+        kept.enqueue_trial(_defaults(timed))
+    bar = tqdm(total=config.trials - done, desc="  tuning", unit="trial", disable=not progress)
+
+    def next_trial(study: optuna.Study, _: FrozenTrial) -> None:
+        study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(_finished(study)))
+        bar.update()
+
+    kept.sampler = optuna.samplers.TPESampler(seed=config.seed + done)
+    seconds = None if config.minutes is None else 60 * config.minutes
+    if done == 0:  # whatever the time, there is one recipe to choose
+        kept.optimize(objective, 1, callbacks=[next_trial])
+    if (left := config.trials - max(done, 1)) > 0:
+        kept.optimize(objective, left, seconds, callbacks=[next_trial])
+    bar.close()
     tried = _finished(kept)[: config.trials]
     best = min((t for t in tried if t.state == TrialState.COMPLETE), key=_loss)
     params, half_life = _suggested(best.params)

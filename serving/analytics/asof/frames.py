@@ -174,9 +174,15 @@ class AsOfFrames(KnownRows):
     def quotas(self) -> pd.DataFrame:
         """owner, team, region (the owner's), amount, start, end of the periods that have begun.
 
-        What a quota says twice, a manager's over the team's, counts once (``features.quotas``).
+        A quota is set before its period: on the period's first day it is known. What a quota says
+        twice, a manager's over the team's, counts once (``features.quotas``).
         """
-        table, rows = self.tables["quotas"], self.rows("quotas")
+        table = self.tables["quotas"]
+        begun = table.instant("period_start_at") == self.as_of
+        begun &= past(table.instant("available_at"), np.full(table.n, self.as_of)) | (
+            table.instant("available_at") == NAT
+        )
+        rows = np.union1d(self.rows("quotas"), np.flatnonzero(begun))
         start, counted = table.instant("period_start_at"), quotas(self.tables).counted
         rows = rows[counted[rows] != 0]
         money = convert(self.timeline, counted, table.coded("currency"), start)

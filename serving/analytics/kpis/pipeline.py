@@ -141,8 +141,10 @@ def scored_pipeline(book: AsOfFrames, window: Window, given: Given) -> pd.DataFr
     by=OF_OWNERS,
     needs=(*AMOUNT, "quotas.amount"),
     stock=True,
-    caveats="Quotas that hold the window's last day. Sellers who have met theirs bring nothing to "
-    "what is left. Owners with a quota only; the region is the owner's.",
+    caveats="Quotas of the period that runs at the end of the window: on a period's first day its "
+    "own; where no quota is known for it, those of the period that has just ended. Sellers who "
+    "have met theirs bring nothing to what is left. Owners with a quota only; the region is the "
+    "owner's.",
 )
 def pipeline_coverage(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Amounts of open deals expected to close before the quota's period ends (of all open deals
@@ -167,9 +169,12 @@ def of_owners(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
 
 
 def _running_quotas(book: AsOfFrames) -> pd.DataFrame:
-    """The quotas of the period that is running or has just ended: owner …, end, left."""
-    last = book.instant - pd.Timedelta(microseconds=1)
-    quotas = book.quotas[(book.quotas["start"] <= last) & (book.quotas["end"] > last)]
+    """The quotas of the period that runs at the instant, else of the one that has just ended there:
+    owner …, end, left."""
+    now, every = book.instant, book.quotas
+    quotas = every[(every["start"] <= now) & (every["end"] > now)]
+    if quotas.empty:
+        quotas = every[(every["start"] < now) & (every["end"] == now)]
     won = book.deals[book.deals["outcome"] == "won"]
     won = won.merge(quotas[["owner", "start"]], on="owner")
     won = won[won["closed_at"] >= won["start"]]

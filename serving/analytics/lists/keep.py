@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from serving.analytics.lists.sheets import Item, Sheet
+from serving.analytics.lists.sheets import NUMBERS, Item, Sheet, number
 from serving.store.sheets import ItemRow
 from serving.store.store import Store
 
 
 def keep(store: Store, sheet: Sheet, as_of: int, at: int) -> int:
     """Write a sheet as of an instant, made at another (microseconds); its id in the store."""
-    return store.sheets.write(
-        sheet.kind, as_of, [_row(item) for item in sheet.items], sheet.head, at
-    )
+    rows = [_row(item, NUMBERS[sheet.kind]) for item in sheet.items]
+    return store.sheets.write(sheet.kind, as_of, rows, sheet.head, at)
 
 
-def _row(item: Item) -> ItemRow:
+def _row(item: Item, names: tuple[str, ...]) -> ItemRow:
+    """The item with its numbers in the store's three columns, in the order of their names."""
+    first, second, third = ([number(item.body.get(n)) for n in names] + [None] * 3)[:3]
     return ItemRow(
         item.id,
         item.label,
@@ -22,8 +23,8 @@ def _row(item: Item) -> ItemRow:
         item.about,
         item.owner,
         item.word,
-        item.first,
-        item.second,
-        item.third,
+        first,
+        second,
+        third,
         item.body,
     )

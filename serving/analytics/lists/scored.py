@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.schema import TABLES
 from features.tables import Coded, Tables
-from serving.analytics.lists.sheets import Item, Sheet, number, records
+from serving.analytics.lists.sheets import Item, Sheet, records
 from serving.i18n.languages import mark
 from serving.scoring.scorer import Scorer
 
@@ -22,7 +22,7 @@ def scored_list(
         for question, scorer in scorers.items()
         for item in _of(tables, question, scorer.entity, scores[question])
     ]
-    items.sort(key=lambda one: (-(one.first or 0.0), one.id))
+    items.sort(key=lambda one: (-(one.body["probability"] or 0.0), one.id))
     empty = {} if items else {"empty": mark("no open record is scored")}
     return Sheet("scores", items, empty)
 
@@ -43,8 +43,7 @@ def _of(tables: Tables, question: str, entity: str, frame: pd.DataFrame) -> list
                 one,
                 body["owner"],
                 question,
-                number(row["probability"]),
-                body=body,
+                body,
             )
         )
     return found

@@ -16,10 +16,9 @@ from serving.i18n.lazy_text import LazyText
 
 @dataclass(frozen=True)
 class Item:
-    """One row. ``word`` and the numbers are what a sheet is filtered and sorted by.
+    """One row. ``word`` is what a sheet is filtered by; ``NUMBERS`` of the body sort it.
 
     entity, about  whom it is about ("" for nobody): an erasure finds it by them
-    first, second, third   numbers whose meaning the sheet's kind states; None: not known
     body        everything the pages show
     """
 
@@ -29,10 +28,20 @@ class Item:
     about: str = ""
     owner: str | None = None
     word: str | None = None
-    first: float | None = None
-    second: float | None = None
-    third: float | None = None
     body: Mapping[str, Any] = field(default_factory=dict)
+
+
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "calls": ("expected_value", "probability", "at_stake"),
+    "scores": ("probability",),
+    "pipeline": ("amount", "days_in_stage", "probability"),
+    "moves": ("amount", "before", "after"),
+    "accounts": ("value", "risk", "mrr"),
+    "quality": (),
+    "figures": ("value", "n"),
+    "territories": ("value",),
+}
+"""Kind of sheet -> the numbers of a row's body that the store can sort by, at most three."""
 
 
 @dataclass(frozen=True)

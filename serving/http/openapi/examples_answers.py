@@ -65,6 +65,7 @@ _SAID = {
     "kind": "override",
     "outcome": None,
     "probability": 0.8,
+    "value": None,
     "by": "maria@example.com",
     "note": "the budget was approved on the phone",
     "at": _AT,
@@ -235,6 +236,7 @@ BY_SHAPE: dict[tuple[str, str], Any] = {
     ("ModelDetail", "reload"): {"model": "deal_close", "outcome": "loaded", "code": ""}
     | {"reason": "", "version": _CARD["version"], "at": 1772357400000000},
     ("FeedbackOut", "kind"): "override",
+    ("FeedbackOut", "value"): None,
     ("FeedbackOut", "id"): _SAID["id"],
     ("FeedbackKept", "feedback"): _SAID,
     ("AuditOut", "audit"): [

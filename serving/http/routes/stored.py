@@ -13,7 +13,7 @@ from serving.http.errors import Problem
 from serving.http.params import read_params, whole
 from serving.http.paths import entity_id_of
 from serving.scoring.predictor import exact_text
-from serving.store.feedback import Feedback
+from serving.store.feedback import WORK, Feedback
 from serving.store.scores import StoredScore
 from serving.store.store import Store
 
@@ -105,6 +105,7 @@ def feedback_body(message: Feedback) -> dict[str, Any]:
         "kind": message.kind,
         "outcome": message.value if message.kind == "outcome" else None,
         "probability": message.value if message.kind == "override" else None,
+        "value": message.value if message.kind in WORK else None,
         "by": message.by,
         "note": message.note,
         "at": instant_text(message.at),
