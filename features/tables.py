@@ -181,8 +181,8 @@ class Meta:
     def consequences_of(self, columns: Iterable[str]) -> list[Consequence]:
         """What was found of any of some "table.column" and not accepted by name."""
         names = list(columns)
-        told = [f for f in self.consequences if any(f.touches(c) for c in names)]
-        return [f for f in told if f.code not in self.acknowledged]
+        touching = [f for f in self.consequences if any(f.touches(c) for c in names)]
+        return [f for f in touching if f.code not in self.acknowledged]
 
     def kind(self, table: str, column: str) -> Kind | None:
         """Kind of a canonical or custom column, None where there is no such column."""

@@ -150,6 +150,6 @@ def tables() -> Tables:
 
 
 @cache
-def book(as_of: str = AS_OF) -> AsOfFrames:
+def asof(as_of: str = AS_OF) -> AsOfFrames:
     """The company as it was known at an instant."""
     return AsOfFrames(tables(), micros(as_of))

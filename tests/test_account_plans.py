@@ -81,12 +81,12 @@ def test_where_fit_cannot_be_learned_it_says_why() -> None:
 
 
 def test_engagement_counts_what_they_did(demo: Demo) -> None:
-    book = _book(demo)
-    found = engagement(book).set_index("account_id")
+    asof = _book(demo)
+    found = engagement(asof).set_index("account_id")
     rows = demo.frames["activities"]
     rows = rows[rows["account_id"].notna() & (rows["direction"] != "outbound")]
-    known = rows["available_at"].isna() | (rows["available_at"] < book.instant)
-    recent = rows[known & (rows["occurred_at"] >= book.instant - pd.Timedelta(days=30))]
+    known = rows["available_at"].isna() | (rows["available_at"] < asof.instant)
+    recent = rows[known & (rows["occurred_at"] >= asof.instant - pd.Timedelta(days=30))]
     counted = recent.groupby("account_id").size().reindex(found.index, fill_value=0)
     assert (found["last_30"] == counted).all()
     assert set(found["level"]) <= {1, 2, 3}
@@ -136,14 +136,14 @@ def _goal(account: str, target: float, start: str, due: str, measure: str = "mrr
 
 
 def test_progress_of_goals_by_hand(demo: Demo) -> None:
-    book = _book(demo)
-    paid = mrr_at(book, book.instant)
+    asof = _book(demo)
+    paid = mrr_at(asof, asof.instant)
     one = str(paid.index[0])
     now = float(paid[one])
-    earlier = book.at(pd.Timestamp("2025-10-01", tz="UTC"))
+    earlier = asof.at(pd.Timestamp("2025-10-01", tz="UTC"))
     before = float(mrr_at(earlier, earlier.instant).get(one, 0.0))
     made = progress(
-        book,
+        asof,
         [
             _goal(one, now / 2, "2025-10-01", "2026-03-01"),
             _goal(one, now * 100, "2025-10-01", "2026-02-01"),
@@ -178,12 +178,12 @@ def test_goals_are_read_and_what_is_wrong_is_named(tmp_path: Path) -> None:
 
 
 def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
-    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
-    made = share(book, None, Scorer(trained.once().bundle), Terms())
+    asof = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
+    made = share(asof, None, Scorer(trained.once().bundle), Terms())
     everyone = plans(made, list(made.engagement), [])
     frames = generate(size="tiny").frames
     invoices = frames["invoices"]
-    late = invoices[(invoices["due_at"] < book.instant) & invoices["paid_at"].isna()]
+    late = invoices[(invoices["due_at"] < asof.instant) & invoices["paid_at"].isna()]
     n = late.groupby("account_id").size()
     assert {p.account_id: p.overdue[0] for p in everyone if p.overdue[0]} == {
         a: k for a, k in n.items() if a in made.engagement
@@ -193,11 +193,11 @@ def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
         mine = contracts[
             (contracts["account_id"] == p.account_id) & contracts["ended_at"].isna()
         ].iloc[0]
-        days = (book.instant - mine["started_at"]).total_seconds() / 86400
+        days = (asof.instant - mine["started_at"]).total_seconds() / 86400
         periods = int(np.ceil(days / mine["term_days"]))
         due = mine["started_at"] + pd.Timedelta(days=periods * mine["term_days"])
         assert p.renews_at == due.value // 1000
-        assert book.as_of <= p.renews_at <= book.as_of + mine["term_days"] * DAY
+        assert asof.as_of <= p.renews_at <= asof.as_of + mine["term_days"] * DAY
     listed = table(everyone)
     assert len(listed) == len(everyone)
     assert listed["next_step"].notna().all()
@@ -207,10 +207,10 @@ def test_plans_tell_overdue_invoices_and_renewals_as_the_tables_do() -> None:
 
 
 def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
-    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
-    made = share(book, None, None, Terms(margin=0.7))
+    asof = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
+    made = share(asof, None, None, Terms(margin=0.7))
     one = next(iter(made.engagement))
-    goal = Goal(one, "products", 9.0, book.as_of - 90 * DAY, book.as_of + 10 * DAY)
+    goal = Goal(one, "products", 9.0, asof.as_of - 90 * DAY, asof.as_of + 10 * DAY)
     (plan,) = plans(made, [one], [goal])
     text = markdown(plan)
     for title in ("# ", "## Summary", "## Next steps", "## Products", "## Goals"):
@@ -219,13 +219,13 @@ def test_a_plan_reads_well_and_cannot_be_broken_by_a_name() -> None:
     hostile = markdown(type(plan)(**{**vars(plan), "name": "# [x](http://e)\n<b>|"}))
     first = hostile.splitlines()[0]
     assert first == "# \\# \\[x\\](http://e) \\<b\\>\\|"
-    assert plan.renews_at == NAT or plan.renews_at >= book.as_of
+    assert plan.renews_at == NAT or plan.renews_at >= asof.as_of
 
 
 def test_an_unknown_customer_is_named() -> None:
-    book = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
+    asof = AsOfFrames(trained.tables(), micros(trained.tables().meta.as_of))
     with pytest.raises(ValueError, match="'A9' is no customer as of 2026-01-01"):
-        plans(share(book, None, None, Terms()), ["A9"])
+        plans(share(asof, None, None, Terms()), ["A9"])
 
 
 def test_editions_of_one_product_exclude_each_other_and_independent_products_do_not() -> None:

@@ -43,9 +43,9 @@ def stamp(day: str) -> pd.Timestamp:
 
 
 def share(tables: Tables, figure: str, start: str, end: str, as_of: str = "") -> tuple[float, int]:
-    book = AsOfFrames(tables, micros(f"{as_of or end}T00:00:00+00:00"))
+    asof = AsOfFrames(tables, micros(f"{as_of or end}T00:00:00+00:00"))
     window = Window(stamp(start), stamp(end))
-    found = FIGURES[figure].estimate(FIGURES[figure].cases(book, window, Given()), Given())
+    found = FIGURES[figure].estimate(FIGURES[figure].cases(asof, window, Given()), Given())
     return found.value, found.n
 
 

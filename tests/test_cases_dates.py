@@ -117,8 +117,8 @@ def test_a_day_is_known_when_it_has_ended_there(tmp_path: Path, name: str) -> No
     assert deals.instant("closed_at")[1] == first
     assert deals.known("closed_at")[1] == rules.day_after(np.array([first]))[0] - 1
     for at, done in ((deals.known("closed_at")[1], False), (deals.known("closed_at")[1] + 1, True)):
-        book = AsOfFrames(tables, int(at))
-        assert (book.deals.set_index("deal_id")["outcome"].get("D2") == "won") == done
+        asof = AsOfFrames(tables, int(at))
+        assert (asof.deals.set_index("deal_id")["outcome"].get("D2") == "won") == done
 
 
 def test_what_an_export_holds_was_known_when_it_was_made(tmp_path: Path) -> None:

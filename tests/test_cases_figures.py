@@ -40,10 +40,10 @@ deals = ["amount"]
 
 def value(tables: Tables, name: str, start: str, end: str, as_of: str = "") -> float:
     """One figure of the days from start up to end."""
-    book = AsOfFrames(tables, micros(f"{as_of or end}T00:00:00+00:00"))
+    asof = AsOfFrames(tables, micros(f"{as_of or end}T00:00:00+00:00"))
     days = Window(pd.Timestamp(start, tz="UTC"), pd.Timestamp(end, tz="UTC"))
     figure = FIGURES[name]
-    return float(figure.estimate(figure.cases(book, days, Given()), Given()).value)
+    return float(figure.estimate(figure.cases(asof, days, Given()), Given()).value)
 
 
 LEAP = "id,created,closed,amount,stage,state\n" + (

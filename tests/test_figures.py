@@ -30,7 +30,7 @@ from serving.analytics.kpis.definition import (
     Given,
     SalesPlan,
 )
-from tests.figures_company import at, book, frame, frames
+from tests.figures_company import asof, at, frame, frames
 
 ROOT = Path(__file__).parents[1]
 MONTH = 365.25 / 12
@@ -93,7 +93,7 @@ ELSEWHERE = (
 
 def value(name: str, since: str = "", **by: str) -> tuple[float, int]:
     """A figure of the small company, of one group."""
-    found = one(book(), FIGURES[name], list(by), given=GIVEN, since=at(since) if since else None)
+    found = one(asof(), FIGURES[name], list(by), given=GIVEN, since=at(since) if since else None)
     for column, word in by.items():
         found = found[found[column] == word]
     assert len(found) == 1
@@ -106,7 +106,7 @@ def same(found: tuple[float, int], expected: tuple[float, int]) -> bool:
 
 
 def warning(name: str, as_of: str = "", **options: object) -> str:
-    there = book(as_of) if as_of else book()
+    there = asof(as_of) if as_of else asof()
     found = one(there, FIGURES[name], given=GIVEN, **options)  # type: ignore[arg-type]
     return str(found["warning"].iloc[-1])
 
@@ -161,7 +161,7 @@ def test_by_hand_of_a_group(name: str, by: dict[str, str], expected: tuple[float
 def test_a_quota_counts_by_the_days_of_it_that_lie_in_the_window() -> None:
     """46 of 92 days and 46 of 184: 46 + 46, and nothing was won in them."""
     assert value("quota_attainment", "2024-11-16") == (0.0, 0)
-    half = one(book(), FIGURES["quota_attainment"], period="quarter")
+    half = one(asof(), FIGURES["quota_attainment"], period="quarter")
     third = half[half["period"] == "2024-Q3"]
     assert third["value"].iloc[0] == pytest.approx(160 / 92)  # o2 alone has a quota in it
 
@@ -185,9 +185,9 @@ def test_coverage_on_a_periods_first_day_is_of_that_period() -> None:
 
 def test_an_earlier_instant_knows_no_more_than_was_known() -> None:
     """In July 2024 d3 was open at half a dollar's worth, and a4 had not left."""
-    then = book("2024-07-20T00:00:00+00:00")
+    then = asof("2024-07-20T00:00:00+00:00")
     assert then.deals.set_index("deal_id")["amount"]["d3"] == 160  # the rate of July is known
-    then = book("2024-06-20T00:00:00+00:00")
+    then = asof("2024-06-20T00:00:00+00:00")
     deals = then.deals.set_index("deal_id")
     assert set(deals.index) == {"d0", "d1", "d2", "d3"} and deals["amount"]["d3"] == 100
     assert one(then, FIGURES["deals_open"])["value"][0] == 1
@@ -197,7 +197,7 @@ def test_an_earlier_instant_knows_no_more_than_was_known() -> None:
 
 def test_a_plan_that_was_moved_is_seen_as_it_stood() -> None:
     early, late = (
-        book(text).deals.set_index("deal_id")["expected_close_at"]["d5"]
+        asof(text).deals.set_index("deal_id")["expected_close_at"]["d5"]
         for text in ("2024-12-04T00:00:00+00:00", "2024-12-06T00:00:00+00:00")
     )
     assert (early, late) == (at("2024-12-10"), at("2024-12-20"))
@@ -218,7 +218,7 @@ def test_a_booking_keeps_the_rate_of_its_day() -> None:
     changed = frames()
     more = frame("rate_id currency rate_at rate", ("f3", "USD", "2024-12-01", 8.0))
     changed["fx_rates"] = pd.concat([changed["fx_rates"], more], ignore_index=True)
-    there = AsOfFrames(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(changed, asof().tables.meta), micros("2025-01-01T00:00Z"))
     assert one(there, FIGURES["bookings"])["value"][0] == 260
     assert one(there, FIGURES["pipeline_value"])["value"][0] == 300 * 8 + 50
 
@@ -226,7 +226,7 @@ def test_a_booking_keeps_the_rate_of_its_day() -> None:
 def test_a_missing_rate_leaves_the_amount_missing() -> None:
     changed = frames()
     changed["deals"].loc[4, "currency"] = "CHF"
-    there = AsOfFrames(from_frames(changed, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(changed, asof().tables.meta), micros("2025-01-01T00:00Z"))
     found = one(there, FIGURES["pipeline_value"]).iloc[0]
     assert (found["value"], found["n"]) == (50.0, 1)
     assert "left out" in found["warning"]
@@ -239,7 +239,7 @@ def test_a_missing_rate_leaves_the_amount_missing() -> None:
 def test_what_cannot_be_known_is_an_error(as_of: str, said: str) -> None:
     if as_of:
         with pytest.raises(ValueError, match=said):
-            book(as_of)
+            asof(as_of)
     flat = from_frames({"deals": pd.DataFrame({"deal_id": ["d"], "outcome": ["won"]})})
     with pytest.raises(ValueError, match="need dates"):
         AsOfFrames(flat, 0)
@@ -249,7 +249,7 @@ def test_what_cannot_be_known_is_an_error(as_of: str, said: str) -> None:
 
 
 def test_every_row_has_n_an_interval_and_a_warning_where_it_is_small() -> None:
-    found = table(book(), list(FIGURES.values()), given=GIVEN)
+    found = table(asof(), list(FIGURES.values()), given=GIVEN)
     assert list(found.columns) == list(COLUMNS)
     assert sorted(found["figure"]) == sorted(FIGURES)
     known = found[found["value"].notna()]
@@ -266,15 +266,15 @@ def test_warnings_name_what_is_wrong() -> None:
     assert NOTHING_BELOW in warning("growth_over_year")
     assert RUNNING in warning("win_rate", "2024-12-15T00:00:00+00:00", period="month")
     assert RUNNING not in warning("win_rate", period="month")
-    by_source = one(book(), FIGURES["acquisition_cost"], ["source"], given=GIVEN)
+    by_source = one(asof(), FIGURES["acquisition_cost"], ["source"], given=GIVEN)
     assert NO_COST not in by_source["warning"].iloc[0]  # neither costs nor deals name a source
-    empty = one(book(), FIGURES["win_rate"], since=at("2024-12-30"))
+    empty = one(asof(), FIGURES["win_rate"], since=at("2024-12-30"))
     assert empty["warning"][0] == NO_CASES and np.isnan(empty["value"][0])
 
 
 def test_absent_facts_are_named() -> None:
     bare = {"deals": frames()["deals"][["deal_id", "created_at", "outcome", "closed_at"]]}
-    there = AsOfFrames(from_frames(bare, book().tables.meta), micros("2025-01-01T00:00Z"))
+    there = AsOfFrames(from_frames(bare, asof().tables.meta), micros("2025-01-01T00:00Z"))
     found = table(there, list(FIGURES.values()), given=GIVEN).set_index("figure")
     assert found["value"]["win_rate"] == 2 / 3
     assert found["warning"]["bookings"] == f"{ABSENT}deals.closed_amount or deals.amount"
@@ -286,20 +286,20 @@ def test_absent_facts_are_named() -> None:
 
 def test_a_figure_that_cannot_be_divided_so_or_lacks_an_input_says_it() -> None:
     with pytest.raises(ValueError, match="cannot be divided by product; it can by owner"):
-        one(book(), FIGURES["quota_attainment"], ["product"])
+        one(asof(), FIGURES["quota_attainment"], ["product"])
     with pytest.raises(ValueError, match="customer_lifetime_value needs margin"):
-        one(book(), FIGURES["customer_lifetime_value"])
+        one(asof(), FIGURES["customer_lifetime_value"])
     with pytest.raises(KeyError, match="no figure 'win'; there are win_rate"):
         chosen(["win"])
     with pytest.raises(ValueError, match="no period 'week'"):
-        one(book(), FIGURES["win_rate"], period="week")  # type: ignore[arg-type]
+        one(asof(), FIGURES["win_rate"], period="week")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="take an earlier start"):
-        one(book(), FIGURES["win_rate"], since=at("2025-02-01"))
-    assert list(table(book(), [FIGURES["quota_attainment"]], ["product"]).columns)[2] == "product"
+        one(asof(), FIGURES["win_rate"], since=at("2025-02-01"))
+    assert list(table(asof(), [FIGURES["quota_attainment"]], ["product"]).columns)[2] == "product"
 
 
 def test_periods_are_half_open_and_know_when_they_are_over() -> None:
-    there = book("2024-11-15T00:00:00+00:00")
+    there = asof("2024-11-15T00:00:00+00:00")
     found = one(there, FIGURES["deals_created"], period="quarter")
     assert found["period"].tolist()[-4:] == ["2024-Q1", "2024-Q2", "2024-Q3", "2024-Q4"]
     assert found["value"].tolist()[-4:] == [2, 1, 0, 1]

@@ -35,7 +35,7 @@ def crm() -> tuple[dict[str, pd.DataFrame], Meta]:
     return demo.frames, demo.meta
 
 
-def book(frames: dict[str, pd.DataFrame], as_of: pd.Timestamp, end: str = "") -> AsOfFrames:
+def asof(frames: dict[str, pd.DataFrame], as_of: pd.Timestamp, end: str = "") -> AsOfFrames:
     """The frames as a data set that ends at ``end`` (the instant itself), as of an instant."""
     _, meta = crm()
     until = end or as_of.isoformat()
@@ -47,7 +47,7 @@ def book(frames: dict[str, pd.DataFrame], as_of: pd.Timestamp, end: str = "") ->
 def today() -> AsOfFrames:
     """The whole demo at the end of its data."""
     frames, meta = crm()
-    return book(frames, pd.Timestamp(meta.as_of))
+    return asof(frames, pd.Timestamp(meta.as_of))
 
 
 def export_at(when: pd.Timestamp) -> dict[str, pd.DataFrame]:
@@ -102,7 +102,7 @@ def test_figures_as_of_then_are_those_of_an_export_made_then(
     """What came later, and what was edited later, is nowhere in a figure."""
     when = pd.Timestamp(text)
     frames, meta = crm()
-    now, then = book(frames, when, meta.as_of), book(export_at(when), when)
+    now, then = asof(frames, when, meta.as_of), asof(export_at(when), when)
     same(table(now, figures, by, given=GIVEN), table(then, figures, by, given=GIVEN))
     for tell in (partial(bottlenecks, draws=20), stage_table, move_table, attention):
         pd.testing.assert_frame_equal(tell(now), tell(then), check_dtype=False)
@@ -113,7 +113,7 @@ def test_figures_as_of_then_are_those_of_an_export_made_then(
 def test_the_order_of_rows_means_nothing(seed: int) -> None:
     frames, meta = crm()
     shuffled = {n: f.sample(frac=1, random_state=seed % 2**31) for n, f in frames.items()}
-    there, mixed = today(), book(shuffled, pd.Timestamp(meta.as_of))
+    there, mixed = today(), asof(shuffled, pd.Timestamp(meta.as_of))
     same(table(mixed, FAST, ["team"], given=GIVEN), table(there, FAST, ["team"], given=GIVEN))
     same(bottlenecks(mixed, draws=5), bottlenecks(there, draws=5))
 
@@ -137,7 +137,7 @@ def test_later_rows_change_nothing(seed: int) -> None:
                 later[other] = later[other].where(later[other].isna(), later[born])
         more[name] = pd.concat([frames[name], later], ignore_index=True)
     end = "2026-01-01T00:00:00Z"
-    there, fuller = book(frames, when, end), book(more, when, end)
+    there, fuller = asof(frames, when, end), asof(more, when, end)
     same(table(fuller, FAST, ["owner"], given=GIVEN), table(there, FAST, ["owner"], given=GIVEN))
     few, since = [f for f in EVERY if f not in FAST], pd.Timestamp("2025-02-01T00:00:00Z")
     same(table(fuller, few, since=since), table(there, few, since=since))

@@ -44,7 +44,7 @@ def given(first: str) -> Given:
 
 
 def agree(
-    book: AsOfFrames,
+    asof: AsOfFrames,
     connection: duckdb.DuckDBPyConnection,
     name: str,
     by: str,
@@ -53,8 +53,8 @@ def agree(
 ) -> int:
     """Assert that a figure and its SQL say the same of every group; how many groups had a value."""
     start, end = span
-    found = one(book, FIGURES[name], [by] if by else [], given=stated, since=start)
-    assert end == book.instant
+    found = one(asof, FIGURES[name], [by] if by else [], given=stated, since=start)
+    assert end == asof.instant
     spent = (stated.costs if stated.costs is not None else pd.DataFrame()).rename(
         columns={"start": "f", "end": "u"}
     )
@@ -96,32 +96,32 @@ SLOW = ("slippage", "people_forecast_error")
 @pytest.mark.parametrize("name", IN_SQL)
 def test_the_demo_agrees_with_sql(name: str, folder: Path) -> None:
     """The whole, and every way the figure can be divided, at the end of the data."""
-    book, (_, connection) = book_at(folder, ""), demo(folder)
-    span = (book.instant - pd.Timedelta(days=365), book.instant)
+    asof, (_, connection) = book_at(folder, ""), demo(folder)
+    span = (asof.instant - pd.Timedelta(days=365), asof.instant)
     by = ("", "product") if name in SLOW else ("", *FIGURES[name].by)
-    values = [agree(book, connection, name, one, given("2025-03-01"), span) for one in by]
+    values = [agree(asof, connection, name, one, given("2025-03-01"), span) for one in by]
     assert values[0] == 1 and sum(values) > 1
 
 
 @pytest.mark.parametrize("name", IN_SQL)
 def test_the_demo_as_it_was_agrees_with_sql(name: str, folder: Path) -> None:
     """At an earlier instant, which the figures replay and the SQL replays in its own way."""
-    book, (_, connection) = book_at(folder, "2025-02-10T12:00:00+00:00"), demo(folder)
-    span = (book.instant - pd.Timedelta(days=365), book.instant)
+    asof, (_, connection) = book_at(folder, "2025-02-10T12:00:00+00:00"), demo(folder)
+    span = (asof.instant - pd.Timedelta(days=365), asof.instant)
     by = ("",) if name in SLOW else ("", FIGURES[name].by[0])
-    values = [agree(book, connection, name, one, given("2024-03-01"), span) for one in by]
+    values = [agree(asof, connection, name, one, given("2024-03-01"), span) for one in by]
     assert values[0] == 1
 
 
 @pytest.mark.parametrize("name", ["win_rate", "bookings", "logo_churn", "quota_attainment"])
 def test_a_quarter_of_the_demo_agrees_with_sql(name: str, folder: Path) -> None:
-    book, (_, connection) = book_at(folder, ""), demo(folder)
-    table = one(book, FIGURES[name], period="quarter")
+    asof, (_, connection) = book_at(folder, ""), demo(folder)
+    table = one(asof, FIGURES[name], period="quarter")
     table = table[table["period"] > "2023-Q2"]
     assert len(table) == 10
     for row in table.to_dict("records"):
         span = (row["from"], row["to"])
-        expected = figures_sql.answers(connection, name, "", span, book.instant, STAGES)
+        expected = figures_sql.answers(connection, name, "", span, asof.instant, STAGES)
         assert row["value"] == pytest.approx(expected[None][0], rel=1e-9)
         assert row["n"] == expected[None][1]
 
@@ -153,32 +153,32 @@ def maven(folder: Path) -> tuple[AsOfFrames, duckdb.DuckDBPyConnection]:
 @pytest.mark.parametrize("name", IN_SQL)
 def test_maven_agrees_with_sql(name: str, export: Path) -> None:
     """All figures that the data can answer, whole and by every dimension; the others say why."""
-    book, connection = maven(export)
+    asof, connection = maven(export)
     stated = given("2017-03-01")
     if name not in ON_MAVEN:
-        found = one(book, FIGURES[name], given=stated)
+        found = one(asof, FIGURES[name], given=stated)
         assert found["value"].isna().all() and found["warning"].str.startswith(ABSENT).all()
         return
-    span = (book.instant - pd.Timedelta(days=365), book.instant)
-    values = [agree(book, connection, name, by, stated, span) for by in ("", *FIGURES[name].by)]
+    span = (asof.instant - pd.Timedelta(days=365), asof.instant)
+    values = [agree(asof, connection, name, by, stated, span) for by in ("", *FIGURES[name].by)]
     assert values[0] == (name not in ("growth", "growth_over_year"))  # it begins in that year
 
 
 @pytest.mark.skipif(not MAVEN.is_dir(), reason="the Maven export is not beside the repository")
 def test_maven_agrees_with_its_own_file(export: Path) -> None:
     """Straight from the CSV, past the mapping and the canonical tables."""
-    book, _ = maven(export)
+    asof, _ = maven(export)
     raw = pd.read_csv(MAVEN / "sales_pipeline.csv")
     won, lost = raw[raw["deal_stage"] == "Won"], raw[raw["deal_stage"] == "Lost"]
     found = {
-        name: one(book, FIGURES[name], since=pd.Timestamp("2016-01-01", tz="UTC"))["value"][0]
+        name: one(asof, FIGURES[name], since=pd.Timestamp("2016-01-01", tz="UTC"))["value"][0]
         for name in ("win_rate", "deal_size", "bookings", "deals_open")
     }
     assert found["win_rate"] == len(won) / (len(won) + len(lost))
     assert found["deal_size"] == pytest.approx(won["close_value"].mean())
     assert found["bookings"] == won["close_value"].sum()
     assert found["deals_open"] == (raw["deal_stage"] == "Engaging").sum()
-    sellers = one(book, FIGURES["win_rate"], ["owner"], since=pd.Timestamp("2016-01-01", tz="UTC"))
+    sellers = one(asof, FIGURES["win_rate"], ["owner"], since=pd.Timestamp("2016-01-01", tz="UTC"))
     closed = pd.concat([won, lost])
     by_hand = (closed["deal_stage"] == "Won").groupby(closed["sales_agent"]).mean()
     assert sellers.set_index("owner")["value"].to_dict() == pytest.approx(by_hand.to_dict())

@@ -39,7 +39,7 @@ def tables() -> Tables:
 
 
 @cache
-def beliefs() -> FittedModels:
+def fitted() -> FittedModels:
     """What is believed at two origins."""
     return FittedModels.of(tables(), [ORIGIN - 70 * DAY, ORIGIN], SETTINGS)
 
@@ -47,7 +47,7 @@ def beliefs() -> FittedModels:
 @cache
 def made() -> Forecast:
     """The forecast of the tiny CRM in the middle of August."""
-    return forecast(tables(), ORIGIN, beliefs(), SETTINGS)
+    return forecast(tables(), ORIGIN, fitted(), SETTINGS)
 
 
 def of(data: Tables, origin: int, **others: object) -> Forecast:
@@ -84,7 +84,7 @@ def test_every_hierarchy_adds_up_draw_by_draw() -> None:
 
 def test_months_add_up_to_their_quarter() -> None:
     asked = [*(month(month_of(ORIGIN) - 1 + i) for i in range(3)), quarter(month_of(ORIGIN))]
-    found = forecast(tables(), ORIGIN, beliefs(), SETTINGS, asked, weigh=False)
+    found = forecast(tables(), ORIGIN, fitted(), SETTINGS, asked, weigh=False)
     for draws in found.draws.values():
         np.testing.assert_array_equal(draws[:3].sum(axis=0), draws[3])
 
@@ -126,8 +126,8 @@ def test_the_open_part_is_near_the_truth() -> None:
     ratios: list[Floats] = []
     for origin in (ORIGIN - 70 * DAY, ORIGIN):
         days = np.array([0.0, 30.0, 60.0, 90.0])
-        there = open_deal_odds(beliefs(), beliefs().at(origin), origin, days)
-        ids = [beliefs().deals.ids[r] for r in there.snapshots.rows]
+        there = open_deal_odds(fitted(), fitted().at(origin), origin, days)
+        ids = [fitted().deals.ids[r] for r in there.snapshots.rows]
         cutoffs = np.full(len(ids), origin, np.int64)
         truth = demo().true_curve("deal_close", ids, cutoffs, (30, 60, 90))[:, 0]
         ratios.append(there.incidence.sum(axis=0) / truth.sum(axis=0))
@@ -153,16 +153,16 @@ def test_influence_and_chances() -> None:
 
 def test_a_period_already_over_is_what_was_booked() -> None:
     asked = [month(month_of(ORIGIN) - 2), quarter(month_of(ORIGIN) - 3)]
-    found = forecast(tables(), ORIGIN, beliefs(), SETTINGS, asked)
+    found = forecast(tables(), ORIGIN, fitted(), SETTINGS, asked)
     table = found.table[found.table["part"] == "whole"]
     assert (table["p10"] == table["p90"]).all()
     np.testing.assert_allclose(table["p10"], table["mean"])
-    book = beliefs().deals
-    rows = book.won(ORIGIN)
+    asof = fitted().deals
+    rows = asof.won(ORIGIN)
     start, end = asked[0].start, asked[0].end
-    rows = rows[(book.closed_at[rows] >= start) & (book.closed_at[rows] < end)]
+    rows = rows[(asof.closed_at[rows] >= start) & (asof.closed_at[rows] < end)]
     np.testing.assert_allclose(
-        found.whole("bookings", asked[0].name), book.amounts(rows).sum(), rtol=1e-12
+        found.whole("bookings", asked[0].name), asof.amounts(rows).sum(), rtol=1e-12
     )
 
 

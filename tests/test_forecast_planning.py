@@ -35,8 +35,8 @@ amounts = st.dictionaries(
 def sold() -> tuple[Tables, FittedModels, DrawnStreams]:
     """A steady seller of deals, as drawn in April."""
     tables = company(deals(4))
-    beliefs = FittedModels.of(tables, [APRIL], SETTINGS)
-    return tables, beliefs, draft(beliefs, APRIL, SETTINGS)
+    fitted = FittedModels.of(tables, [APRIL], SETTINGS)
+    return tables, fitted, draft(fitted, APRIL, SETTINGS)
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,8 +60,8 @@ def test_the_worked_example_of_growth() -> None:
 
 
 def test_growth_of_a_steady_seller_against_the_year_before() -> None:
-    _, beliefs, base = sold()
-    found = growth(beliefs, base, {})
+    _, fitted, base = sold()
+    found = growth(fitted, base, {})
     assert set(found["part"]) == {"season", "trend", "price", "mix"}
     for (_, period), rows in found.groupby(["stream", "period"]):
         first = rows.to_dict("records")[0]
@@ -71,20 +71,20 @@ def test_growth_of_a_steady_seller_against_the_year_before() -> None:
 
 
 def test_numbers_are_drawn_as_money_is() -> None:
-    _, beliefs, base = sold()
-    number = draft(beliefs, APRIL, SETTINGS, counting=True)
+    _, fitted, base = sold()
+    number = draft(fitted, APRIL, SETTINGS, counting=True)
     each = base.whole("bookings").mean() / number.whole("bookings").mean()
     assert each == pytest.approx(3_000, rel=0.05)
     assert np.all(number.whole("bookings") % 1 == 0)
 
 
 def test_scenarios_change_what_they_assume() -> None:
-    tables, beliefs, base = sold()
+    tables, fitted, base = sold()
     texts = ["price +10%", "price +10% from 2025-06", "win rate +5 points", "new deals -100%"]
     with pytest.raises(ValueError, match="nothing would be left"):
         parse_scenario(texts[-1])
     texts[-1] = "new deals -50%, price +0%"
-    rows = scenarios(tables, beliefs, base, {}, texts).to_dict("records")
+    rows = scenarios(tables, fitted, base, {}, texts).to_dict("records")
     change = {(str(r["scenario"]), str(r["period"])): float(r["change"]) for r in rows}
     whole = dict(zip([p.name for p in base.asked], base.whole("bookings"), strict=True))
     closed = base.streams[0].draws()["bookings", "closed"]

@@ -11,11 +11,11 @@ from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.health.movement import movement, quarter_end, summary, weekly
 from serving.analytics.health.next_steps import Z, _best
 from serving.analytics.kpis.pipeline import open_deals
-from tests.figures_company import META, at, book, frame, frames
+from tests.figures_company import META, asof, at, frame, frames
 
 
 def _moves(since: str, until: str = "2025-01-01T00:00:00+00:00") -> set[tuple[str, str]]:
-    found = movement(book(until), at(since))
+    found = movement(asof(until), at(since))
     return set(zip(found["kind"], found["deal_id"], strict=True))
 
 
@@ -57,15 +57,15 @@ def test_a_deal_that_leaves_the_quarter_is_told_apart_and_a_cut_is_a_second_move
 
 
 def test_the_quarter_ends_where_the_company_says() -> None:
-    then = book().calendar
+    then = asof().calendar
     assert quarter_end(then, at("2024-12-31")) == at("2025-01-01")
     assert quarter_end(then, at("2025-01-01")) == at("2025-04-01")
 
 
 def test_value_by_week_ends_with_what_is_open_now() -> None:
-    found = weekly(book(), 4)
+    found = weekly(asof(), 4)
     assert len(found) == 5
-    assert found["value"].iloc[-1] == open_deals(book())["amount"].sum()
+    assert found["value"].iloc[-1] == open_deals(asof())["amount"].sum()
 
 
 def test_the_step_that_won_deals_took_is_found_with_its_numbers() -> None:

@@ -31,7 +31,7 @@ from serving.analytics.kpis.compute import one
 from serving.analytics.kpis.files import read_scores
 from serving.scoring.batch import score_all
 from tests import figures_sql, figures_views
-from tests.figures_company import META, at, book, frame, frames
+from tests.figures_company import META, asof, at, frame, frames
 from tests.histories import START, history
 from tests.scored import bundle_of
 
@@ -156,15 +156,15 @@ def test_a_stage_that_only_says_how_a_deal_closed_is_none() -> None:
     made["changes"] = pd.concat([made["changes"], more], ignore_index=True)
     there = AsOfFrames(from_frames(made, META), micros(META.as_of))
     assert there.stays.order == ("s1", "s2")
-    pd.testing.assert_frame_equal(there.stays.frame, book().stays.frame)
+    pd.testing.assert_frame_equal(there.stays.frame, asof().stays.frame)
 
 
 def test_stays_by_hand() -> None:
-    found = book().stays.frame.set_index(["deal_id", "stage"])
+    found = asof().stays.frame.set_index(["deal_id", "stage"])
     assert found.loc[("d1", "s2"), "days"] == 20 and found.loc[("d1", "s2"), "to"] == "won"
     assert found.loc[("d2", "s1"), "to"] == "lost" and not found.loc[("d2", "s1"), "advanced"]
     assert found.loc[("d4", "s2"), "days"] == 72 and not found.loc[("d4", "s2"), "ended"]
-    table = stage_table(book()).set_index("stage")
+    table = stage_table(asof()).set_index("stage")
     assert table.loc["s1", "usual_days"] == 20  # 10, 10, 20, 30, 31, 32+
     assert (table["stays"]["s1"], table["open"]["s1"]) == (6, 1)
     assert table.loc["s1", "won_in_the_end"] == 0.5
@@ -174,8 +174,8 @@ def test_stays_by_hand() -> None:
 
 
 def test_attention_by_hand() -> None:
-    found = attention(book()).set_index("deal_id")
-    assert list(attention(book()).columns) == list(DEALS)
+    found = attention(asof()).set_index("deal_id")
+    assert list(attention(asof()).columns) == list(DEALS)
     assert set(found.index) == {"d4", "d5"}
     late = found.loc["d5"]
     assert (late["stage"], late["days_in_stage"], late["usual_days"]) == ("s1", 32, 20)
@@ -247,8 +247,8 @@ def test_a_call_plan_by_hand() -> None:
         "lead_conversion": scores([("l3", 0.1, 0.4)]),
         "churn": scores([("a1", 0.05, 0.1), ("a2", 0.01, 0.1)]),
     }
-    plan = call_plan(book(), known, capacity=2)
-    assert lead_worth(book()) == (0 + 100 + 0 + 160) / 4  # no deal says that it came from a lead
+    plan = call_plan(asof(), known, capacity=2)
+    assert lead_worth(asof()) == (0 + 100 + 0 + 160) / 4  # no deal says that it came from a lead
     value = {
         "d4": 240 * 0.125,
         "d5": 50 * (0.5 - 0.1 / 0.6),
@@ -272,7 +272,7 @@ def test_a_call_plan_by_hand() -> None:
         "a1": "ask how it goes",
         "a2": "ask how it goes",
     }
-    mine = call_plan(book(), known, capacity=9, owner="o2")
+    mine = call_plan(asof(), known, capacity=9, owner="o2")
     assert set(mine.table["owner"]) == {"o2"} and mine.table["chosen"].all()
 
 
@@ -284,7 +284,7 @@ def test_no_other_choice_of_as_many_is_worth_more(
     chances: list[tuple[float, float]], capacity: int
 ) -> None:
     rows = [(i, min(c), max(c)) for i, c in zip(("d4", "d5"), chances, strict=True)]
-    plan = call_plan(book(), {"deal_close": scores(rows)}, capacity)
+    plan = call_plan(asof(), {"deal_close": scores(rows)}, capacity)
     values = plan.table["expected_value"]
     best = max(values.iloc[list(some)].sum() for some in combinations(range(2), capacity))
     assert plan.chosen.value == pytest.approx(best, abs=1e-9)
@@ -303,12 +303,12 @@ def test_what_has_no_amount_is_ranked_last_and_not_chosen() -> None:
 def test_what_cannot_be_ranked_says_why() -> None:
     one_score = {"deal_close": scores([("d4", 0.2, 0.5)])}
     with pytest.raises(ValueError, match="capacity must be 1 or more and wait above 0, got 0"):
-        call_plan(book(), one_score, 0)
+        call_plan(asof(), one_score, 0)
     with pytest.raises(ValueError, match="no scores to rank by"):
-        call_plan(book(), {"deal_close": one_score["deal_close"].head(0)}, 5)
+        call_plan(asof(), {"deal_close": one_score["deal_close"].head(0)}, 5)
     with pytest.raises(ValueError, match="have no curve"):
         call_plan(
-            book(), {"deal_close": one_score["deal_close"][["id", "probability", "cutoff"]]}, 5
+            asof(), {"deal_close": one_score["deal_close"][["id", "probability", "cutoff"]]}, 5
         )
 
 

@@ -149,25 +149,25 @@ def _refers(words: WordColumn, target: Draft) -> Bools:
 def _notices(name: str, table: TableReport, mapping: Mapping) -> list[str]:
     if table.rows == 0:
         return [f"{name} has no rows"]
-    told = []
+    lines = []
     if table.rows == 1:
-        told.append(f"{name} has a single row")
+        lines.append(f"{name} has a single row")
     wins = {k: n for k, n in table.outcomes.items() if k}
     if wins and not sum(wins.values()):
-        told.append(f"{name}: no row has an outcome: nothing can be learned from it")
+        lines.append(f"{name}: no row has an outcome: nothing can be learned from it")
     elif wins and not wins[OUTCOMES[name][0]]:
-        told.append(f"{name}: no row is {OUTCOMES[name][0]!r}: the question has no positive case")
+        lines.append(f"{name}: no row is {OUTCOMES[name][0]!r}: the question has no positive case")
     elif wins and max(table.outcomes.values()) == table.rows:
-        told.append(f"{name}: every row has the same outcome: one class only")
+        lines.append(f"{name}: every row has the same outcome: one class only")
     for column, found in table.columns.items():
         kind = mapping.kind(name, column)
         if found["missing"] == 1.0:
-            told.append(f"{name}.{column} is missing in every row")
+            lines.append(f"{name}.{column} is missing in every row")
         elif found["distinct"] == 1 and table.rows > 1 and column not in ("entity", "outcome"):
-            told.append(f"{name}.{column} has one value only")
+            lines.append(f"{name}.{column} has one value only")
         elif kind == "category" and found["distinct"] > MANY:
-            told.append(f"{name}.{column} is a category of {found['distinct']:,.0f} values")
-    return told
+            lines.append(f"{name}.{column} is a category of {found['distinct']:,.0f} values")
+    return lines
 
 
 def frames_of(drafts: Dict[str, Draft], meta: Meta) -> dict[str, pd.DataFrame]:

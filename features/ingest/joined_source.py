@@ -283,7 +283,7 @@ def read_sheet(
 
     newest: prefix -> (rows there,) by which the greatest of several rows with one key is taken
     """
-    words, told = dict(main.words), {}
+    words, counts = dict(main.words), {}
     for join, _ in plan.joins:
         right = others[join.prefix]
         left_key = _key([words[a] for a, _ in join.on[0]])
@@ -299,12 +299,12 @@ def read_sheet(
             place = np.where(place < 0, corrected, place)
         for name in plan.needed()[join.prefix]:
             words[f"{join.prefix}.{name}"] = right.words[name].take(place)
-        told[join.prefix] = {
+        counts[join.prefix] = {
             "rows matched": int((place >= 0).sum()),
             "rows without a match": int((place < 0).sum()),
             f"repeated keys (the {'last' if order is None else 'newest'} is taken)": repeated,
         }
-    return JoinedSource(words, main.row), told
+    return JoinedSource(words, main.row), counts
 
 
 def _key(parts: list[WordColumn]) -> WordColumn:

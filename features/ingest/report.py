@@ -189,7 +189,7 @@ def _tally_lines(title: str, tallies: Tallies) -> list[str]:
 
 
 def _block_section(b: BlockReport) -> list[str]:
-    told = [
+    lines = [
         *_tally_lines("rejected", b.rejected),
         *_tally_lines("collapsed", b.collapsed),
         *_tally_lines("left out", b.left_out),
@@ -197,35 +197,35 @@ def _block_section(b: BlockReport) -> list[str]:
     ]
     for column, words in b.unknown.items():
         shown = ", ".join(f"{w!r} {n:,}" for w, n in words.items())
-        told.append(f"unknown values of {column}: {shown}")
+        lines.append(f"unknown values of {column}: {shown}")
     for prefix, found in b.joins.items():
-        told.append(f"joined {prefix}: " + ", ".join(f"{n:,} {k}" for k, n in found.items()))
+        lines.append(f"joined {prefix}: " + ", ".join(f"{n:,} {k}" for k, n in found.items()))
     if b.per_row > 1:
-        told.append(f"each of {b.rows:,} records gives {b.per_row} rows")
+        lines.append(f"each of {b.rows:,} records gives {b.per_row} rows")
     if b.listed:
-        told.append(f"{b.listed:,} rows more than records: further values of lists in a cell")
+        lines.append(f"{b.listed:,} rows more than records: further values of lists in a cell")
     if b.undecodable:
-        told.append(f"{b.undecodable:,} characters are not {b.encoding}; read as \ufffd")
+        lines.append(f"{b.undecodable:,} characters are not {b.encoding}; read as \ufffd")
     if b.out_of_order:
-        told.append(f"{b.out_of_order:,} rows are earlier than the row before them")
+        lines.append(f"{b.out_of_order:,} rows are earlier than the row before them")
     if b.absent:
-        told.append("columns that the export does not have: " + ", ".join(b.absent))
+        lines.append("columns that the export does not have: " + ", ".join(b.absent))
     if b.unused:
-        told.append("source columns that the mapping does not use: " + ", ".join(b.unused))
+        lines.append("source columns that the mapping does not use: " + ", ".join(b.unused))
     read_as = f" ({b.encoding}, delimiter {b.delimiter!r})" if b.encoding else ""
-    return [f"## {b.file} into {b.table}{read_as}", "", *_bullets(told)]
+    return [f"## {b.file} into {b.table}{read_as}", "", *_bullets(lines)]
 
 
 def _table_section(name: str, table: TableReport) -> list[str]:
-    told = _tally_lines("orphans", table.orphans)
+    lines = _tally_lines("orphans", table.orphans)
     if table.outcomes:
-        told.append(
+        lines.append(
             "outcomes: " + ", ".join(f"{w or 'open'} {n:,}" for w, n in table.outcomes.items())
         )
     if table.without_birth:
-        told.append(f"{table.without_birth:,} rows have no first instant: kept, never scored")
+        lines.append(f"{table.without_birth:,} rows have no first instant: kept, never scored")
     rows = [
         f"| {c} | {d['missing']:.1%} | {d['distinct']:,.0f} |" for c, d in table.columns.items()
     ]
     head = ["| column | missing | distinct values |", "|---|--:|--:|"]
-    return [f"## {name}: {table.rows:,} rows", "", *_bullets(told), *head, *rows, ""]
+    return [f"## {name}: {table.rows:,} rows", "", *_bullets(lines), *head, *rows, ""]

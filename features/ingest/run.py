@@ -246,10 +246,10 @@ def _replayed(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[str]
 
 
 def _present(mapping: Mapping, drafts: dict[str, Draft]) -> dict[str, list[CustomField]]:
-    told = {(s.of, name) for s in mapping.tables.values() for name in s.field_kinds}
-    told = told if "changes" in drafts else set()
+    with_history = {(s.of, name) for s in mapping.tables.values() for name in s.field_kinds}
+    with_history = with_history if "changes" in drafts else set()
     custom = {
-        t: [f for f in fields if f.name in drafts[t].columns or (t, f.name) in told]
+        t: [f for f in fields if f.name in drafts[t].columns or (t, f.name) in with_history]
         for t, fields in mapping.custom().items()
         if t in drafts
     }

@@ -159,8 +159,8 @@ def _of_field(tables: Tables, entity: str, event: Event) -> tuple[Ints, Instants
     )
     rows = np.where(mine, _row_of(tables, entity, changes.coded("entity_id")), -1)
     moved = np.where(_among(changes.coded("value"), event.becomes), rows, -1)
-    told = np.zeros(table.n, np.bool_)
-    told[rows[rows >= 0]] = True
-    begun = np.flatnonzero(~told & _among(table.coded(event.field), event.becomes))
+    changed = np.zeros(table.n, np.bool_)
+    changed[rows[rows >= 0]] = True
+    begun = np.flatnonzero(~changed & _among(table.coded(event.field), event.becomes))
     at = [changes.instant("changed_at"), table.instant(TABLES[entity].born)[begun]]
     return np.concatenate([moved, begun]), np.concatenate(at)

@@ -63,11 +63,11 @@ def _figures(chosen: argparse.Namespace) -> int:
     tables = read(chosen.data)
     show_in(tables.meta.zone)
     stated = chosen.as_of or tables.meta.as_of
-    book, given = _book(tables, stated), _given(chosen, tables.meta.mapping)
+    asof, given = _book(tables, stated), _given(chosen, tables.meta.mapping)
     by = [name.strip() for name in chosen.by.split(",") if name.strip()]
     wanted = figures_of([name.strip() for name in chosen.figure.split(",") if name.strip()])
     since = pd.Timestamp(micros(chosen.since), unit="us", tz="UTC") if chosen.since else None
-    found = table(book, wanted, by, chosen.period, given, since)
+    found = table(asof, wanted, by, chosen.period, given, since)
     print(
         f"figures as of {stated}, amounts in {tables.meta.currency or 'the reporting currency'}\n"
     )
@@ -76,7 +76,7 @@ def _figures(chosen: argparse.Namespace) -> int:
         if problem := why_not(figure, by, given):
             print(f"left out: {problem}")
     if chosen.health:
-        _health(book, chosen, given)
+        _health(asof, chosen, given)
     return 0
 
 
@@ -102,13 +102,13 @@ def _given(chosen: argparse.Namespace, mapping: str) -> Given:
     )
 
 
-def _health(book: AsOfFrames, chosen: argparse.Namespace, given: Given) -> None:
+def _health(asof: AsOfFrames, chosen: argparse.Namespace, given: Given) -> None:
     """Print, and write, the tables of the pipeline's health."""
     parts = {
-        "bottlenecks": bottlenecks(book),
-        "stages": stage_table(book),
-        "moves": move_table(book),
-        "deals": attention(book),
+        "bottlenecks": bottlenecks(asof),
+        "stages": stage_table(asof),
+        "moves": move_table(asof),
+        "deals": attention(asof),
     }
     for name, frame in parts.items():
         print(f"\n{name}\n")
@@ -116,7 +116,7 @@ def _health(book: AsOfFrames, chosen: argparse.Namespace, given: Given) -> None:
     if not given.scores:
         print("\ncalls: give --scores, the folder that `make score` wrote, for whom to call first")
         return
-    plan = call_plan(book, given.scores, chosen.capacity, chosen.wait, chosen.owner)
+    plan = call_plan(asof, given.scores, chosen.capacity, chosen.wait, chosen.owner)
     value, every = plan.chosen, plan.everything
     print(
         f"\ncalls: {int(plan.table['chosen'].sum())} of {len(plan.table)} chosen; on the next "

@@ -24,9 +24,9 @@ class LazyText:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.told("en", str)
+        return self.in_language("en", str)
 
-    def told(self, lang: str, translate: Translate) -> str:
+    def in_language(self, lang: str, translate: Translate) -> str:
         """The sentence in a language; ``translate`` knows the pattern's words in it."""
         return translated(self.to_json(), lang, translate)
 

@@ -107,8 +107,8 @@ class ChangeExplainer:
         What did exactly nothing is left out, but for time.
         """
         table = change_of.moved.table(row, self.groups, self.scorer.explainer.groups)
-        told = [part for part in table if part["effect"] != 0 or part["part"] == "time"]
-        return [part | self._words(part, change_of, row) for part in told]
+        shown = [part for part in table if part["effect"] != 0 or part["part"] == "time"]
+        return [part | self._words(part, change_of, row) for part in shown]
 
     def _words(self, part: dict[str, Any], change_of: ScoreChange, row: int) -> dict[str, Any]:
         outcome = self.scorer.outcome

@@ -199,10 +199,10 @@ class Predictor:
         rows = {place: row for row, place in enumerate(there)}
         ids = [records[place].own for place in there]
         change = moved_since(scorer, tables, ids, since, asked.cutoff, scorer.history, asked.prior)
-        told = ChangeExplainer(scorer, asked.lang)
+        explainer = ChangeExplainer(scorer, asked.lang)
         for place, result in enumerate(results):
             row = rows.get(place)
-            result["moved"] = None if row is None else told.record(change, row)
+            result["moved"] = None if row is None else explainer.record(change, row)
             if row is None:
                 said = absent[place].fault.message.replace("as_of", "compare_to.as_of")
                 result["warnings"] = [*result["warnings"], f"no comparison: {said}"]

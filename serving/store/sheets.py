@@ -231,14 +231,14 @@ def _counts(connection: Connection, sheet_id: int, column: ColumnElement[Any]) -
 
 
 def _item(sheet_id: int, place: int, row: ItemRow) -> dict[str, Any]:
-    told = {n: getattr(row, n) for n in ("label", "entity", "entity_id", "owner_id", "word")}
+    labels = {n: getattr(row, n) for n in ("label", "entity", "entity_id", "owner_id", "word")}
     numbers = {n: getattr(row, n) for n in ("first", "second", "third")}
     sought = f"{row.id} {row.entity_id} {row.label}".casefold()
     return {
         "sheet_id": sheet_id,
         "item_id": row.id,
         "position": place,
-        **told,
+        **labels,
         **numbers,
         "sought": sought,
     }

@@ -71,7 +71,7 @@ def outlook(
     target: tuple[float, str] | None = None,
 ) -> Markup | None:
     """The median of each period with its range, low (p10) to high (p90); target: value, name."""
-    told = [
+    spans = [
         Row(
             str(r["period"]),
             r["p50"],
@@ -81,14 +81,14 @@ def outlook(
         )
         for r in rows
     ]
-    if not told:
+    if not spans:
         return None
-    said = "; ".join(f"{row.name}: {row.said}" for row in told)
+    said = "; ".join(f"{row.name}: {row.said}" for row in spans)
     lines = [] if target is None else [Line(*target)]
-    values = [v for row in told for v in (row.low, row.value, row.high)]
+    values = [v for row in spans for v in (row.low, row.value, row.high)]
     axis = reach([*values, *(line.at for line in lines)], floor=0)
     axis = Axis(x, axis.low, axis.high)
-    return Markup(intervals(told, axis, "outlook", title, said, lines))
+    return Markup(intervals(spans, axis, "outlook", title, said, lines))
 
 
 def reliability(bands: Sequence[Mapping[str, Any]], lang: str, x: str, title: str) -> Markup | None:

@@ -110,7 +110,7 @@ class PageEndpoints:
     ) -> Response:
         """A template as a response."""
         path = request.url.path
-        told = {
+        shown = {
             "alone": None,
             "menu": MENU,
             "here": path,
@@ -121,7 +121,7 @@ class PageEndpoints:
             "back": quote(path + (f"?{request.url.query}" if request.url.query else ""), safe=""),
             **values,
         }
-        text = render(name, lang, told)
+        text = render(name, lang, shown)
         return Response(text, status, HEADERS, "text/html; charset=utf-8")
 
     def _to_sign_in(self, request: Request, needed: SignInNeeded) -> Response:

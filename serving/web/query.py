@@ -71,7 +71,7 @@ class Query:
     def link(self, path: str = "", **changes: str | int | bool) -> str:
         """The address of the same list with some things changed."""
         changed = replace(self, **changes)  # type: ignore[arg-type]
-        told = {
+        parameters = {
             "q": changed.search,
             "owner": changed.owner,
             "word": changed.word,
@@ -79,7 +79,7 @@ class Query:
             "dir": "down" if changed.falling else "",
             "page": "" if changed.page == 1 else str(changed.page),
         }
-        query = urlencode({k: v for k, v in told.items() if v})
+        query = urlencode({k: v for k, v in parameters.items() if v})
         return (path or self.path) + (f"?{query}" if query else "")
 
     def by(self, column: ListColumn) -> str:

@@ -163,11 +163,11 @@ class Views:
 
     def _row(self, listing: Listing, row: dict[str, Any], lang: str) -> dict[str, Any]:
         """A list's row with its address, and its reason in the reader's language."""
-        told = {**row, "href": _href(listing, row)}
+        values = {**row, "href": _href(listing, row)}
         reason, slot = row.get("reason"), QUESTIONS.get(row.get("question", ""))
         if reason and slot:
-            told["reason"] = retold([reason], self.endpoints.state.predictors.get(slot), lang)[0]
-        return told
+            values["reason"] = retold([reason], self.endpoints.state.predictors.get(slot), lang)[0]
+        return values
 
     async def account(self, visit: Visit) -> Response:
         """One account's plan."""
@@ -254,26 +254,26 @@ class Views:
 
     async def forecast(self, visit: Visit) -> Response:
         """The newest kept forecast."""
-        told = self._kept(visit, dict(visit.request.query_params).get("dimension", "all"))
+        values = self._kept(visit, dict(visit.request.query_params).get("dimension", "all"))
         calls: list[Feedback] = []
         owners: dict[str, str] = {}
         if self.endpoints.state.store is not None:
             calls = await self.endpoints.in_store(self.endpoints.store.feedback.written, ("call",))
             sheet = await self.endpoints.in_store(self.endpoints.store.sheets.newest, "pipeline")
             owners = {} if sheet is None else sheet.head.get("owners", {})
-        return self._page(visit, "forecast.html", forecast=told, calls=calls, owners=owners)
+        return self._page(visit, "forecast.html", forecast=values, calls=calls, owners=owners)
 
     async def models(self, visit: Visit) -> Response:
         """What answers, how good it was, whether it still fits."""
-        told = []
+        values = []
         for desk in self.endpoints.state.predictors.values():
             index, note = await self._models.drift_of(desk)
             bands = [band.to_answer() for band in desk.scorer.track_record.bands]
             metrics = [{"measure": m, **v} for m, v in desk.scorer.bundle.metrics.items()]
             usual, best = _best_tenth(desk.scorer.bundle.metrics)
             more = {"drift": index, "note": note, "bands": bands, "metrics": metrics}
-            told.append({**card(desk), **more, "usual": usual, "best": best})
-        return self._page(visit, "models.html", models=told)
+            values.append({**card(desk), **more, "usual": usual, "best": best})
+        return self._page(visit, "models.html", models=values)
 
     # how
 

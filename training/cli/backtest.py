@@ -79,14 +79,14 @@ def within(
 
 
 def record_so_far(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     origins: Sequence[int],
     store: CellStore,
     seconds: float,
     quiet: bool,
 ) -> None:
     """Fill the store as far as ``seconds`` of processor reach, and say what is left."""
-    tables = beliefs.tables
+    tables = fitted.tables
     every = flows(tables, data_end(tables))
     store.keep_fresh(every)
     waiting = [o for o in coarse_to_fine(origins) if o not in store.origins()]
@@ -98,7 +98,7 @@ def record_so_far(
             file=sys.stderr,
         )
         progress = within(seconds, process_time, quiet)
-        simulate_origins(beliefs, every, coarse_to_fine(origins), store, progress)
+        simulate_origins(fitted, every, coarse_to_fine(origins), store, progress)
     left = sum(o not in store.origins() for o in origins)
     if left:
         print(

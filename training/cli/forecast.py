@@ -151,23 +151,23 @@ def _made(
     before = last_before(_root(chosen), tables.meta.mapping, origin)
     then = None if before is not None and not chosen.since else _since(tables, origin, chosen)
     past = _past_origins(tables, settings)
-    beliefs = FittedModels.of(tables, [origin, *past, *([] if then is None else [then])], settings)
+    fitted = FittedModels.of(tables, [origin, *past, *([] if then is None else [then])], settings)
     seconds = 0.0 if chosen.no_backtest else _budget(store, settings)
-    record_so_far(beliefs, past, store, seconds, chosen.quiet)
+    record_so_far(fitted, past, store, seconds, chosen.quiet)
     easy = baselines_for(tables, store, [origin, *([] if then is None else [then])], asked)
     if before is not None and then is None:
         since: EarlierForecast | None = earlier_kept(before)
     else:
         assert then is not None  # there is no kept forecast, or another day was asked for
-        since = _earlier(then, asked, beliefs, store, easy, bool(chosen.since))
-    drafted = draft(beliefs, origin, settings, asked)
+        since = _earlier(then, asked, fitted, store, easy, bool(chosen.since))
+    drafted = draft(fitted, origin, settings, asked)
     heard = listened(tables, drafted, store, easy)
-    made = finished(tables, beliefs, drafted, heard.chosen, notes=heard.notes)
+    made = finished(tables, fitted, drafted, heard.chosen, notes=heard.notes)
     beside = Beside(
         heard.ways,
         heard.corrections,
-        growth(beliefs, drafted, heard.chosen),
-        scenarios(tables, beliefs, drafted, heard.chosen, settings.what_if),
+        growth(fitted, drafted, heard.chosen),
+        scenarios(tables, fitted, drafted, heard.chosen, settings.what_if),
     )
     return outputs(tables, made, since, load_capacity(chosen.config), beside), easy
 
@@ -194,21 +194,21 @@ def _since(tables: Tables, origin: int, chosen: argparse.Namespace) -> int:
 def _earlier(
     then: int,
     asked: tuple[Period, ...],
-    beliefs: FittedModels,
+    fitted: FittedModels,
     store: CellStore,
     easy: pd.DataFrame,
     wanted: bool,
 ) -> EarlierForecast | None:
     """A forecast as of then; None where too little was known, unless it was ``wanted``."""
     try:
-        drafted = draft(beliefs, then, beliefs.settings, asked)
+        drafted = draft(fitted, then, fitted.settings, asked)
     except TooLittleError:
         if wanted:
             raise
         return None
-    tables = beliefs.tables
+    tables = fitted.tables
     heard = listened(tables, drafted, store, easy)
-    return earlier_made(tables, finished(tables, beliefs, drafted, heard.chosen))
+    return earlier_made(tables, finished(tables, fitted, drafted, heard.chosen))
 
 
 def _root(chosen: argparse.Namespace) -> Path:

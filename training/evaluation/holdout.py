@@ -52,12 +52,12 @@ class HoldoutResult:
 
     def against(self, tested: Challenge) -> HoldoutResult:
         """This judgement with the test against the champion in its verdict."""
-        told = replace(
+        reconsidered = replace(
             self.verdict,
             sentence=f"{self.verdict.sentence} {tested.sentence}",
             promotable=self.verdict.promotable and tested.passed,
         )
-        return replace(self, verdict=told)
+        return replace(self, verdict=reconsidered)
 
     def value(self, measure: str, model: str = MODEL) -> float:
         """One measure of one model."""

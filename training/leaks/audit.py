@@ -206,8 +206,8 @@ def _finding(audited: Audited) -> Finding:
 
 
 def _fine(audited: Audited) -> str:
-    told = percent(max(audited.gain.share, 0.0))
-    sentence = f"Nothing found: alone it tells {told} of what there is to know."
+    share = percent(max(audited.gain.share, 0.0))
+    sentence = f"Nothing found: alone it tells {share} of what there is to know."
     if "changed_hit" in audited.evidence:
         hit, other = (percent(audited.evidence[k]) for k in ("changed_hit", "changed_other"))
         sentence += (

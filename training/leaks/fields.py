@@ -87,14 +87,14 @@ def suspicions(
     words    False where only being filled counts
     """
     kept = codes if words else filled.astype(np.int64)
-    told = [alone(kept, of) for of in goals]
+    gains = [alone(kept, of) for of in goals]
     masks = [alone(filled.astype(np.int64), of) for of in goals]
-    best = int(np.argmax([gain.low for gain in told]))
+    best = int(np.argmax([gain.low for gain in gains]))
     blank = int(np.argmax([gain.low for gain in masks]))
-    found = _by_strength(told[best], goals[best])
+    found = _by_strength(gains[best], goals[best])
     found += _by_filling(filled, classes)
     found += _by_missing(masks[blank], goals[blank], filled)
-    return found, _evidence(filled, goals[0], told[0], masks[0]), told[0]
+    return found, _evidence(filled, goals[0], gains[0], masks[0]), gains[0]
 
 
 def _by_strength(gain: Gain, of: Target) -> list[Suspicion]:
@@ -143,13 +143,13 @@ def _shares(filled: Bools, of: Target) -> tuple[float, float]:
     return mean_of(filled[of.hit]), mean_of(filled[~of.hit])
 
 
-def _evidence(filled: Bools, of: Target, told: Gain, mask: Gain) -> dict[str, float]:
+def _evidence(filled: Bools, of: Target, gains: Gain, mask: Gain) -> dict[str, float]:
     hit, other = _shares(filled, of)
     return {
-        "told_alone": told.share,
-        "told_alone_low": told.low,
-        "told_alone_high": told.high,
-        "auc_alone": told.auc,
+        "told_alone": gains.share,
+        "told_alone_low": gains.low,
+        "told_alone_high": gains.high,
+        "auc_alone": gains.auc,
         "told_by_missing": mask.share,
         "filled_hit": hit,
         "filled_other": other,

@@ -43,12 +43,12 @@ class LeakError(ValueError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = list(findings)
-        told = "\n".join(f"  {f.column}: {f.sentence}{_why(f)}" for f in findings)
+        listing = "\n".join(f"  {f.column}: {f.sentence}{_why(f)}" for f in findings)
         names = ", ".join(f'"{f.column}"' for f in findings)
         lost = sum(":" in f.column for f in findings)  # a code of ``leaks.lost``, no column
         what = "column(s) that tell the outcome" if not lost else "reason(s) not to train"
         super().__init__(
-            f"the leak audit found {len(findings)} {what}:\n{told}\n"
+            f"the leak audit found {len(findings)} {what}:\n{listing}\n"
             f"  leave them out of the mapping, or, if each was truly known in time, write "
             f"acknowledged = [{names}] under its [export] and ingest again"
         )

@@ -39,7 +39,7 @@ def rests_on(shifts: Mapping[str, Floats], base: Sequence[str], of: Target) -> d
     of, kept = of.take(some), {name: shift[some] for name, shift in shifts.items()}
     known: dict[tuple[str, ...], float] = {}
 
-    def told(names: Sequence[str]) -> float:
+    def explained(names: Sequence[str]) -> float:
         key = tuple(sorted(names))
         if key not in known:
             columns = [kept[n] for n in key]
@@ -49,10 +49,10 @@ def rests_on(shifts: Mapping[str, Floats], base: Sequence[str], of: Target) -> d
     found: dict[str, Suspicion] = {}
     for name in kept:
         twins = twins_of(name, kept)
-        if told(twins) < WORTH_ASKING:
+        if explained(twins) < WORTH_ASKING:
             continue
         rest = [b for b in base if b not in twins]
-        joint, without = told([*rest, *twins]), told(rest)
+        joint, without = explained([*rest, *twins]), explained(rest)
         lost = (joint - without) / joint if joint > 0 else 0.0
         if lost >= RESTS_ON:
             found[name] = _rests(name, twins, lost, joint)
@@ -91,18 +91,18 @@ def filled_together(
     """
     found: dict[str, Suspicion] = {}
     for block in blocks(filled):
-        told = together(np.column_stack([shifts[n] for n in block]), of)
-        if told.low < WORTH_ASKING:
+        explained = together(np.column_stack([shifts[n] for n in block]), of)
+        if explained.low < WORTH_ASKING:
             continue
         share = float(filled[block[0]].mean())
         for name in block:
             others = ", ".join(b for b in block if b != name)
             text = (
                 f"it is filled for the same {percent(share)} of the rows as {others}: one process "
-                f"filled them in one go, together they tell {percent(told.share)}, and without "
-                f"dates nobody can see whether it ran before the outcome"
+                f"filled them in one go, together they tell {percent(explained.share)}, and "
+                f"without dates nobody can see whether it ran before the outcome"
             )
-            evidence = {"filled": share, "told_together": told.share}
+            evidence = {"filled": share, "told_together": explained.share}
             found[name] = Suspicion("amber", "filled in one go", text, evidence)
     return found
 

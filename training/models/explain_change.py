@@ -87,8 +87,8 @@ class ChangeAttribution:
             {"part": part, "code": code, "effect": float(e), "points": float(p)}
             for (part, code), e, p in zip(codes, effects, moved, strict=True)
         ]
-        told = [r for r in rows if r["part"] != "facts" or r["effect"] != 0]
-        return sorted(told, key=lambda r: (r["part"] != "facts", -abs(r["effect"])))
+        shown = [r for r in rows if r["part"] != "facts" or r["effect"] != 0]
+        return sorted(shown, key=lambda r: (r["part"] != "facts", -abs(r["effect"])))
 
 
 def moved(

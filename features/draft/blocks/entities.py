@@ -214,7 +214,7 @@ def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
     """Columns whose absence tells that a row is still open are left out."""
     if found is None or building.table == "accounts":
         return
-    told: dict[str, str] = {}
+    uncertain: dict[str, str] = {}
     for line in building.block.columns:
         declared = TABLES[building.table].column(line.name)
         column = building.file.columns.get(line.spec) if isinstance(line.spec, str) else None
@@ -222,16 +222,15 @@ def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
             continue
         late = line.name != "closed_amount" and filled_by_the_end(column, found)
         if why := late or missing_while_open(column, found):
-            told[line.name] = why
-    if told:
-        said = "; ".join(f"{n}: {why}" for n, why in told.items())
+            uncertain[line.name] = why
+    if uncertain:
+        said = "; ".join(f"{n}: {why}" for n, why in uncertain.items())
         building.export.draft.left_out[building.table] = DraftedLine(
-            building.table, list(told), "likely", said
+            building.table, list(uncertain), "likely", said
         )
         building.export.draft.ask(
             40,
-            f"{', '.join(told)} of {building.table} {'is' if len(told) == 1 else 'are'} often "
-            "empty while "
-            "a record is open and never when it has ended, so the model does without. Right?",
-            *(f"left_out.{building.table}.{n}" for n in told),
+            f"{', '.join(uncertain)} of {building.table} {'is' if len(uncertain) == 1 else 'are'} "
+            "often empty while a record is open and never when it has ended, so the model does without. Right?",
+            *(f"left_out.{building.table}.{n}" for n in uncertain),
         )

@@ -116,14 +116,14 @@ def _deals(plan: AccountPlan) -> list[str]:
     lines = []
     for deal in plan.deals.to_dict("records"):
         name = deal["name"] if isinstance(deal["name"], str) else deal["deal_id"]
-        told = [_plain(name)]
+        lines = [_plain(name)]
         if isinstance(deal["stage"], str):
-            told.append(_plain(deal["stage"]))
+            lines.append(_plain(deal["stage"]))
         if not math.isnan(deal["amount"]):
-            told.append(f"{deal['amount']:,.0f} {plan.currency}")
+            lines.append(f"{deal['amount']:,.0f} {plan.currency}")
         if not math.isnan(deal["probability"]):
-            told.append(f"{deal['probability']:.0%} to be won")
-        lines.append(", ".join(told))
+            lines.append(f"{deal['probability']:.0%} to be won")
+        lines.append(", ".join(lines))
     return lines
 
 

@@ -44,19 +44,19 @@ class Fit:
     why: str = ""
 
 
-def fit(book: AsOfFrames) -> Fit:
+def fit(asof: AsOfFrames) -> Fit:
     """The fit of every account, learned from customers who began at least a year ago.
 
     A letter is a third of the customers it was learned from: A the best third. ``Fit.why`` tells
     where there are too few, or where the fields do not tell who stays.
     """
-    known = book.accounts
-    old = known[known["customer_at"].notna() & (known["customer_at"] <= book.instant - YEAR)]
-    good = _stayed_and_grew(book, old)
+    known = asof.accounts
+    old = known[known["customer_at"].notna() & (known["customer_at"] <= asof.instant - YEAR)]
+    good = _stayed_and_grew(asof, old)
     n, stayed = len(old), int(good.sum())
     if min(stayed, n - stayed) < FEWEST:
         return _none(n, stayed, f"{n} customers began a year ago or more, {stayed} of them stayed")
-    learned = traits(book, old["account_id"].tolist())
+    learned = traits(asof, old["account_id"].tolist())
     own = cross_fitted(learned.X, learned.encoding.categorical, good)
     if own is None:
         return _none(n, stayed, "accounts have no field that could tell one from another")
@@ -66,7 +66,7 @@ def fit(book: AsOfFrames) -> Fit:
         return Fit(_scores([], np.zeros(0), own), auc, n, stayed, said)
     model = Logistic(learned.encoding.categorical, 7).fit(learned.X, good)
     ids = known["account_id"].tolist()
-    every = traits(book, ids).features
+    every = traits(asof, ids).features
     all_scores = model.predict(learned.encoding.matrix(every))
     place = {a: i for i, a in enumerate(ids)}
     # who taught it is judged by the part that has not seen it
@@ -78,7 +78,7 @@ def _none(n: int, stayed: int, why: str) -> Fit:
     return Fit(_scores([], np.zeros(0), np.zeros(0)), float("nan"), n, stayed, why)
 
 
-def _stayed_and_grew(book: AsOfFrames, old: pd.DataFrame) -> Bools:
+def _stayed_and_grew(asof: AsOfFrames, old: pd.DataFrame) -> Bools:
     """Whether each customer was there a year after it began, and paid no less than at first.
 
     Where contracts have no amount, staying alone counts.
@@ -86,16 +86,16 @@ def _stayed_and_grew(book: AsOfFrames, old: pd.DataFrame) -> Bools:
     after = old["customer_at"] + YEAR
     stayed = (old["left_at"].isna() | (old["left_at"] > after)).to_numpy(np.bool_)
     first, later = (
-        _paid(book, old, old["customer_at"] + pd.Timedelta(days=30)),
-        _paid(book, old, after),
+        _paid(asof, old, old["customer_at"] + pd.Timedelta(days=30)),
+        _paid(asof, old, after),
     )
     shrank = later < first * 0.999  # a rate of exchange moves in the last digits
     return stayed & ~shrank
 
 
-def _paid(book: AsOfFrames, old: pd.DataFrame, at: pd.Series) -> Floats:
+def _paid(asof: AsOfFrames, old: pd.DataFrame, at: pd.Series) -> Floats:
     """(n,) recurring amount running at an instant of each account's own; NaN where none is told."""
-    contracts = book.subscriptions[["account_id", "mrr", "started_at", "ended_at"]]
+    contracts = asof.subscriptions[["account_id", "mrr", "started_at", "ended_at"]]
     joined = contracts.merge(old[["account_id"]].assign(at=at.to_numpy()), on="account_id")
     runs = (joined["started_at"] <= joined["at"]) & (
         joined["ended_at"].isna() | (joined["ended_at"] > joined["at"])
@@ -110,19 +110,19 @@ def _scores(ids: list[str], scores: Floats, learned_from: Floats) -> pd.DataFram
     return pd.DataFrame({"account_id": ids, "fit": scores, "letter": letters})
 
 
-def engagement(book: AsOfFrames) -> pd.DataFrame:
+def engagement(asof: AsOfFrames) -> pd.DataFrame:
     """account_id, last_30, before (a 30-day share of the 90 days before), trend, rank, level.
 
     Counts what the account did (activities that are not ours: inbound or without direction) before
-    the book's instant. rank is its place among present customers, 0 to 1; level 1 the liveliest
+    the as-of instant. rank is its place among present customers, 0 to 1; level 1 the liveliest
     third, 3 the quietest; trend "rising", "falling", "steady", or "quiet" where nothing happened.
     """
-    ids = customers(book, book.instant)["account_id"].tolist()
-    at, who = _theirs(book)
+    ids = customers(asof, asof.instant)["account_id"].tolist()
+    at, who = _theirs(asof)
     place = {a: i for i, a in enumerate(ids)}
     rows = np.array([place.get(w, -1) if w else -1 for w in who], np.int64)
-    last = _count(rows, at, book.as_of, 0, 30, len(ids))
-    before = _count(rows, at, book.as_of, 30, 120, len(ids)) / 3.0
+    last = _count(rows, at, asof.as_of, 0, 30, len(ids))
+    before = _count(rows, at, asof.as_of, 30, 120, len(ids)) / 3.0
     order = pd.Series(last).rank(pct=True).to_numpy()
     level = np.digitize(order, [1 / 3, 2 / 3])
     return pd.DataFrame(
@@ -137,8 +137,8 @@ def engagement(book: AsOfFrames) -> pd.DataFrame:
     )
 
 
-def _theirs(book: AsOfFrames) -> tuple[Instants, list[str | None]]:
-    done = book.activities
+def _theirs(asof: AsOfFrames) -> tuple[Instants, list[str | None]]:
+    done = asof.activities
     theirs = done[done["direction"].fillna("inbound") != "outbound"]
     at = theirs["at"].to_numpy("datetime64[us]").astype(np.int64)
     return at, [w if isinstance(w, str) else None for w in theirs["account_id"]]

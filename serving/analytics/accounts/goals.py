@@ -59,29 +59,29 @@ class Progress:
     state: str
 
 
-def _recurring(book: AsOfFrames) -> pd.Series:
-    return mrr_at(book, book.instant)
+def _recurring(asof: AsOfFrames) -> pd.Series:
+    return mrr_at(asof, asof.instant)
 
 
-def _products(book: AsOfFrames) -> pd.Series:
-    return owned(book).drop_duplicates().groupby("account_id").size().astype(np.float64)
+def _products(asof: AsOfFrames) -> pd.Series:
+    return owned(asof).drop_duplicates().groupby("account_id").size().astype(np.float64)
 
 
-def _pipeline(book: AsOfFrames) -> pd.Series:
-    still = book.deals[book.deals["open"]]
+def _pipeline(asof: AsOfFrames) -> pd.Series:
+    still = asof.deals[asof.deals["open"]]
     return still.groupby("account_id")["amount"].sum(min_count=1)
 
 
-def _won(book: AsOfFrames) -> pd.Series:
-    won = book.deals[book.deals["outcome"] == "won"]
+def _won(asof: AsOfFrames) -> pd.Series:
+    won = asof.deals[asof.deals["outcome"] == "won"]
     return won.groupby("account_id")["booked"].sum(min_count=1)
 
 
-def _meetings(book: AsOfFrames) -> pd.Series:
-    recent = book.activities["at"] >= book.instant - pd.Timedelta(days=90)
-    met = book.activities[recent & (book.activities["kind"] == "meeting")]
+def _meetings(asof: AsOfFrames) -> pd.Series:
+    recent = asof.activities["at"] >= asof.instant - pd.Timedelta(days=90)
+    met = asof.activities[recent & (asof.activities["kind"] == "meeting")]
     account = met["account_id"].fillna(
-        met["deal_id"].map(book.deals.set_index("deal_id")["account_id"])
+        met["deal_id"].map(asof.deals.set_index("deal_id")["account_id"])
     )
     return account.value_counts().astype(np.float64)
 
@@ -125,31 +125,31 @@ def _goal(path: Path, line: int, row: Mapping[Hashable, Any]) -> Goal:
     return Goal(str(row["account_id"]), row["measure"], target, start, due)
 
 
-def progress(book: AsOfFrames, goals: list[Goal]) -> list[Progress]:
-    """How far each goal is reached at the book's instant, in the order given."""
+def progress(asof: AsOfFrames, goals: list[Goal]) -> list[Progress]:
+    """How far each goal is reached at the as-of instant, in the order given."""
     values: dict[tuple[str, int], pd.Series] = {}
 
     def value(goal: Goal, at: int) -> float:
         key = (goal.measure, at)
         if key not in values:
-            then = book.at(pd.Timestamp(at, unit="us", tz="UTC"))
+            then = asof.at(pd.Timestamp(at, unit="us", tz="UTC"))
             values[key] = MEASURES[goal.measure].values(then)
         return float(values[key].get(goal.account_id, 0.0))
 
-    return [_progress(book, goal, value) for goal in goals]
+    return [_progress(asof, goal, value) for goal in goals]
 
 
-def _progress(book: AsOfFrames, goal: Goal, value: Callable[[Goal, int], float]) -> Progress:
+def _progress(asof: AsOfFrames, goal: Goal, value: Callable[[Goal, int], float]) -> Progress:
     unit = MEASURES[goal.measure].unit
-    if goal.account_id not in set(book.accounts["account_id"]):
+    if goal.account_id not in set(asof.accounts["account_id"]):
         nan = float("nan")
         return Progress(goal, unit, nan, nan, nan, nan, "unknown")
-    now = value(goal, min(book.as_of, goal.due))
-    begun = book.as_of > goal.start
+    now = value(goal, min(asof.as_of, goal.due))
+    begun = asof.as_of > goal.start
     first = value(goal, goal.start) if begun else now
     way = goal.target - first
     done = 1.0 if way == 0 else (now - first) / way
-    passed = (book.as_of - goal.start) / (goal.due - goal.start)
+    passed = (asof.as_of - goal.start) / (goal.due - goal.start)
     expected = float(np.clip(passed, 0.0, 1.0))
     return Progress(goal, unit, first, now, done, expected, _state(done, passed, begun))
 

@@ -48,13 +48,13 @@ class Traits:
         return [s.name for s in self.features.specs if s.kind == "category"]
 
 
-def traits(book: AsOfFrames, ids: Sequence[str]) -> Traits:
-    """The fixed fields, canonical and custom, of accounts as known at the book's instant."""
-    meta = book.tables.meta
+def traits(asof: AsOfFrames, ids: Sequence[str]) -> Traits:
+    """The fixed fields, canonical and custom, of accounts as known at the as-of instant."""
+    meta = asof.tables.meta
     own = {d.spec.name for d in fields.definitions("accounts", meta) if d.spec.name not in IN_TIME}
-    specs = [s for s in supported("accounts", book.tables) if s.name in own]
-    spine = Spine("accounts", list(ids), np.full(len(ids), book.as_of, np.int64))
-    features = compute(View(book.timeline, spine), chosen("accounts", meta, specs))
+    specs = [s for s in supported("accounts", asof.tables) if s.name in own]
+    spine = Spine("accounts", list(ids), np.full(len(ids), asof.as_of, np.int64))
+    features = compute(View(asof.timeline, spine), chosen("accounts", meta, specs))
     encoding = Encoding.fit(features, min_count=LEVEL)
     return Traits(list(ids), features, encoding, encoding.matrix(features))
 

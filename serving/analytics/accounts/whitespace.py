@@ -42,27 +42,27 @@ class Ownership:
     monthly: Floats
 
 
-def ownership(book: AsOfFrames) -> Ownership:
+def ownership(asof: AsOfFrames) -> Ownership:
     """Running contracts of present customers; without contracts their won deals."""
-    present = customers(book, book.instant)["account_id"].tolist()
-    pairs = owned(book)
+    present = customers(asof, asof.instant)["account_id"].tolist()
+    pairs = owned(asof)
     pairs = pairs[pairs["account_id"].isin(present) & pairs["product"].notna()]
     products = sorted(pairs["product"].unique())
     row = {a: i for i, a in enumerate(present)}
     column = {p: j for j, p in enumerate(products)}
     has = np.zeros((len(present), len(products)), np.bool_)
     has[pairs["account_id"].map(row), pairs["product"].map(column)] = True
-    return Ownership(present, products, has, _monthly(book, products))
+    return Ownership(present, products, has, _monthly(asof, products))
 
 
-def _monthly(book: AsOfFrames, products: list[str]) -> Floats:
+def _monthly(asof: AsOfFrames, products: list[str]) -> Floats:
     """Median recurring amount of a product's running contracts; NaN where there are none."""
-    runs = book.subscriptions[book.subscriptions["ended_at"].isna()]
+    runs = asof.subscriptions[asof.subscriptions["ended_at"].isna()]
     middle = runs.groupby("product")["mrr"].median()
     return np.array([float(middle.get(p, float("nan"))) for p in products])
 
 
-def whitespace(book: AsOfFrames) -> pd.DataFrame:
+def whitespace(asof: AsOfFrames) -> pd.DataFrame:
     """One row a present customer and a product it has not, the most to be expected first.
 
     chance    that an account like this has the product: a logistic regression on its fixed fields
@@ -77,8 +77,8 @@ def whitespace(book: AsOfFrames) -> pd.DataFrame:
     has no more often than any customer; and what excludes a product that the account has, as two
     editions of one product do: a higher edition is a change of contract, not a further product.
     """
-    held = ownership(book)
-    who = traits(book, held.ids)
+    held = ownership(asof)
+    who = traits(asof, held.ids)
     apart = exclusive(held.has)
     parts = [_of_product(held, who, j, apart[j]) for j in range(len(held.products))]
     found = [p for p in parts if p is not None]

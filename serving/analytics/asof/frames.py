@@ -47,9 +47,9 @@ class AsOfFrames(KnownRows):
         """The same company at an earlier instant."""
         as_of = instant.value // 1000  # nanoseconds, whatever the unit it is kept in
         if as_of not in self._books:
-            book = AsOfFrames(self.tables, as_of, self.timeline)
-            book._books = self._books
-            self._books[as_of] = book
+            asof = AsOfFrames(self.tables, as_of, self.timeline)
+            asof._books = self._books
+            self._books[as_of] = asof
         return self._books[as_of]
 
     def pushes(self) -> pd.Series:
@@ -212,10 +212,10 @@ class AsOfFrames(KnownRows):
         named = accounts["name"].where(accounts["name"].notna(), accounts["account_id"])
         account = looked_up(frame["account_id"], pd.Series(named.array, accounts["account_id"]))
         both = account + " · " + frame["product"]
-        told = frame["name"]
+        names = frame["name"]
         for other in (both, account, frame["product"] + " · " + frame[key], frame[key]):
-            told = told.where(told.notna(), other)
-        return frame.assign(name=told)
+            names = names.where(names.notna(), other)
+        return frame.assign(name=names)
 
     def _placed(self, frame: pd.DataFrame, leads: pd.DataFrame | None) -> pd.DataFrame:
         """Add team and segment, and fill a region or source that the table itself lacks."""

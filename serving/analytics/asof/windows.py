@@ -47,7 +47,7 @@ class Calendar:
 class Window:
     """From ``start`` up to, not including, ``end``; ``over`` is False for a period still running.
 
-    end is the instant until which the window was watched: a running period's is the book's instant.
+    end is the instant until which the window was watched: a running period's is the as-of instant.
     """
 
     start: pd.Timestamp

@@ -69,7 +69,7 @@ class CallPlan:
 
     table     columns ``CALLS``
     chosen    expected value of what is chosen; everything: of the whole list
-    left_out  scored ids that are not open in the book any more
+    left_out  scored ids that are not open at the as-of instant any more
     """
 
     table: pd.DataFrame
@@ -79,7 +79,7 @@ class CallPlan:
 
 
 def call_plan(
-    book: AsOfFrames,
+    asof: AsOfFrames,
     scores: Mapping[str, pd.DataFrame],
     capacity: int,
     wait: float = WAIT,
@@ -95,7 +95,7 @@ def call_plan(
     known = {name: frame for name, frame in scores.items() if name in _CASES and len(frame)}
     if not known:
         raise ValueError(f"no scores to rank by: run `make score`; known are {', '.join(_CASES)}")
-    parts = [_part(book, question, frame, wait) for question, frame in known.items()]
+    parts = [_part(asof, question, frame, wait) for question, frame in known.items()]
     every = pd.concat([part for part, _ in parts], ignore_index=True)
     if owner:
         every = every[every["owner"] == owner]
@@ -106,9 +106,9 @@ def call_plan(
 
 
 def _part(
-    book: AsOfFrames, question: str, scores: pd.DataFrame, wait: float
+    asof: AsOfFrames, question: str, scores: pd.DataFrame, wait: float
 ) -> tuple[pd.DataFrame, int]:
-    cases = _CASES[question](book)
+    cases = _CASES[question](asof)
     scores = scores.drop_duplicates("id", keep="last")
     points = waiting_points(scores, wait, losing=question == "churn")
     found = pd.DataFrame(
@@ -150,8 +150,8 @@ def _ranked(every: pd.DataFrame, capacity: int) -> pd.DataFrame:
     return table[list(CALLS)]
 
 
-def _deals(book: AsOfFrames) -> pd.DataFrame:
-    found = attention(book)
+def _deals(asof: AsOfFrames) -> pd.DataFrame:
+    found = attention(asof)
     todo = [next(do for flag, do in TO_DO.items() if flag in why) for why in found["why"]]
     return pd.DataFrame(
         {
@@ -163,21 +163,21 @@ def _deals(book: AsOfFrames) -> pd.DataFrame:
     )
 
 
-def _leads(book: AsOfFrames) -> pd.DataFrame:
-    found = book.leads[book.leads["open"]]
+def _leads(asof: AsOfFrames) -> pd.DataFrame:
+    found = asof.leads[asof.leads["open"]]
     names = {name: found[name] for name in ("name", "owner", "team")}
-    never = looked_up(found["lead_id"], first_answers(book, found)).isna()
+    never = looked_up(found["lead_id"], first_answers(asof, found)).isna()
     todo = np.where(never, TO_DO["unanswered"], TO_DO["answered"])
-    worth = lead_worth(book)
+    worth = lead_worth(asof)
     return pd.DataFrame(
         {"id": found["lead_id"], **names, "why": "", "todo": todo, "at_stake": worth}
     )
 
 
-def lead_worth(book: AsOfFrames) -> float:
+def lead_worth(asof: AsOfFrames) -> float:
     """Mean booking of a closed deal that came from a lead, lost ones being 0; of any closed deal
     where the data do not say which came from one."""
-    over = book.deals[book.deals["outcome"].notna()]
+    over = asof.deals[asof.deals["outcome"].notna()]
     of_leads = over[over["lead_id"].notna()]
     over = of_leads if len(of_leads) else over
     booked = numbers(over, "booked")
@@ -185,9 +185,9 @@ def lead_worth(book: AsOfFrames) -> float:
     return float(np.nanmean(booked)) if (~np.isnan(booked)).any() else float("nan")
 
 
-def _customers(book: AsOfFrames) -> pd.DataFrame:
-    found = book.accounts[book.accounts["left_at"].isna()]
-    stake = 12 * looked_up(found["account_id"], mrr_at(book, book.instant))
+def _customers(asof: AsOfFrames) -> pd.DataFrame:
+    found = asof.accounts[asof.accounts["left_at"].isna()]
+    stake = 12 * looked_up(found["account_id"], mrr_at(asof, asof.instant))
     names = {name: found[name] for name in ("name", "owner", "team")}
     todo = TO_DO["customer"]
     return pd.DataFrame(

@@ -45,19 +45,19 @@ FLAGS = {
 }
 
 
-def attention(book: AsOfFrames) -> pd.DataFrame:
+def attention(asof: AsOfFrames) -> pd.DataFrame:
     """One row an open deal, those with most flags and money first; columns ``DEALS``."""
-    deals = open_deals(book)
-    deals = _in_stage(deals, book)
-    deals = _touched(deals, book)
-    plans = book.planned
+    deals = open_deals(asof)
+    deals = _in_stage(deals, asof)
+    deals = _touched(deals, asof)
+    plans = asof.planned
     next_at = looked_up(deals["deal_id"], plans.groupby("deal_id")["at"].min())
-    late = days(deals["expected_close_at"], book.instant)
-    known = book.has("changes.field=expected_close_at")
+    late = days(deals["expected_close_at"], asof.instant)
+    known = asof.has("changes.field=expected_close_at")
     deals = deals.assign(
         next_activity_at=next_at,
         days_overdue=np.where(late > 0, late, np.nan),
-        pushes=looked_up(deals["deal_id"], book.pushes()) if known else np.nan,
+        pushes=looked_up(deals["deal_id"], asof.pushes()) if known else np.nan,
         overdue=late > 0,
         nothing_planned=_unplanned(next_at, plans),
     )
@@ -65,11 +65,11 @@ def attention(book: AsOfFrames) -> pd.DataFrame:
     return _sorted(deals)[list(DEALS)]
 
 
-def _in_stage(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
+def _in_stage(deals: pd.DataFrame, asof: AsOfFrames) -> pd.DataFrame:
     """Add the current stay and its place in the stage's own history."""
-    stays = book.stays.frame
+    stays = asof.stays.frame
     now = stays[~stays["ended"]].drop_duplicates("deal_id", keep="last").set_index("deal_id")
-    curves = {stage: curve_of(stays[stays["stage"] == stage]) for stage in book.stays.order}
+    curves = {stage: curve_of(stays[stays["stage"] == stage]) for stage in asof.stays.order}
     stage = looked_up(deals["deal_id"], now["stage"])
     lasted = looked_up(deals["deal_id"], now["days"])
     slow_after = _of_stage(stage, {s: c.quantile(SLOW) for s, c in curves.items()})
@@ -92,9 +92,9 @@ def _of_stage(stages: pd.Series, days: dict[str, float]) -> pd.Series:
     return looked_up(stages, pd.Series(days, dtype=np.float64))
 
 
-def _touched(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
+def _touched(deals: pd.DataFrame, asof: AsOfFrames) -> pd.DataFrame:
     """Add the last touch, and the pauses usual in the stage."""
-    pauses = touch_pauses(book)
+    pauses = touch_pauses(asof)
     usual = {
         str(stage): kaplan_meier(numbers(some, "days"), some["ended"].to_numpy(np.bool_)).quantile(
             SLOW
@@ -102,7 +102,7 @@ def _touched(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
         for stage, some in pauses.groupby("stage")
     }
     last = looked_up(deals["deal_id"], pauses.groupby("deal_id")["at"].max())
-    quiet = pd.Series(days(last, book.instant), deals.index)
+    quiet = pd.Series(days(last, asof.instant), deals.index)
     quiet_after = _of_stage(deals["stage"], usual)
     return deals.assign(
         last_touch_at=last,
@@ -112,23 +112,23 @@ def _touched(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
     )
 
 
-def touch_pauses(book: AsOfFrames) -> pd.DataFrame:
+def touch_pauses(asof: AsOfFrames) -> pd.DataFrame:
     """deal_id, at, stage, days, ended: every touch of a deal and the pause after it.
 
     A touch is an activity on the deal or its entry into a stage; a pause ends with the next touch
-    or the close and is censored at the book's instant.
+    or the close and is censored at the as-of instant.
     """
-    stays = book.stays.frame
-    done = book.activities[book.activities["deal_id"].notna()][["deal_id", "at"]]
+    stays = asof.stays.frame
+    done = asof.activities[asof.activities["deal_id"].notna()][["deal_id", "at"]]
     moves = stays[["deal_id", "entered_at", "stage"]].rename(columns={"entered_at": "at"})
     touches = pd.concat([moves, done.assign(stage=None)], ignore_index=True)
     touches = touches.sort_values(["deal_id", "at"], kind="stable", ignore_index=True)
-    closed = looked_up(touches["deal_id"], book.deals.set_index("deal_id")["closed_at"])
+    closed = looked_up(touches["deal_id"], asof.deals.set_index("deal_id")["closed_at"])
     touches["stage"] = touches.groupby("deal_id")["stage"].ffill()
     alive = (closed.isna() | (touches["at"] < closed)) & touches["stage"].notna()
     touches, closed = touches[alive], closed[alive]
     until = touches.groupby("deal_id")["at"].shift(-1).fillna(closed)
-    pause = days(touches["at"], until.fillna(book.instant))
+    pause = days(touches["at"], until.fillna(asof.instant))
     return touches.assign(days=pause, ended=until.notna())
 
 

@@ -89,12 +89,12 @@ def excess(days: Floats) -> Floats:
     return np.maximum(days - elsewhere(days), 0.0)  # NaN stays NaN
 
 
-def bottlenecks(book: AsOfFrames, draws: int = DRAWS) -> pd.DataFrame:
+def bottlenecks(asof: AsOfFrames, draws: int = DRAWS) -> pd.DataFrame:
     """One row a stage, worst first; columns ``BOTTLENECKS``."""
-    stays, table = book.stays.frame, stage_table(book)
-    stays = stays.assign(lately=stays["entered_at"] >= book.instant - pd.Timedelta(days=LATELY))
+    stays, table = asof.stays.frame, stage_table(asof)
+    stays = stays.assign(lately=stays["entered_at"] >= asof.instant - pd.Timedelta(days=LATELY))
     medians = table["usual_days"].to_numpy(np.float64)
-    by_stage = [stays[stays["stage"] == stage] for stage in book.stays.order]
+    by_stage = [stays[stays["stage"] == stage] for stage in asof.stays.order]
     deals = np.array([float(some["lately"].sum()) for some in by_stage])
     lost = deals * excess(medians)
     frame = pd.DataFrame(
@@ -104,10 +104,10 @@ def bottlenecks(book: AsOfFrames, draws: int = DRAWS) -> pd.DataFrame:
             "elsewhere": elsewhere(medians),
             "excess_days": excess(medians),
             "deal_days": lost,
-            **_money(book, lost),
+            **_money(asof, lost),
             "value_lost": lost * [_dying(some) for some in by_stage] * table["won_in_the_end"],
             "slower_than_before": table["usual_lately"] - table["usual_before"],
-            "first": _first(stays, book.stays.order, draws),
+            "first": _first(stays, asof.stays.order, draws),
             "n": stays["deal_id"].nunique(),
         }
     )
@@ -116,19 +116,19 @@ def bottlenecks(book: AsOfFrames, draws: int = DRAWS) -> pd.DataFrame:
     return frame[list(BOTTLENECKS)]
 
 
-def open_days(book: AsOfFrames) -> float:
+def open_days(asof: AsOfFrames) -> float:
     """All days that deals were open in the last year."""
-    window = latest(book.instant, LATELY)
-    deals = book.deals[book.deals["open"] | book.deals["closed_at"].notna()]
+    window = latest(asof.instant, LATELY)
+    deals = asof.deals[asof.deals["open"] | asof.deals["closed_at"].notna()]
     start = deals["created_at"].where(deals["created_at"] > window.start, window.start)
-    end = deals["closed_at"].fillna(book.instant)
+    end = deals["closed_at"].fillna(asof.instant)
     return float(np.nansum(np.maximum(days(start, end), 0.0)))
 
 
-def _money(book: AsOfFrames, lost: Floats) -> dict[str, Floats]:
+def _money(asof: AsOfFrames, lost: Floats) -> dict[str, Floats]:
     """of_all_days and bookings_lost: B E / (D - E), missing where nothing was booked."""
-    spent = open_days(book)
-    booked = numbers(won(book, latest(book.instant, LATELY)), "booked")
+    spent = open_days(asof)
+    booked = numbers(won(asof, latest(asof.instant, LATELY)), "booked")
     total = float(np.nansum(booked)) if (~np.isnan(booked)).any() else float("nan")
     rest = np.where(lost < spent, spent - lost, np.nan)
     return {"of_all_days": lost / spent, "bookings_lost": total * lost / rest}

@@ -86,14 +86,14 @@ def summary(moves: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def weekly(book: AsOfFrames, weeks: int = WEEKS) -> pd.DataFrame:
+def weekly(asof: AsOfFrames, weeks: int = WEEKS) -> pd.DataFrame:
     """at, deals, value: what was open at each of the last ``weeks`` weeks and now."""
     rows = []
     for back in range(weeks, -1, -1):
-        at = book.instant - back * WEEK
-        if book.first is None or at <= book.first:
+        at = asof.instant - back * WEEK
+        if asof.first is None or at <= asof.first:
             continue
-        deals = open_deals(book.at(at))
+        deals = open_deals(asof.at(at))
         value = deals["amount"].sum(min_count=1)
         rows.append({"at": at, "deals": len(deals), "value": value})
     return pd.DataFrame(rows, columns=["at", "deals", "value"])

@@ -23,9 +23,9 @@ Z = 1.96
 COLUMNS = ["stage", "late", "kind", "won_share", "lost_share", "n_won", "n_lost"]
 
 
-def steps_of_won(book: AsOfFrames) -> pd.DataFrame:
+def steps_of_won(asof: AsOfFrames) -> pd.DataFrame:
     """The step of each stage and half (``late``), where one is sure; columns ``COLUMNS``."""
-    spells = book.stays
+    spells = asof.stays
     rows = []
     for stage in spells.order:
         stays = spells.frame[(spells.frame["stage"] == stage) & spells.frame["ended"]]
@@ -36,7 +36,7 @@ def steps_of_won(book: AsOfFrames) -> pd.DataFrame:
         for late in (False, True):
             some = stays[stays["days"] >= half] if late else stays
             start = some["entered_at"] + pd.to_timedelta(half if late else 0.0, unit="D")
-            best = _best(book.activities, some.assign(start=start))
+            best = _best(asof.activities, some.assign(start=start))
             if best is not None:
                 rows.append({"stage": stage, "late": late, **best})
     return pd.DataFrame(rows, columns=COLUMNS)

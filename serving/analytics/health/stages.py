@@ -45,17 +45,17 @@ def curve_of(stays: pd.DataFrame) -> Curve:
     return kaplan_meier(numbers(stays, "days"), mask(stays, "ended"))
 
 
-def stage_table(book: AsOfFrames) -> pd.DataFrame:
+def stage_table(asof: AsOfFrames) -> pd.DataFrame:
     """One row a stage; columns ``STAGES``."""
-    won = stage_shares(book)
-    rows = [_stage(book, stage, won) for stage in book.stays.order]
+    won = stage_shares(asof)
+    rows = [_stage(asof, stage, won) for stage in asof.stays.order]
     return pd.DataFrame(rows, columns=list(STAGES))
 
 
-def _stage(book: AsOfFrames, stage: str, won: pd.Series) -> list[object]:
-    stays = book.stays.frame[book.stays.frame["stage"] == stage]
+def _stage(asof: AsOfFrames, stage: str, won: pd.Series) -> list[object]:
+    stays = asof.stays.frame[asof.stays.frame["stage"] == stage]
     curve = curve_of(stays)
-    lately = stays["entered_at"] >= book.instant - pd.Timedelta(days=LATELY)
+    lately = stays["entered_at"] >= asof.instant - pd.Timedelta(days=LATELY)
     return [
         stage,
         len(stays),
@@ -69,14 +69,14 @@ def _stage(book: AsOfFrames, stage: str, won: pd.Series) -> list[object]:
     ]
 
 
-def move_table(book: AsOfFrames) -> pd.DataFrame:
+def move_table(asof: AsOfFrames) -> pd.DataFrame:
     """One row a stage and a way out of it; columns ``MOVES``."""
-    stays = book.stays.frame
+    stays = asof.stays.frame
     ended = stays[mask(stays, "ended") & stays["to"].notna()]
     rows = []
-    for stage in book.stays.order:
+    for stage in asof.stays.order:
         of = ended[ended["stage"] == stage]
-        for to in (*book.stays.order, "won", "lost"):
+        for to in (*asof.stays.order, "won", "lost"):
             gone = of[of["to"] == to]
             if len(gone):
                 usual = float(np.median(numbers(gone, "days")))

@@ -45,8 +45,8 @@ COLUMNS = {
 """The columns of every table of figures; the dimensions asked for stand after ``period``."""
 
 
-def spans(book: AsOfFrames, period: Period = "", since: pd.Timestamp | None = None) -> list[Window]:
-    """The windows asked about: each calendar period, or the one up to the book's instant.
+def spans(asof: AsOfFrames, period: Period = "", since: pd.Timestamp | None = None) -> list[Window]:
+    """The windows asked about: each calendar period, or the one up to the as-of instant.
 
     Without ``since`` periods begin with the first deal, lead or account; the one window is of 365
     days.
@@ -54,15 +54,15 @@ def spans(book: AsOfFrames, period: Period = "", since: pd.Timestamp | None = No
     if period not in windows.PERIODS:
         raise ValueError(f"no period {period!r}; there are month, quarter and year")
     if not period:
-        return [windows.since(since, book.instant) if since else windows.latest(book.instant)]
-    first = since or book.first
+        return [windows.since(since, asof.instant) if since else windows.latest(asof.instant)]
+    first = since or asof.first
     return (
-        [] if first is None else list(windows.calendar(period, first, book.instant, book.calendar))
+        [] if first is None else list(windows.calendar(period, first, asof.instant, asof.calendar))
     )
 
 
 def table(
-    book: AsOfFrames,
+    asof: AsOfFrames,
     figures: Sequence[Kpi],
     by: Sequence[str] = (),
     period: Period = "",
@@ -75,10 +75,10 @@ def table(
     """
     given = given or Given()
     parts = [
-        _figure(book, figure, by, window, given)
+        _figure(asof, figure, by, window, given)
         for figure in figures
         if not why_not(figure, by, given)
-        for window in (spans(book, period, since) if figure.periods else spans(book, "", since))
+        for window in (spans(asof, period, since) if figure.periods else spans(asof, "", since))
     ]
     names = ["figure", "period", *by, *list(COLUMNS)[2:]]
     if not parts:
@@ -87,7 +87,7 @@ def table(
 
 
 def one(
-    book: AsOfFrames,
+    asof: AsOfFrames,
     figure: Kpi,
     by: Sequence[str] = (),
     period: Period = "",
@@ -98,7 +98,7 @@ def one(
     problem = why_not(figure, by, given or Given())
     if problem:
         raise ValueError(problem)
-    return table(book, [figure], by, period, given, since)
+    return table(asof, [figure], by, period, given, since)
 
 
 def why_not(figure: Kpi, by: Sequence[str], given: Given) -> str:
@@ -112,15 +112,15 @@ def why_not(figure: Kpi, by: Sequence[str], given: Given) -> str:
 
 
 def _figure(
-    book: AsOfFrames, figure: Kpi, by: Sequence[str], window: Window, given: Given
+    asof: AsOfFrames, figure: Kpi, by: Sequence[str], window: Window, given: Given
 ) -> pd.DataFrame:
-    missing = [need for need in figure.needs if not book.has(need)]
+    missing = [need for need in figure.needs if not asof.has(need)]
     if missing:
         said = ABSENT + ", ".join(need.replace("|", " or ") for need in missing)
         nothing = KpiEstimate(float("nan"), *NONE, 0, (said,))
         return pd.DataFrame([_row(figure, window, dict.fromkeys(by), nothing)])
-    cases = figure.cases(book, window, given)
-    lost = touched(book, figure)
+    cases = figure.cases(asof, window, given)
+    lost = touched(asof, figure)
     rows = [
         _row(figure, window, group, _carried(figure.estimate(some, given), lost))
         for group, some in _groups(cases, by)
@@ -128,10 +128,10 @@ def _figure(
     return pd.DataFrame(rows)
 
 
-def touched(book: AsOfFrames, figure: Kpi) -> list[Consequence]:
+def touched(asof: AsOfFrames, figure: Kpi) -> list[Consequence]:
     """What reading lost of the columns that a figure rests on."""
     columns = [one.partition("=")[0] for need in figure.needs for one in need.split("|")]
-    return book.tables.meta.consequences_of(columns)
+    return asof.tables.meta.consequences_of(columns)
 
 
 def _carried(found: KpiEstimate, lost: Sequence[Consequence]) -> KpiEstimate:

@@ -19,21 +19,21 @@ LEAVES = ("accounts.closed_at|subscriptions.ended_at",)
 CUSTOMERS = ("accounts.customer_at|subscriptions.started_at|deals.closed_at",)
 
 
-def customers(book: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
+def customers(asof: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
     """Accounts that were customers just before an instant, by what is known now."""
-    known = book.accounts
-    return known[known["account_id"].isin(members(book, at)["account_id"])]
+    known = asof.accounts
+    return known[known["account_id"].isin(members(asof, at)["account_id"])]
 
 
-def members(book: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
+def members(asof: AsOfFrames, at: pd.Timestamp) -> pd.DataFrame:
     """The memberships that ran just before an instant: account_id, since, until."""
-    found = book.memberships
+    found = asof.memberships
     runs = found["until"].isna() | (found["until"] >= at)
     return found[(found["since"] < at) & runs]
 
 
-def _staying(book: AsOfFrames, window: Window) -> pd.DataFrame:
-    found, running = customers(book, window.start), members(book, window.start)
+def _staying(asof: AsOfFrames, window: Window) -> pd.DataFrame:
+    found, running = customers(asof, window.start), members(asof, window.start)
     gone = running[window.holds(running["until"])]["account_id"]
     left = found["account_id"].isin(gone)
     return found.assign(left=left, stayed=~left)
@@ -50,9 +50,9 @@ def _staying(book: AsOfFrames, window: Window) -> pd.DataFrame:
     caveats="Of the window's length: a month's is not a year's. Customers who came and left inside "
     "the window are not in it. One who comes back later had left all the same.",
 )
-def logo_churn(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def logo_churn(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Customers at the start of the window who left inside it / customers at its start."""
-    return _staying(book, window)
+    return _staying(asof, window)
 
 
 @figure(
@@ -64,9 +64,9 @@ def logo_churn(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     by=OF_ACCOUNTS,
     needs=(*CUSTOMERS, *LEAVES),
 )
-def logo_retention(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def logo_retention(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """1 - logo churn."""
-    return _staying(book, window)
+    return _staying(asof, window)
 
 
 @figure(
@@ -80,28 +80,28 @@ def logo_retention(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     caveats="A return is no undone leaving: it counts here, and the churn of then stays. Contracts "
     "that meet to the day are one membership, not a return.",
 )
-def win_back_rate(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def win_back_rate(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Customers who had left before the window and came back in it / all who had left before it."""
-    found = book.memberships
-    now = members(book, window.start)["account_id"]
+    found = asof.memberships
+    now = members(asof, window.start)["account_id"]
     left = found[(found["until"] < window.start) & ~found["account_id"].isin(now)]["account_id"]
     back = found[window.holds(found["since"])]["account_id"]
-    cases = book.accounts[book.accounts["account_id"].isin(left)]
+    cases = asof.accounts[asof.accounts["account_id"].isin(left)]
     return cases.assign(back=cases["account_id"].isin(back))
 
 
-def mrr_at(book: AsOfFrames, at: pd.Timestamp) -> pd.Series:
+def mrr_at(asof: AsOfFrames, at: pd.Timestamp) -> pd.Series:
     """account_id -> recurring amount a month of the contracts that ran just before an instant."""
-    rows = book.subscriptions
+    rows = asof.subscriptions
     runs = (rows["started_at"] < at) & (rows["ended_at"].isna() | (rows["ended_at"] >= at))
     return rows[runs].groupby("account_id")["mrr"].sum()
 
 
-def _revenue(book: AsOfFrames, window: Window) -> pd.DataFrame:
-    start = mrr_at(book, window.start)
-    ids = book.accounts["account_id"]
-    found = book.accounts.assign(
-        first=looked_up(ids, start), last=looked_up(ids, mrr_at(book, window.end)).fillna(0.0)
+def _revenue(asof: AsOfFrames, window: Window) -> pd.DataFrame:
+    start = mrr_at(asof, window.start)
+    ids = asof.accounts["account_id"]
+    found = asof.accounts.assign(
+        first=looked_up(ids, start), last=looked_up(ids, mrr_at(asof, window.end)).fillna(0.0)
     )
     found = found[found["first"] > 0]
     return found.assign(kept=np.minimum(found["first"], found["last"]))
@@ -118,10 +118,10 @@ def _revenue(book: AsOfFrames, window: Window) -> pd.DataFrame:
     caveats="At the exchange rates of the figure's instant on both ends, so that rates make no "
     "growth. New customers are not in it. A contract's amount is taken as constant.",
 )
-def net_revenue_retention(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def net_revenue_retention(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Recurring revenue at the end of the window of those who had any at its start / theirs at its
     start."""
-    return _revenue(book, window)
+    return _revenue(asof, window)
 
 
 @figure(
@@ -133,9 +133,9 @@ def net_revenue_retention(book: AsOfFrames, window: Window, _: Given) -> pd.Data
     by=OF_ACCOUNTS,
     needs=("subscriptions.mrr",),
 )
-def gross_revenue_retention(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def gross_revenue_retention(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """As net revenue retention, but no account counts for more than it had at the start."""
-    return _revenue(book, window)
+    return _revenue(asof, window)
 
 
 @figure(
@@ -149,9 +149,9 @@ def gross_revenue_retention(book: AsOfFrames, window: Window, _: Given) -> pd.Da
     stock=True,
     caveats="Of the accounts in the CRM, not of the market.",
 )
-def account_penetration(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def account_penetration(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Accounts that are customers at the end of the window / accounts in the CRM then."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     now = customers(then, then.instant)["account_id"]
     return then.accounts.assign(customer=then.accounts["account_id"].isin(now))
 
@@ -167,10 +167,10 @@ def account_penetration(book: AsOfFrames, window: Window, _: Given) -> pd.DataFr
     stock=True,
     caveats="Divide it by product to read it.",
 )
-def product_penetration(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def product_penetration(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Pairs of a customer and a product on the list where the customer has the product (a running
     contract; without contracts a won deal), at the end of the window / all pairs."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     held = owned(then)
     products = pd.DataFrame({"product": sorted(held["product"].dropna().unique())}, dtype="str")
     pairs = customers(then, then.instant).merge(products, how="cross")
@@ -179,10 +179,10 @@ def product_penetration(book: AsOfFrames, window: Window, _: Given) -> pd.DataFr
     return pairs.assign(owned=pairs["owned"].notna())
 
 
-def owned(book: AsOfFrames) -> pd.DataFrame:
+def owned(asof: AsOfFrames) -> pd.DataFrame:
     """account_id, product that each account has now."""
-    contracts = book.subscriptions
+    contracts = asof.subscriptions
     if contracts["product"].notna().any():
         return contracts[contracts["ended_at"].isna()][["account_id", "product"]]
-    deals = book.deals[book.deals["outcome"] == "won"]
+    deals = asof.deals[asof.deals["outcome"] == "won"]
     return deals[["account_id", "product"]].dropna()

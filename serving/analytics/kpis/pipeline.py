@@ -29,9 +29,9 @@ OF_OWNERS = ("owner", "team", "region")
 AMOUNT = ("deals.amount",)
 
 
-def open_deals(book: AsOfFrames) -> pd.DataFrame:
-    """Deals open at the book's instant."""
-    return book.deals[book.deals["open"]]
+def open_deals(asof: AsOfFrames) -> pd.DataFrame:
+    """Deals open at the as-of instant."""
+    return asof.deals[asof.deals["open"]]
 
 
 @figure(
@@ -45,9 +45,9 @@ def open_deals(book: AsOfFrames) -> pd.DataFrame:
     adds=True,
     stock=True,
 )
-def deals_open(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def deals_open(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Number of deals open at the end of the window."""
-    return open_deals(book.at(window.end))
+    return open_deals(asof.at(window.end))
 
 
 @figure(
@@ -63,26 +63,26 @@ def deals_open(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     caveats="Amounts as they stood then, at the rates of then. The sum is a fact; the interval is "
     "what chance alone would do to such a sum.",
 )
-def pipeline_value(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def pipeline_value(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Sum of the amounts of the deals open at the end of the window."""
-    return open_deals(book.at(window.end))
+    return open_deals(asof.at(window.end))
 
 
-def stage_shares(book: AsOfFrames) -> pd.Series:
+def stage_shares(asof: AsOfFrames) -> pd.Series:
     """Of each stage: won deals among the closed ones that were ever in it."""
-    stays = book.stays.frame
+    stays = asof.stays.frame
     seen = stays[stays["outcome"].notna()].drop_duplicates(["deal_id", "stage"])
     return (seen["outcome"] == "won").groupby(seen["stage"]).mean()
 
 
-def own_chances(book: AsOfFrames) -> Floats:
+def own_chances(asof: AsOfFrames) -> Floats:
     """(open deals,) people's probability; else the stage's share; else that of all closed deals."""
-    deals = open_deals(book)
+    deals = open_deals(asof)
     if deals["probability"].notna().any():
         return estimates.numbers(deals, "probability")
-    if len(book.stays.frame):
-        return looked_up(deals["stage"], stage_shares(book)).to_numpy(np.float64)
-    over = book.deals[book.deals["outcome"].notna()]
+    if len(asof.stays.frame):
+        return looked_up(deals["stage"], stage_shares(asof)).to_numpy(np.float64)
+    over = asof.deals[asof.deals["outcome"].notna()]
     return np.full(len(deals), float((over["outcome"] == "won").mean()) if len(over) else np.nan)
 
 
@@ -99,11 +99,11 @@ def own_chances(book: AsOfFrames) -> Floats:
     caveats="Deals are not independent, so that the true range is wider: the forecast has it. "
     "People's own probabilities are taken as they are.",
 )
-def weighted_pipeline(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def weighted_pipeline(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Sum of amount x chance over the deals open at the end of the window. The chance is people's
     own probability; where the data have none, the share won of the closed deals that were ever in
     the deal's stage; without a history of stages, the share won of all closed deals."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     return open_deals(then).assign(chance=own_chances(then))
 
 
@@ -122,10 +122,10 @@ def weighted_pipeline(book: AsOfFrames, window: Window, _: Given) -> pd.DataFram
     caveats="Within the model's horizon only. Scores made at another instant are "
     "taken as they are.",
 )
-def scored_pipeline(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
+def scored_pipeline(asof: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     """Sum of amount x the model's probability to be won over the deals open at the end of the
     window."""
-    deals = open_deals(book.at(window.end))
+    deals = open_deals(asof.at(window.end))
     scores = given.scores.get("deal_close")
     if scores is None:
         return deals.assign(chance=np.nan)
@@ -146,11 +146,11 @@ def scored_pipeline(book: AsOfFrames, window: Window, given: Given) -> pd.DataFr
     "have met theirs bring nothing to what is left. Owners with a quota only; the region is the "
     "owner's.",
 )
-def pipeline_coverage(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def pipeline_coverage(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Amounts of open deals expected to close before the quota's period ends (of all open deals
     where the data have no close dates) / what is left of the quota (quota less bookings so far, not
     below 0), at the end of the window."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     quotas = _running_quotas(then)
     deals = open_deals(then)
     until = looked_up(deals["owner"], quotas.groupby("owner")["end"].max())
@@ -163,19 +163,19 @@ def pipeline_coverage(book: AsOfFrames, window: Window, _: Given) -> pd.DataFram
     return pd.concat([rows[columns], left[columns]], ignore_index=True)
 
 
-def of_owners(deals: pd.DataFrame, book: AsOfFrames) -> pd.DataFrame:
+def of_owners(deals: pd.DataFrame, asof: AsOfFrames) -> pd.DataFrame:
     """Deals with the region of their owners, as quotas have it."""
-    return deals.assign(region=book.of_owner(deals["owner"], "region"))
+    return deals.assign(region=asof.of_owner(deals["owner"], "region"))
 
 
-def _running_quotas(book: AsOfFrames) -> pd.DataFrame:
+def _running_quotas(asof: AsOfFrames) -> pd.DataFrame:
     """The quotas of the period that runs at the instant, else of the one that has just ended there:
     owner …, end, left."""
-    now, every = book.instant, book.quotas
+    now, every = asof.instant, asof.quotas
     quotas = every[(every["start"] <= now) & (every["end"] > now)]
     if quotas.empty:
         quotas = every[(every["start"] < now) & (every["end"] == now)]
-    won = book.deals[book.deals["outcome"] == "won"]
+    won = asof.deals[asof.deals["outcome"] == "won"]
     won = won.merge(quotas[["owner", "start"]], on="owner")
     won = won[won["closed_at"] >= won["start"]]
     so_far = looked_up(quotas["owner"], won.groupby("owner")["booked"].sum()).fillna(0.0)
@@ -212,10 +212,10 @@ def _velocity(cases: pd.DataFrame, _: Given) -> KpiEstimate:
     needs=("deals.created_at", "deals.outcome", "deals.closed_amount|deals.amount"),
     stock=True,
 )
-def pipeline_velocity(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def pipeline_velocity(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Open deals at the end of the window x win rate x mean deal size / sales cycle in days; the
     last three are of the 365 days before the end of the window."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     year = latest(then.instant)
     over = closed(then, year).index
     fresh = created(then.deals, then, year, "won")
@@ -245,21 +245,21 @@ def months(window: Window) -> list[Window]:
     caveats="A deal promised for three months in turn is three promises. Of a "
     "running month only the promises that are already due.",
 )
-def slippage(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def slippage(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Of the deals open at the first instant of a calendar month and then expected to close within
     that month, the share not closed within it; over the months that start in the window."""
-    return pd.concat([_promises(book, month) for month in months(window)] or [_none(book)])
+    return pd.concat([_promises(asof, month) for month in months(window)] or [_none(asof)])
 
 
-def _promises(book: AsOfFrames, month: Window) -> pd.DataFrame:
-    deals = open_deals(book.at(month.start))
+def _promises(asof: AsOfFrames, month: Window) -> pd.DataFrame:
+    deals = open_deals(asof.at(month.start))
     due = deals[month.holds(deals["expected_close_at"])]
-    closed_at = looked_up(due["deal_id"], book.deals.set_index("deal_id")["closed_at"])
+    closed_at = looked_up(due["deal_id"], asof.deals.set_index("deal_id")["closed_at"])
     return due.assign(slipped=~(closed_at < month.end), due_in=month.name)
 
 
-def _none(book: AsOfFrames) -> pd.DataFrame:
-    return book.deals.head(0).assign(slipped=False, due_in="")
+def _none(asof: AsOfFrames) -> pd.DataFrame:
+    return asof.deals.head(0).assign(slipped=False, due_in="")
 
 
 @figure(
@@ -272,9 +272,9 @@ def _none(book: AsOfFrames) -> pd.DataFrame:
     needs=("changes.field=expected_close_at",),
     stock=True,
 )
-def pushes(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def pushes(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Mean number of times the close date of a deal open at the end of the window was moved
     later."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     deals = open_deals(then)
     return deals.assign(pushes=looked_up(deals["deal_id"], then.pushes()))

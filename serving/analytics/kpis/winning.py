@@ -23,24 +23,24 @@ WIN_WITHIN, CONVERT_WITHIN = 180, 90
 OF_DEALS = ("deals.created_at", "deals.outcome")
 
 
-def closed(book: AsOfFrames, window: Window) -> pd.DataFrame:
+def closed(asof: AsOfFrames, window: Window) -> pd.DataFrame:
     """Deals closed in the window, with ``won``."""
-    deals = book.deals[window.holds(book.deals["closed_at"]) & book.deals["outcome"].notna()]
+    deals = asof.deals[window.holds(asof.deals["closed_at"]) & asof.deals["outcome"].notna()]
     return deals.assign(won=deals["outcome"] == "won")
 
 
-def won(book: AsOfFrames, window: Window) -> pd.DataFrame:
+def won(asof: AsOfFrames, window: Window) -> pd.DataFrame:
     """Deals won in the window."""
-    found = closed(book, window)
+    found = closed(asof, window)
     return found[found["won"]]
 
 
-def created(frame: pd.DataFrame, book: AsOfFrames, window: Window, success: str) -> pd.DataFrame:
+def created(frame: pd.DataFrame, asof: AsOfFrames, window: Window, success: str) -> pd.DataFrame:
     """Rows created in the window and watched until now: days, ended, succeeded, failed."""
     rows = frame[window.holds(frame["created_at"]) & (frame["open"] | frame["closed_at"].notna())]
     ended = rows["closed_at"].notna()
     good = rows["outcome"] == success
-    until = rows["closed_at"].fillna(book.instant)
+    until = rows["closed_at"].fillna(asof.instant)
     lasted = days(rows["created_at"], until)
     return rows.assign(days=lasted, ended=ended, succeeded=good, failed=ended & ~good)
 
@@ -55,9 +55,9 @@ def created(frame: pd.DataFrame, book: AsOfFrames, window: Window, success: str)
     caveats="Deals that close fast are over-represented while others are still open; "
     "`win_by_180d` does not have that fault.",
 )
-def win_rate(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def win_rate(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Deals won in the window / deals won or lost in the window."""
-    return closed(book, window)
+    return closed(asof, window)
 
 
 @figure(
@@ -70,10 +70,10 @@ def win_rate(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     caveats="Deals still open count as long as they were watched. A cohort younger than 180 days "
     "has no value yet.",
 )
-def win_by_180d(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def win_by_180d(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Chance that a deal created in the window is won within 180 days of its creation, deals lost
     being a rival outcome and open ones censored (Aalen-Johansen)."""
-    return created(book.deals, book, window, "won")
+    return created(asof.deals, asof, window, "won")
 
 
 @figure(
@@ -87,10 +87,10 @@ def win_by_180d(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     caveats="Divide it by stage to read it. A deal that comes back to a stage counts again. The "
     "order of stages is learned: which one deals see first.",
 )
-def stage_conversion(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def stage_conversion(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Stays in a stage that ended in the window by a move to a later stage or a win / all stays
     that ended in the window."""
-    stays = book.stays.frame
+    stays = asof.stays.frame
     return stays[window.holds(stays["left_at"])]
 
 
@@ -104,9 +104,9 @@ def stage_conversion(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame
     needs=("leads.created_at", "leads.outcome"),
     caveats="Of leads that were decided; open ones are not in it. See `lead_conversion_90d`.",
 )
-def lead_conversion(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def lead_conversion(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Leads converted in the window / leads converted or disqualified in the window."""
-    leads = book.leads[window.holds(book.leads["closed_at"]) & book.leads["outcome"].notna()]
+    leads = asof.leads[window.holds(asof.leads["closed_at"]) & asof.leads["outcome"].notna()]
     return leads.assign(succeeded=leads["outcome"] == "converted")
 
 
@@ -120,10 +120,10 @@ def lead_conversion(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     needs=("leads.created_at", "leads.outcome"),
     caveats="A cohort younger than 90 days has no value yet.",
 )
-def lead_conversion_90d(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def lead_conversion_90d(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Chance that a lead created in the window converts within 90 days of its creation,
     disqualified leads being a rival outcome and open ones censored (Aalen-Johansen)."""
-    return created(book.leads, book, window, "converted")
+    return created(asof.leads, asof, window, "converted")
 
 
 @figure(
@@ -136,10 +136,10 @@ def lead_conversion_90d(book: AsOfFrames, window: Window, _: Given) -> pd.DataFr
     caveats="To a decision, won or lost. Missing while fewer than half of the cohort are decided; "
     "an upper end that cannot be told is infinite.",
 )
-def sales_cycle(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def sales_cycle(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Median days from a deal's creation to its close, won or lost, of deals created in the window;
     open deals are censored (Kaplan-Meier)."""
-    return created(book.deals, book, window, "won")
+    return created(asof.deals, asof, window, "won")
 
 
 @figure(
@@ -151,9 +151,9 @@ def sales_cycle(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     needs=OF_DEALS,
     caveats="Of won deals only: says nothing of those that are still open or were lost.",
 )
-def days_to_win(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def days_to_win(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Median days from creation to close of the deals won in the window."""
-    deals = won(book, window)
+    deals = won(asof, window)
     lasted = days(deals["created_at"], deals["closed_at"])
     return deals.assign(days=np.where(lasted >= 0, lasted, np.nan))  # closed before it began
 
@@ -167,9 +167,9 @@ def days_to_win(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     needs=(*OF_DEALS, "deals.closed_amount|deals.amount"),
     caveats="A mean: a few large deals move it; `typical_deal_size` is the median.",
 )
-def deal_size(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def deal_size(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Mean booked amount of the deals won in the window."""
-    return won(book, window)
+    return won(asof, window)
 
 
 @figure(
@@ -180,9 +180,9 @@ def deal_size(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     interval="order statistics",
     needs=(*OF_DEALS, "deals.closed_amount|deals.amount"),
 )
-def typical_deal_size(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def typical_deal_size(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Median booked amount of the deals won in the window."""
-    return won(book, window)
+    return won(asof, window)
 
 
 @figure(
@@ -195,9 +195,9 @@ def typical_deal_size(book: AsOfFrames, window: Window, _: Given) -> pd.DataFram
     adds=True,
     caveats="The sum is a fact; the interval is what chance alone would do to such a sum.",
 )
-def bookings(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def bookings(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Sum of the booked amounts of the deals won in the window."""
-    return won(book, window)
+    return won(asof, window)
 
 
 @figure(
@@ -209,9 +209,9 @@ def bookings(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     needs=("deals.created_at",),
     adds=True,
 )
-def deals_created(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def deals_created(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Number of deals created in the window."""
-    return book.deals[window.holds(book.deals["created_at"])]
+    return asof.deals[window.holds(asof.deals["created_at"])]
 
 
 def _growth(cases: pd.DataFrame, _: Given) -> KpiEstimate:
@@ -233,11 +233,11 @@ def _of(cases: pd.DataFrame, when: str) -> Floats:
     return np.sort(values[~np.isnan(values)])
 
 
-def _two(book: AsOfFrames, window: Window, earlier: Window) -> pd.DataFrame:
+def _two(asof: AsOfFrames, window: Window, earlier: Window) -> pd.DataFrame:
     """Deals won in two windows, marked by which."""
-    now, then = won(book, window), won(book, earlier)
+    now, then = won(asof, window), won(asof, earlier)
     both = pd.concat([now.assign(when="now"), then.assign(when="then")], ignore_index=True)
-    return both.assign(short=earlier.start < book.deals["created_at"].min())
+    return both.assign(short=earlier.start < asof.deals["created_at"].min())
 
 
 @figure(
@@ -249,9 +249,9 @@ def _two(book: AsOfFrames, window: Window, earlier: Window) -> pd.DataFrame:
     needs=(*OF_DEALS, "deals.closed_amount|deals.amount"),
     caveats="A running period is compared with as many days of the one before.",
 )
-def growth(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def growth(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Bookings of the window / bookings of the window before it, of the same length, less 1."""
-    return _two(book, window, window.before())
+    return _two(asof, window, window.before())
 
 
 @figure(
@@ -262,6 +262,6 @@ def growth(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     interval="compound Poisson, on logs",
     needs=(*OF_DEALS, "deals.closed_amount|deals.amount"),
 )
-def growth_over_year(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def growth_over_year(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Bookings of the window / bookings of the same dates a year earlier, less 1."""
-    return _two(book, window, window.last_year())
+    return _two(asof, window, window.last_year())

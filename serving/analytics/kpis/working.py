@@ -38,21 +38,21 @@ OURS = ("call", "email", "meeting")
     needs=("leads.created_at", "activities.lead_id"),
     caveats="Hours of the clock, nights and weekends included. Only what the CRM was told.",
 )
-def lead_response(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def lead_response(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Median hours from a lead's creation to the first outbound activity on it (a call, e-mail or
     meeting where the data do not say who moved), of leads created in the window; leads without one
     are censored when they close, or now (Kaplan-Meier)."""
-    leads = book.leads[window.holds(book.leads["created_at"])]
-    until = leads["closed_at"].fillna(book.instant)
-    at = looked_up(leads["lead_id"], first_answers(book, leads))
+    leads = asof.leads[window.holds(asof.leads["created_at"])]
+    until = leads["closed_at"].fillna(asof.instant)
+    at = looked_up(leads["lead_id"], first_answers(asof, leads))
     answered = at.notna() & (at <= until)
     hours = 24 * days(leads["created_at"], at.where(answered, until))
     return leads.assign(hours=hours, answered=answered)
 
 
-def first_answers(book: AsOfFrames, leads: pd.DataFrame) -> pd.Series:
+def first_answers(asof: AsOfFrames, leads: pd.DataFrame) -> pd.Series:
     """lead_id -> the first time somebody of ours moved after the lead was there."""
-    done = book.activities
+    done = asof.activities
     silent = done["direction"].isna() & done["kind"].isin(OURS)
     ours = done[(silent | (done["direction"] == "outbound")) & done["lead_id"].notna()]
     born = looked_up(ours["lead_id"], leads.set_index("lead_id")["created_at"])
@@ -72,14 +72,14 @@ def first_answers(book: AsOfFrames, leads: pd.DataFrame) -> pd.Series:
     caveats="Divide it by owner and kind. The region is the owner's. What a CRM logs by itself "
     "(web, usage) is counted too: look at the kinds that are work.",
 )
-def activities(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def activities(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Number of activities that happened in the window and were known by now."""
-    return book.activities[window.holds(book.activities["at"])]
+    return asof.activities[window.holds(asof.activities["at"])]
 
 
-def quotas_in(book: AsOfFrames, window: Window) -> pd.DataFrame:
+def quotas_in(asof: AsOfFrames, window: Window) -> pd.DataFrame:
     """Quotas pro rata: ``amount`` x the share of the quota's period that lies in the window."""
-    quotas = book.quotas
+    quotas = asof.quotas
     part = window.part(quotas["start"], quotas["end"])
     return quotas.assign(amount=quotas["amount"] * part)[part > 0]
 
@@ -95,10 +95,10 @@ def quotas_in(book: AsOfFrames, window: Window) -> pd.DataFrame:
     caveats="A quota counts by the share of its period that lies in the window. The region is the "
     "owner's.",
 )
-def quota_attainment(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def quota_attainment(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Bookings in the window of sellers who have a quota in it / their quotas in it."""
-    quotas = quotas_in(book, window)
-    deals = of_owners(won(book, window), book)
+    quotas = quotas_in(asof, window)
+    deals = of_owners(won(asof, window), asof)
     deals = deals[deals["owner"].isin(quotas["owner"])].assign(amount=0.0, deal=True)
     columns = [*OF_OWNERS, "booked", "amount", "deal"]
     both = [deals[columns], quotas.assign(booked=0.0, deal=False)[columns]]
@@ -141,34 +141,34 @@ def call(deals: pd.DataFrame) -> Floats:
     caveats="What is created and won inside one month is in the bookings and in nobody's forecast. "
     "n is the number of months.",
 )
-def people_forecast_error(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def people_forecast_error(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Sum over the whole months in the window of |what people expected at the month's first instant
     less what was booked in it| / sum of what was booked. Expected: amount x people's probability of
     the open deals they expect to close in the month; without probabilities the amounts they call
     commit; without calls all amounts."""
-    parts = [_said_and_came(book, month) for month in months(window) if month.over]
-    nothing = book.deals.head(0).assign(said=0.0, came=0.0, month="")
+    parts = [_said_and_came(asof, month) for month in months(window) if month.over]
+    nothing = asof.deals.head(0).assign(said=0.0, came=0.0, month="")
     return pd.concat([*parts, nothing], ignore_index=True)
 
 
-def _said_and_came(book: AsOfFrames, month: Window) -> pd.DataFrame:
-    deals = open_deals(book.at(month.start))
+def _said_and_came(asof: AsOfFrames, month: Window) -> pd.DataFrame:
+    deals = open_deals(asof.at(month.start))
     due = deals[month.holds(deals["expected_close_at"])]
-    came = won(book, month)
+    came = won(asof, month)
     both = [due.assign(said=call(due), came=0.0), came.assign(said=0.0, came=came["booked"])]
     return pd.concat(both, ignore_index=True).assign(month=month.name)
 
 
-def _kept(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
+def _kept(asof: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     """month, said, came, inside: the newest forecast made by each period's start, and the truth."""
     kept = given.forecasts
     columns = ["period", "start", "end", "origin", "p10", "p50", "p90"]
     kept = pd.DataFrame(columns=columns) if kept is None else kept
-    kept = kept[(kept["origin"] <= kept["start"]) & (kept["end"] <= book.instant)]
+    kept = kept[(kept["origin"] <= kept["start"]) & (kept["end"] <= asof.instant)]
     kept = kept[window.holds(kept["start"])].sort_values("origin", kind="stable")
     kept = kept.drop_duplicates("period", keep="last")
     spans = [Window(*span) for span in zip(kept["start"], kept["end"], strict=True)]
-    came = [float(won(book, span)["booked"].sum()) for span in spans]
+    came = [float(won(asof, span)["booked"].sum()) for span in spans]
     kept = kept.assign(month=kept["period"], said=kept["p50"], came=came)
     return kept.assign(inside=(kept["came"] >= kept["p10"]) & (kept["came"] <= kept["p90"]))
 
@@ -183,10 +183,10 @@ def _kept(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     inputs=("forecasts",),
     caveats="Only forecasts that were kept at the time: nothing is forecast after the fact.",
 )
-def kept_forecast_error(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
+def kept_forecast_error(asof: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     """Sum over the months that start in the window and are over of |the P50 of the newest forecast
     made by the month's first instant less what was booked| / sum of what was booked."""
-    return _kept(book, window, given)
+    return _kept(asof, window, given)
 
 
 @figure(
@@ -199,7 +199,7 @@ def kept_forecast_error(book: AsOfFrames, window: Window, given: Given) -> pd.Da
     inputs=("forecasts",),
     caveats="Close to the level of the range when the forecasts are honest: eight in ten.",
 )
-def kept_forecast_coverage(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
+def kept_forecast_coverage(asof: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     """Share of the months that start in the window and are over whose bookings lay between P10 and
     P90 of the newest forecast made by the month's first instant."""
-    return _kept(book, window, given)
+    return _kept(asof, window, given)

@@ -29,9 +29,9 @@ MONTH = 365.25 / 12
 """Days in a mean month."""
 
 
-def _tenures(book: AsOfFrames, window: Window) -> pd.DataFrame:
+def _tenures(asof: AsOfFrames, window: Window) -> pd.DataFrame:
     """Everybody who was ever a customer by the window's end: months, left, mrr (now, if any)."""
-    then = book.at(window.end)
+    then = asof.at(window.end)
     found = then.accounts[then.accounts["customer_at"].notna()]
     # a customer's first membership: coming back does not undo that it ended
     first = then.memberships.sort_values("since", kind="stable").drop_duplicates("account_id")
@@ -68,10 +68,10 @@ def _lifetime(cases: pd.DataFrame, given: Given) -> KpiEstimate:
     caveats="Counted up to the horizon (five years unless another is given) or the longest "
     "membership seen, whichever is less: a lower bound.",
 )
-def customer_lifetime(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def customer_lifetime(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Area under the survival curve of customers (Kaplan-Meier; those who stay are censored) up to
     the horizon."""
-    return _tenures(book, window)
+    return _tenures(asof, window)
 
 
 def _value(cases: pd.DataFrame, given: Given) -> KpiEstimate:
@@ -105,10 +105,10 @@ def _value(cases: pd.DataFrame, given: Given) -> KpiEstimate:
     caveats="The margin and the discount are what you state. A lower bound, as the lifetime is; it "
     "assumes that who pays more does not stay longer or shorter.",
 )
-def customer_lifetime_value(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def customer_lifetime_value(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """Margin x mean recurring amount a month of today's customers x discounted months under the
     survival curve of customers, up to the horizon: Σ S(t) / (1 + discount)^t."""
-    return _tenures(book, window)
+    return _tenures(asof, window)
 
 
 def _cost(cases: pd.DataFrame, _: Given) -> KpiEstimate:
@@ -120,9 +120,9 @@ def _cost(cases: pd.DataFrame, _: Given) -> KpiEstimate:
     return KpiEstimate(cost / n, cost / high, cost / low, n)
 
 
-def new_customers(book: AsOfFrames, window: Window) -> pd.DataFrame:
+def new_customers(asof: AsOfFrames, window: Window) -> pd.DataFrame:
     """Deals won in the window that were their account's first; a deal without account is one."""
-    every = book.deals[book.deals["outcome"] == "won"].sort_values(["closed_at", "deal_id"])
+    every = asof.deals[asof.deals["outcome"] == "won"].sort_values(["closed_at", "deal_id"])
     first = every[~every["account_id"].duplicated() | every["account_id"].isna()]
     return first[window.holds(first["closed_at"])]
 
@@ -145,11 +145,11 @@ def costs_in(costs: pd.DataFrame, window: Window) -> pd.DataFrame:
     caveats="Costs and customers of the same window: money spent on those who come later is "
     "charged to those who came now. By source only where the costs name one.",
 )
-def acquisition_cost(book: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
+def acquisition_cost(asof: AsOfFrames, window: Window, given: Given) -> pd.DataFrame:
     """Costs of the window / accounts whose first won deal was closed in the window."""
     empty = pd.DataFrame(columns=["start", "end", "cost", "source"])
     costs = costs_in(empty if given.costs is None else given.costs, window)
-    came = new_customers(book, window).assign(cost=0.0, customer=True)
+    came = new_customers(asof, window).assign(cost=0.0, customer=True)
     columns = ["source", "cost", "customer"]
     both = [came[columns], costs.assign(customer=False)[columns]]
     return pd.concat([part for part in both if len(part)] or both[:1], ignore_index=True)
@@ -183,7 +183,7 @@ def _return(cases: pd.DataFrame, given: Given) -> KpiEstimate:
     caveats="The plan's effects are what you state, and are not checked; the interval is of the "
     "win rate and the deal size alone.",
 )
-def return_on_plan(book: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
+def return_on_plan(asof: AsOfFrames, window: Window, _: Given) -> pd.DataFrame:
     """(Margin x wins the plan adds x mean deal size - cost) / cost. Wins added: extra deals x win
     rate + points added to the win rate x deals closed in the window."""
-    return closed(book, window)
+    return closed(asof, window)

@@ -18,9 +18,9 @@ from serving.i18n.languages import mark
 from serving.scoring.scorer import Scorer
 
 
-def accounts(book: AsOfFrames, scorers: Mapping[str, Scorer], options: DeskOptions) -> Sheet:
+def accounts(asof: AsOfFrames, scorers: Mapping[str, Scorer], options: DeskOptions) -> Sheet:
     """One row a present customer, the most worth first."""
-    shared = share(book, scorers.get("churn"), scorers.get("deal_close"), options.terms)
+    shared = share(asof, scorers.get("churn"), scorers.get("deal_close"), options.terms)
     made = plans(shared, list(shared.engagement), list(options.goals))
     if not made:
         return Sheet("accounts", [], {"empty": mark("the data know no customers")})

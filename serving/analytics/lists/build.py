@@ -34,22 +34,22 @@ def sheets(
 
     A sheet that the data cannot fill is empty and its head says why under ``empty``.
     """
-    book = AsOfFrames(tables, as_of)
-    common = {"currency": tables.meta.currency, "owners": _owner_names(book)}
+    asof = AsOfFrames(tables, as_of)
+    common = {"currency": tables.meta.currency, "owners": _owner_names(asof)}
     for sheet in (
-        calls(book, scores, options),
+        calls(asof, scores, options),
         scored_list(tables, scorers, scores),
-        pipeline(book, scores),
-        moves(book),
-        accounts(book, scorers, options),
-        quality_list(book, list(scorers.values()), options),
-        figures(book, given),
-        territories(tables, book, scores, options),
+        pipeline(asof, scores),
+        moves(asof),
+        accounts(asof, scorers, options),
+        quality_list(asof, list(scorers.values()), options),
+        figures(asof, given),
+        territories(tables, asof, scores, options),
     ):
         yield replace(sheet, head={**sheet.head, **common})
 
 
-def _owner_names(book: AsOfFrames) -> dict[str, str]:
+def _owner_names(asof: AsOfFrames) -> dict[str, str]:
     """The name of every owner who has one, by id."""
-    named = book.owners[["owner", "name"]].dropna()
+    named = asof.owners[["owner", "name"]].dropna()
     return {str(one): str(name) for one, name in named.itertuples(index=False)}

@@ -23,16 +23,16 @@ FIRST = 10
 """Calls of the first page."""
 
 
-def calls(book: AsOfFrames, scores: Mapping[str, pd.DataFrame], options: DeskOptions) -> Sheet:
+def calls(asof: AsOfFrames, scores: Mapping[str, pd.DataFrame], options: DeskOptions) -> Sheet:
     """Every scored open record by the value at risk in the next days."""
     # only what is won or lost is called; a company's own questions are among the scores
     scores = {question: frame for question, frame in scores.items() if question in QUESTIONS}
     if not any(len(frame) for frame in scores.values()):
         said = mark("There are no scores: no model is trained, or none is good enough.")
         return Sheet("calls", [], {"empty": said})
-    found = call_plan(book, scores, options.capacity, options.wait)
-    steps, reasons = next_steps(book), _reasons(scores)
-    more = {row["deal_id"]: row for row in records(attention(book)[_OF_DEALS])}
+    found = call_plan(asof, scores, options.capacity, options.wait)
+    steps, reasons = next_steps(asof), _reasons(scores)
+    more = {row["deal_id"]: row for row in records(attention(asof)[_OF_DEALS])}
     items = [
         _item(row, more.get(row["id"], {}), steps.get(row["id"]), reasons)
         for row in records(found.table)
@@ -85,13 +85,13 @@ def _first(items: list[Item]) -> list[str]:
     return [item.id for item in items if id(item) in taken]
 
 
-def next_steps(book: AsOfFrames) -> dict[str, dict[str, Any]]:
+def next_steps(asof: AsOfFrames) -> dict[str, dict[str, Any]]:
     """Deal -> what similar won deals did next, as a sentence's state; without one it is absent."""
-    table = steps_of_won(book)
+    table = steps_of_won(asof)
     if table.empty:
         return {}
-    deals = attention(book)
-    late = is_late(numbers(deals, "days_in_stage"), deals["stage"], halves(book.stays))
+    deals = attention(asof)
+    late = is_late(numbers(deals, "days_in_stage"), deals["stage"], halves(asof.stays))
     keyed = {(r["stage"], r["late"]): r for r in records(table)}
     found = {}
     for deal, stage, is_late_ in zip(deals["deal_id"], deals["stage"], late, strict=True):

@@ -13,15 +13,15 @@ from serving.analytics.kpis.definition import Given, Kpi
 from serving.analytics.lists.sheets import Item, Sheet, plain, records
 
 
-def figures(book: AsOfFrames, given: Given) -> Sheet:
+def figures(asof: AsOfFrames, given: Given) -> Sheet:
     """Every figure as a whole, by month, and by each dimension it can be divided by."""
     every = chosen([])
-    parts = [compute.table(book, every, (), "", given)]
+    parts = [compute.table(asof, every, (), "", given)]
     parts.append(
-        compute.table(book, [f for f in every if f.periods], (), "month", given, _year(book))
+        compute.table(asof, [f for f in every if f.periods], (), "month", given, _year(asof))
     )
     for name in DIMENSIONS:
-        parts.append(compute.table(book, [f for f in every if name in f.by], (name,), "", given))
+        parts.append(compute.table(asof, [f for f in every if name in f.by], (name,), "", given))
     items: list[Item] = []
     titles = {f.name: f.title for f in every}
     for part in parts:
@@ -44,8 +44,8 @@ def figures(book: AsOfFrames, given: Given) -> Sheet:
     return Sheet("figures", items, {"figures": [_told(f) for f in every]})
 
 
-def _year(book: AsOfFrames) -> pd.Timestamp:
-    return book.instant - pd.Timedelta(days=366)
+def _year(asof: AsOfFrames) -> pd.Timestamp:
+    return asof.instant - pd.Timedelta(days=366)
 
 
 def _told(figure: Kpi) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from serving.i18n.languages import mark
 from serving.scoring.scorer import Scorer
 
 
-def quality_list(book: AsOfFrames, scorers: list[Scorer], options: DeskOptions) -> Sheet:
+def quality_list(asof: AsOfFrames, scorers: list[Scorer], options: DeskOptions) -> Sheet:
     """One row a record and fault, those of most use first."""
-    tables = book.tables
-    found, wrong, gaps, listed = quality(tables, scorers, book.as_of, options.capacity)
+    tables = asof.tables
+    found, wrong, gaps, listed = quality(tables, scorers, asof.as_of, options.capacity)
     evidence = {(row["entity"], row["copy"]): row for one in found for row in records(one)}
     items: list[Item] = []
     for place, row in enumerate(records(listed)):
@@ -34,7 +34,7 @@ def quality_list(book: AsOfFrames, scorers: list[Scorer], options: DeskOptions) 
         )
     head: dict[str, Any] = {
         "lost": [lost_row(c) for c in tables.meta.consequences],
-        "unlinked": _unlinked(book),
+        "unlinked": _unlinked(asof),
         "gaps": [row for one in gaps for row in records(one.fields)],
         "capacity": options.capacity,
         "counts": {str(k): int(n) for k, n in listed["kind"].value_counts().items()},
@@ -50,10 +50,10 @@ def quality_list(book: AsOfFrames, scorers: list[Scorer], options: DeskOptions) 
     return Sheet("quality", items, head)
 
 
-def _unlinked(book: AsOfFrames) -> list[dict[str, Any]]:
+def _unlinked(asof: AsOfFrames) -> list[dict[str, Any]]:
     """Open records without an account or an owner: table, column, how many, of how many."""
     found = []
-    for of, frame in (("deals", book.deals), ("leads", book.leads)):
+    for of, frame in (("deals", asof.deals), ("leads", asof.leads)):
         running = frame[frame["open"]]
         for column in ("account_id", "owner"):
             missing = int(running[column].isna().sum())

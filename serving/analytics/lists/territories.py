@@ -18,7 +18,7 @@ from serving.i18n.languages import mark
 
 
 def territories(
-    tables: Tables, book: AsOfFrames, scores: Mapping[str, pd.DataFrame], options: DeskOptions
+    tables: Tables, asof: AsOfFrames, scores: Mapping[str, pd.DataFrame], options: DeskOptions
 ) -> Sheet:
     """Owners proposed for open leads, by their chance, and for customers, by what they pay."""
     if not tables["owners"].n:
@@ -26,11 +26,11 @@ def territories(
         return Sheet("territories", [], {"empty": said})
     items: list[Item] = []
     parts = []
-    for entity, values in (("leads", _chances(scores)), ("accounts", _payments(book))):
+    for entity, values in (("leads", _chances(scores)), ("accounts", _payments(asof))):
         first = dict(sorted(values.items(), key=lambda one: -one[1])[:ROUTED])
         if not first:
             continue
-        found = propose(tables, entity, first, book.as_of, options.rules)
+        found = propose(tables, entity, first, asof.as_of, options.rules)
         items += [
             _move(entity, row)
             for row in records(found.moves)
@@ -63,11 +63,11 @@ def _chances(scores: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     return dict(zip(frame["id"], frame["probability"].astype(float), strict=True))
 
 
-def _payments(book: AsOfFrames) -> dict[str, float]:
+def _payments(asof: AsOfFrames) -> dict[str, float]:
     """Present customers and what they pay a month; one who is not known to pay counts for nothing
     but as a case."""
-    paid = mrr_at(book, book.instant)
-    present = customers(book, book.instant)["account_id"]
+    paid = mrr_at(asof, asof.instant)
+    present = customers(asof, asof.instant)["account_id"]
     return {str(one): float(paid.get(one, 0.0)) for one in present}
 
 

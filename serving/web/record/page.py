@@ -101,10 +101,10 @@ def _require(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) 
 
 def _standfirst(scored: Scored, thing: str) -> str:
     score, start = float(scored.probability[0]), restated(scored.baseline, scored.shift)
-    told = scored.reasons[0]
+    reasons = scored.reasons[0]
     way = "above" if score > start else "below"
     said = f"That is {way} the {percent(start, 0)} of the average {thing}"
-    largest = [r for r in told if (r.points > 0) == (score > start)][:2]
+    largest = [r for r in reasons if (r.points > 0) == (score > start)][:2]
     facts = " and ".join(f"“{fact(r.sentence)}”" for r in largest)
     return f"{said}, most of all for {facts}." if facts else f"{said}."
 

@@ -69,15 +69,15 @@ def before(scorer: Scorer, tables: Tables, seen: Timeline, key: str, at: int) ->
 
 def _parts(scorer: Scorer, tables: Tables, key: str, since: int, at: int) -> PageTable:
     """What moved the score since then: facts, largest first, then time; they add up."""
-    change, told = moved_since(scorer, tables, [key], since, at), ChangeExplainer(scorer)
-    parts = told.rows(change, 0)
+    change, explainer = moved_since(scorer, tables, [key], since, at), ChangeExplainer(scorer)
+    parts = explainer.rows(change, 0)
     facts = [p for p in parts if p["part"] == "facts"]
     smaller, others = facts[PARTS:], [p for p in parts if p["part"] != "facts"]
     rows = [_row(fact(p["sentence"]), [p]) for p in facts[:PARTS]]
     if smaller:
         rows.append(_row(f"{count(len(smaller))} smaller facts", smaller))
     rows += [_row(fact(p["sentence"]), [p]) for p in others]
-    caption = f"{told.record(change, 0)['sentence']}: what moved it"
+    caption = f"{explainer.record(change, 0)['sentence']}: what moved it"
     return PageTable(["What changed", "Points", "Log-odds"], rows, caption=caption)
 
 

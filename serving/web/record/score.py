@@ -75,11 +75,11 @@ def _spread(days: Sequence[float]) -> list[float]:
 
 def why(scored: Scored, thing: str) -> Section:
     """From the average ``thing`` to this score, reason by reason; the steps add up."""
-    told, score = scored.reasons[0], float(scored.probability[0])
-    rest = score - scored.baseline - sum(r.points for r in told)
+    reasons, score = scored.reasons[0], float(scored.probability[0])
+    rest = score - scored.baseline - sum(r.points for r in reasons)
     steps = [
         Row(fact(r.sentence), r.points, said=points(r.points), css="up" if r.points > 0 else "down")
-        for r in told
+        for r in reasons
     ]
     steps.append(Row("everything else", rest, said=points(rest), css="plain"))
     start = (f"the average {thing}", scored.baseline, percent(scored.baseline, 1))
@@ -91,12 +91,15 @@ def why(scored: Scored, thing: str) -> Section:
     svg = waterfall(start, steps, end, axis, "why", f"From the average {thing} to this score", said)
     table = PageTable(
         ["Reason", "Can be influenced", "Points", "Log-odds"],
-        [[r.sentence, "yes" if r.own else "no", points(r.points), signed(r.effect)] for r in told]
+        [
+            [r.sentence, "yes" if r.own else "no", points(r.points), signed(r.effect)]
+            for r in reasons
+        ]
         + [["everything else, and what is not known", "", points(rest), signed(scored.others[0])]],
         words=2,
     )
     reading = "Each bar begins where the one before ended; points of probability at the right."
-    mine = [r.sentence for r in told if r.own]
+    mine = [r.sentence for r in reasons if r.own]
     return Section(
         "why",
         "Why",

@@ -113,7 +113,7 @@ def cell_of(flow: RevenueFlow, origin: int, period: Period, ahead: int, end: int
 
 
 def simulate_origins(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     every: dict[str, RevenueFlow],
     origins: Sequence[int],
     store: CellStore,
@@ -123,14 +123,14 @@ def simulate_origins(
 
     ``progress`` may end early: what was asked by then is kept.
     """
-    draws = min(beliefs.settings.draws, DRAWS)
-    settings = replace(beliefs.settings, draws=draws, dimensions=())
+    draws = min(fitted.settings.draws, DRAWS)
+    settings = replace(fitted.settings, draws=draws, dimensions=())
     known = store.origins()
     try:
         for origin in progress([o for o in origins if o not in known]):
-            asked = targets(origin, settings, zone=beliefs.tables.meta.zone)
+            asked = targets(origin, settings, zone=fitted.tables.meta.zone)
             try:
-                found = draft(beliefs, origin, settings, [p for p, _ in asked])
+                found = draft(fitted, origin, settings, [p for p, _ in asked])
             except TooLittleError as why:
                 store.add(origin, every, [{"origin": origin, "why": str(why)}])
                 continue

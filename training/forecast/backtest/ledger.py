@@ -94,11 +94,11 @@ def _said(one: KeptForecast, every: dict[str, RevenueFlow], end: int) -> list[di
     places = [levels.index(level) for level in LEVELS]
     means = _means(one)
     for flow in (every[s] for s in one.state["quantiles"] if s in every):
-        told = one.state["quantiles"][flow.stream]
+        stored = one.state["quantiles"][flow.stream]
         for period, ahead in _periods(one):
             if period.over(one.origin) or not period.over(end):
                 continue
-            quantiles = [float(told[period.name][place]) for place in places]
+            quantiles = [float(stored[period.name][place]) for place in places]
             cell = cell_of(flow, one.origin, period, ahead, end)
             said = {"method": MODEL, "point": quantiles[1], "mean": means[flow.stream, period.name]}
             rows.append({**cell, **said, **dict(zip(QUANTILES, quantiles, strict=True))})

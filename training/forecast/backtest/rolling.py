@@ -144,8 +144,8 @@ def backtest(
     store.keep_fresh(every)
     waiting = [o for o in coarse_to_fine(chosen) if o not in store.origins()]
     if waiting:
-        beliefs = FittedModels.of(tables, waiting, settings)
-        simulate_origins(beliefs, every, waiting, store, progress)
+        fitted = FittedModels.of(tables, waiting, settings)
+        simulate_origins(fitted, every, waiting, store, progress)
     return scored_backtest(tables, store, chosen, end)
 
 

@@ -85,15 +85,15 @@ class FittedModels:
         """
         _require_inside(tables, origins)
         timeline = Timeline(tables)
-        book, charges = DealTable.of(timeline), Charges.of(timeline)
-        _require_streams(book, charges)
+        asof, charges = DealTable.of(timeline), Charges.of(timeline)
+        _require_streams(asof, charges)
         looks = PanelSnapshots.of(
             timeline, question_of("deal_close", tables), max(origins), EVERY["deal_close"]
         )
-        times = fit_times(book.born[book.born != NAT], max(origins), settings)
+        times = fit_times(asof.born[asof.born != NAT], max(origins), settings)
         curves = CurveChain(looks, times)
         churn = _churn(timeline, charges, origins, settings)
-        return FittedModels(tables, settings, book, looks, curves, charges, churn)
+        return FittedModels(tables, settings, asof, looks, curves, charges, churn)
 
     @property
     def has_bookings(self) -> bool:
@@ -123,58 +123,60 @@ class FittedModels:
         return self.charge_models[origin]
 
     def _at(self, origin: int) -> DealModels:
-        book, recent = self.deals, origin - round(self.settings.recent_days * DAY)
-        _require_history(book, origin)
-        known = np.flatnonzero(book.known(origin))
-        ended = book.ended(origin)[known]
-        target = ended & (book.outcome[known] == 1)
+        asof, recent = self.deals, origin - round(self.settings.recent_days * DAY)
+        _require_history(asof, origin)
+        known = np.flatnonzero(asof.known(origin))
+        ended = asof.ended(origin)[known]
+        target = ended & (asof.outcome[known] == 1)
         times = event_ages(
-            book.born[known], book.closed[known], target, ended & ~target, recent, origin
+            asof.born[known], asof.closed[known], target, ended & ~target, recent, origin
         )
-        amounts = book.amounts(known[times.rows])
-        told = ~np.isnan(amounts)
-        if not told.any():
+        amounts = asof.amounts(known[times.rows])
+        stated = ~np.isnan(amounts)
+        if not stated.any():
             raise TooLittleError(
                 f"none of the {len(amounts)} deals won before {instant_text(origin)[:10]} says "
                 f"what it booked; map closed_amount, or amount"
             )
         times = EventAges(
-            times.rows[told], times.ages[told], times.weight[told] * len(told) / told.sum()
+            times.rows[stated],
+            times.ages[stated],
+            times.weight[stated] * len(stated) / stated.sum(),
         )
         wins = known[times.rows]
-        come = arrival_rate(book.born[known], origin, int(book.born[known].min()))
+        come = arrival_rate(asof.born[known], origin, int(asof.born[known].min()))
         changes = self._changes(origin, recent)
-        lives = (book.born[known], book.closed[known], target, ended & ~target, origin)
+        lives = (asof.born[known], asof.closed[known], target, ended & ~target, origin)
         every = known[target]
         season = hazard_season(*lives)
-        ago = (origin - book.closed[every]) / DAY
+        ago = (origin - asof.closed[every]) / DAY
         return DealModels(
             self.curve(origin),
             changes,
             come,
             times,
             wins,
-            amounts[told],
+            amounts[stated],
             season,
             pace_drift(*lives, season),
-            price_drift(origin, ago, book.amounts(every), self.settings.recent_days),
+            price_drift(origin, ago, asof.amounts(every), self.settings.recent_days),
         )
 
     def _changes(self, origin: int, recent: int) -> AmountChanges:
         """Booked over shown amounts, from the snapshots of the recent wins."""
-        book, spine = self.deals, self.panel.spine
+        asof, spine = self.deals, self.panel.spine
         rows = self.panel_rows
-        ours = (book.outcome[rows] == 1) & book.ended(origin)[rows] & (book.closed[rows] >= recent)
-        keep = np.flatnonzero(ours & past(spine.cutoffs, book.closed[rows]))
+        ours = (asof.outcome[rows] == 1) & asof.ended(origin)[rows] & (asof.closed[rows] >= recent)
+        keep = np.flatnonzero(ours & past(spine.cutoffs, asof.closed[rows]))
         rows, cutoffs = rows[keep], spine.cutoffs[keep]
-        seen = deal_snapshots(book, rows, cutoffs, origin, strict=False)
+        seen = deal_snapshots(asof, rows, cutoffs, origin, strict=False)
         shown = np.where(seen.amount > 0, seen.amount, np.nan)
-        days = (book.closed[rows] - cutoffs) / DAY
-        return AmountChanges.of(book.amounts(rows) / shown, seen.text("stage"), seen.changed, days)
+        days = (asof.closed[rows] - cutoffs) / DAY
+        return AmountChanges.of(asof.amounts(rows) / shown, seen.text("stage"), seen.changed, days)
 
     @cached_property
     def panel_rows(self) -> Ints:
-        """The row in the book of every snapshot."""
+        """The row in the deal table of every snapshot."""
         place = {key: row for row, key in enumerate(self.deals.ids)}
         return np.fromiter((place[i] for i in self.panel.spine.ids), np.int64)
 
@@ -192,16 +194,16 @@ def _require_inside(tables: Tables, origins: Sequence[int]) -> None:
         )
 
 
-def _require_history(book: DealTable, origin: int) -> None:
-    known = book.born[book.known(origin)]
+def _require_history(asof: DealTable, origin: int) -> None:
+    known = asof.born[asof.known(origin)]
     if len(known) == 0:
-        first = book.born[book.born != NAT]
+        first = asof.born[asof.born != NAT]
         where = instant_text(int(first.min())) if len(first) else "never"
         raise TooLittleError(
             f"no deal was known before {instant_text(origin)}: the first entered {where}; ask for "
             f"a later origin"
         )
-    days, wins = (origin - int(known.min())) / DAY, len(book.won(origin))
+    days, wins = (origin - int(known.min())) / DAY, len(asof.won(origin))
     if days < FEWEST_DAYS or wins < FEWEST_WINS:
         raise TooLittleError(
             f"too little history at {instant_text(origin)}: {wins} won deals in {days:.0f} days; "
@@ -209,8 +211,8 @@ def _require_history(book: DealTable, origin: int) -> None:
         )
 
 
-def _require_streams(book: DealTable, charges: Charges | None) -> None:
-    if not (book.outcome == 1).any() and charges is None:
+def _require_streams(asof: DealTable, charges: Charges | None) -> None:
+    if not (asof.outcome == 1).any() and charges is None:
         raise ValueError(
             "the data hold neither a won deal nor an invoice nor a subscription with its mrr: "
             "there is nothing to forecast; map one of these tables"

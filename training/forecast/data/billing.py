@@ -134,10 +134,10 @@ def _switched(
     fits = (price >= low) & (price <= high)
     with np.errstate(divide="ignore", invalid="ignore"):
         best = np.argmin(np.where(fits, np.abs(np.log(price)), np.inf), axis=1)
-    told = rows & fits.any(axis=1)
-    stays = rows & ~told  # an odd amount on the old plan
-    months = np.where(told, PLANS[best], np.where(stays, old.months, found.months))
-    anchor = np.where(told, day_in_month(day[:, -1]), np.where(stays, old.anchor, found.anchor))
-    days = np.where(told, PLANS[best] * MONTH, np.where(stays, old.days, found.days))
+    regular = rows & fits.any(axis=1)
+    stays = rows & ~regular  # an odd amount on the old plan
+    months = np.where(regular, PLANS[best], np.where(stays, old.months, found.months))
+    anchor = np.where(regular, day_in_month(day[:, -1]), np.where(stays, old.anchor, found.anchor))
+    days = np.where(regular, PLANS[best] * MONTH, np.where(stays, old.days, found.days))
     gaps = np.where(rows, old.gaps, found.gaps)
     return Billing(days, months, anchor, gaps, np.where(rows, old.spread, found.spread))

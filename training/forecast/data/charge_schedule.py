@@ -45,12 +45,12 @@ def charge_chains(charges: Charges, origin: int) -> ChargeChains:
     rows = np.flatnonzero(charges.seen(origin))
     found, first, count = np.unique(charges.chain[rows], return_index=True, return_counts=True)
     last = first + count - 1
-    told = billing(*_newest(charges, rows, last, count), count, _day_of(charges, origin))
-    loose = np.maximum(DAYS, SLACK * told.days)
-    regular = (told.gaps >= 2) & (told.spread <= loose)
-    step = _borrowed(charges, found, rows[last], told.days, regular | (count == 2), origin)
-    months = np.where(np.isnan(told.days), _whole_months(step), told.months)
-    return ChargeChains(found, rows[first], rows[last], count, step, months, told.anchor, regular)
+    plan = billing(*_newest(charges, rows, last, count), count, _day_of(charges, origin))
+    loose = np.maximum(DAYS, SLACK * plan.days)
+    regular = (plan.gaps >= 2) & (plan.spread <= loose)
+    step = _borrowed(charges, found, rows[last], plan.days, regular | (count == 2), origin)
+    months = np.where(np.isnan(plan.days), _whole_months(step), plan.months)
+    return ChargeChains(found, rows[first], rows[last], count, step, months, plan.anchor, regular)
 
 
 def _newest(charges: Charges, rows: Ints, last: Ints, count: Ints) -> tuple[Ints, Floats]:
@@ -76,7 +76,7 @@ ALIKE = 7
 
 
 def _borrowed(
-    charges: Charges, chain: Ints, last: Ints, step: Floats, told: Bools, origin: int
+    charges: Charges, chain: Ints, last: Ints, step: Floats, plan: Bools, origin: int
 ) -> Floats:
     """Steps, with an unknown one taken from the chains of its kind with the nearest amounts.
 
@@ -84,7 +84,7 @@ def _borrowed(
     the year, not by the month: where leaving is known, shorter steps than the silence are out.
     """
     out = step.copy()
-    known = np.flatnonzero(told & ~np.isnan(step))
+    known = np.flatnonzero(plan & ~np.isnan(step))
     if len(known) == 0:
         return out
     kinds = np.array([charges.kind[c] for c in chain.tolist()], object)

@@ -39,7 +39,7 @@ class DealSnapshots:
 
 
 def deal_snapshots(
-    book: DealTable,
+    asof: DealTable,
     rows: Ints,
     cutoffs: Instants,
     at: int,
@@ -50,23 +50,23 @@ def deal_snapshots(
     at      the origin: a field whose past cannot be known there is missing
     strict  an amount without a rate is an error; else it is missing
     """
-    spine = Spine("deals", [book.ids[r] for r in rows], cutoffs)
-    view = View(book.timeline, spine)
+    spine = Spine("deals", [asof.ids[r] for r in rows], cutoffs)
+    view = View(asof.timeline, spine)
     unknown = Coded(np.full(len(rows), -1, np.int32), [])
 
     def knows(column: str) -> bool:
-        return book.timeline.knows("deals", column, at)
+        return asof.timeline.knows("deals", column, at)
 
     def known(column: str, read: Callable[[str], Coded]) -> Coded:
         return read(column) if knows(column) else unknown
 
     own = {c: view.word(c) for c in ("owner_id", "product", "region")}
-    account = book.tables["deals"].coded("account_id").take(rows)
-    dimensions = deal_dimensions(book.timeline, own, account)
+    account = asof.tables["deals"].coded("account_id").take(rows)
+    dimensions = deal_dimensions(asof.timeline, own, account)
     amount = np.full(len(rows), np.nan)
     if knows("amount"):
-        currency = book.currency.take(rows)
-        given = (book.timeline, view.number("amount"), currency, cutoffs)
+        currency = asof.currency.take(rows)
+        given = (asof.timeline, view.number("amount"), currency, cutoffs)
         amount = reporting(*given, "open deals") if strict else convert(*given)
     expected = np.full(len(rows), NAT, np.int64)
     if knows("expected_close_at"):

@@ -73,12 +73,12 @@ def flows(tables: Tables, end: int) -> dict[str, RevenueFlow]:
 
 
 def _bookings(timeline: Timeline, end: int) -> RevenueFlow:
-    book = DealTable.of(timeline)
-    rows = book.won(end)
-    born = book.born[book.born != NAT]
+    asof = DealTable.of(timeline)
+    rows = asof.won(end)
+    born = asof.born[asof.born != NAT]
     begin = int(born.min()) if len(born) else end
-    amount, company = np.nan_to_num(book.amounts(rows)), timeline.tables.meta.zone
-    return RevenueFlow.of("bookings", book.closed[rows], amount, begin, company)
+    amount, company = np.nan_to_num(asof.amounts(rows)), timeline.tables.meta.zone
+    return RevenueFlow.of("bookings", asof.closed[rows], amount, begin, company)
 
 
 def _invoiced(timeline: Timeline, end: int) -> RevenueFlow:

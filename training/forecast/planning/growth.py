@@ -33,19 +33,19 @@ DRAWS = 1_000
 """Draws that numbers of deals and charges are counted in."""
 
 
-def growth(beliefs: FittedModels, base: DrawnStreams, chosen: Mapping[str, Ints]) -> pd.DataFrame:
+def growth(fitted: FittedModels, base: DrawnStreams, chosen: Mapping[str, Ints]) -> pd.DataFrame:
     """``COLUMNS``: four rows for each stream and running period; they add up to after less before.
 
     before is what came in the base period, after the forecast's mean.
     """
     rows: list[tuple[object, ...]] = []
     few = replace(base.settings, draws=min(base.settings.draws, DRAWS))
-    counts = draft(beliefs, base.origin, few, base.asked, counting=True)
+    counts = draft(fitted, base.origin, few, base.asked, counting=True)
     for stream in base.streams:
-        pairs = _pairs(beliefs, base, stream.name)
+        pairs = _pairs(fitted, base, stream.name)
         if not pairs:
             continue
-        money, number = _came(beliefs, base, stream.name, [earlier for _, earlier in pairs])
+        money, number = _came(fitted, base, stream.name, [earlier for _, earlier in pairs])
         after = _by_product(base, stream.name, chosen)
         wins = _by_product(counts, stream.name, {})
         for k, (p, earlier) in enumerate(pairs):
@@ -53,7 +53,7 @@ def growth(beliefs: FittedModels, base: DrawnStreams, chosen: Mapping[str, Ints]
                 continue
             period = base.asked[p]
             parts = split(money[k], number[k], after[p], wins[p])
-            shift = seasonal_shift(beliefs, base.origin, stream.name, earlier, period)
+            shift = seasonal_shift(fitted, base.origin, stream.name, earlier, period)
             season = parts["weight"] * shift
             amounts = (season, parts["volume"] - season, parts["price"], parts["mix"])
             ends = (sum(money[k].values()), sum(after[p].values()))
@@ -88,14 +88,14 @@ def split(
 
 
 def seasonal_shift(
-    beliefs: FittedModels, origin: int, stream: str, earlier: Period, period: Period
+    fitted: FittedModels, origin: int, stream: str, earlier: Period, period: Period
 ) -> float:
     """The log of the learned season between two periods; 0 a year apart, or where none is known."""
     if stream == "bookings":
-        models = beliefs.at(origin)
+        models = fitted.at(origin)
         drifts = [models.arrival_rate.drift, models.pace]
     else:
-        model = beliefs.recurring(origin)
+        model = fitted.recurring(origin)
         if not isinstance(model, PurchaseModel):
             return 0.0
         drifts = [model.pace]
@@ -103,9 +103,9 @@ def seasonal_shift(
     return float(sum(d.season(now)[0] - d.season(then)[0] for d in drifts))
 
 
-def _pairs(beliefs: FittedModels, base: DrawnStreams, stream: str) -> list[tuple[int, Period]]:
+def _pairs(fitted: FittedModels, base: DrawnStreams, stream: str) -> list[tuple[int, Period]]:
     """The number of each running period, and the period it is held against."""
-    now, began = _now(base), _began(beliefs, stream)
+    now, began = _now(base), _began(fitted, stream)
     found = []
     for p, period in enumerate(base.asked):
         if period.over(base.origin):
@@ -129,12 +129,12 @@ def _earlier(period: Period, back: int, fiscal_start: int) -> Period:
 
 
 def _came(
-    beliefs: FittedModels, base: DrawnStreams, stream: str, periods: list[Period]
+    fitted: FittedModels, base: DrawnStreams, stream: str, periods: list[Period]
 ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """What came in periods that are over, and in how many, by product."""
     once = replace(base.settings, draws=1)
     money, number = (
-        _by_product(draft(beliefs, base.origin, once, periods, counting=counting), stream, {})
+        _by_product(draft(fitted, base.origin, once, periods, counting=counting), stream, {})
         for counting in (False, True)
     )
     return money, number
@@ -145,11 +145,11 @@ def _now(base: DrawnStreams) -> int:
     return month_of(base.origin, base.asked[0].zone)
 
 
-def _began(beliefs: FittedModels, stream: str) -> int:
+def _began(fitted: FittedModels, stream: str) -> int:
     """The first instant that the data tell of."""
-    if stream == "recurring" and beliefs.charges is not None:
-        return int(beliefs.charges.began.min())
-    born = beliefs.deals.born
+    if stream == "recurring" and fitted.charges is not None:
+        return int(fitted.charges.began.min())
+    born = fitted.deals.born
     return int(born[born != NAT].min())
 
 

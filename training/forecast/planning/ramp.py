@@ -100,10 +100,10 @@ def ramp(tables: Tables, origin: int, edges: Sequence[float], seed: int = 7) -> 
 
 def _cells(tables: Tables, origin: int, edges: tuple[float, ...]) -> pd.DataFrame:
     """owner, month, band, booked: a row for each whole month a seller was there."""
-    book = DealTable.of(Timeline(tables))
-    won = book.won(origin)
+    asof = DealTable.of(Timeline(tables))
+    won = asof.won(origin)
     owner = tables["deals"].coded("owner_id").take(won).words()
-    closed, amount = book.closed_at[won], np.nan_to_num(book.amounts(won))
+    closed, amount = asof.closed_at[won], np.nan_to_num(asof.amounts(won))
     owners = tables["owners"]
     if not len(won) or not owners.has("started_at"):
         return pd.DataFrame(columns=["owner", "month", "band", "booked"])

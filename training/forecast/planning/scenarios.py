@@ -88,9 +88,9 @@ class Company:
     sellers: int
 
     @staticmethod
-    def of(tables: Tables, beliefs: FittedModels, origin: int) -> Company:
+    def of(tables: Tables, fitted: FittedModels, origin: int) -> Company:
         """The win rate of the deals closed in the last year, and the sellers at work."""
-        deals = beliefs.deals
+        deals = fitted.deals
         ended = deals.ended(origin) & (deals.closed >= origin - 365 * DAY)
         won = int((deals.outcome[ended] == 1).sum())
         rate = won / max(int(ended.sum()), 1)
@@ -146,7 +146,7 @@ def _share(month: Period, origin: int, since: int) -> float:
 
 def scenarios(
     tables: Tables,
-    beliefs: FittedModels,
+    fitted: FittedModels,
     base: DrawnStreams,
     chosen: Mapping[str, Ints],
     texts: Sequence[str],
@@ -156,10 +156,10 @@ def scenarios(
     base, chosen  the forecast's own draft and the draws that count in it: the same count here
     """
     rows: list[dict[str, Any]] = []
-    company = Company.of(tables, beliefs, base.origin)
+    company = Company.of(tables, fitted, base.origin)
     for text in texts:
         factors = assumed(parse_scenario(text), company, cells(base.asked), base.origin)
-        changed = draft(beliefs, base.origin, base.settings, base.asked, factors)
+        changed = draft(fitted, base.origin, base.settings, base.asked, factors)
         for stream in changed.streams:
             if not acts(factors[stream.name]):
                 continue

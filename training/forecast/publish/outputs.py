@@ -161,10 +161,10 @@ def bridges(made: Forecast, now: pd.DataFrame | None, since: EarlierForecast) ->
     means = means_of(made)
     for period in made.periods:
         span = BridgeSpan(period.name, period.start, period.end, since.origin)
-        told = f"expected {period.name}"
+        column = f"expected {period.name}"
         was = since.deal_status
-        if now is not None and was is not None and told in was.columns:
-            sides = [frame.assign(expected=frame[told]) for frame in (was, now)]
+        if now is not None and was is not None and column in was.columns:
+            sides = [frame.assign(expected=frame[column]) for frame in (was, now)]
             key = ("bookings", "whole", period.name)
             dated = pipeline_bridge(was, now, span)
             if dated.start or dated.end or len(dated.steps):  # else nobody dates deals

@@ -30,14 +30,14 @@ CHARGED = ("invoices.amount", "invoices.issued_at", "subscriptions.mrr", "subscr
 def forecast(
     tables: Tables,
     origin: int,
-    beliefs: FittedModels,
+    fitted: FittedModels,
     settings: ForecastSettings,
     asked: Sequence[Period] | None = None,
     weigh: bool = True,
 ) -> Forecast:
     """The simulation alone at ``origin`` (microseconds), from what was known before it.
 
-    beliefs  ``FittedModels.of(tables, [origin], settings)``, or of many origins in a backtest
+    fitted   ``FittedModels.of(tables, [origin], settings)``, or of many origins in a backtest
     asked    the periods; None: ``periods(origin, settings.months, …)``. One that is over at the
              origin is what was booked in it, without a range
     weigh    whether each deal's chance, amount and share of the variance is computed (as dear as
@@ -46,7 +46,7 @@ def forecast(
     ValueError, with what to do, for too little history, an origin outside the data, and a currency
     without a rate at the time.
     """
-    return finished(tables, beliefs, draft(beliefs, origin, settings, asked), {}, weigh)
+    return finished(tables, fitted, draft(fitted, origin, settings, asked), {}, weigh)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class DrawnStreams:
 
 
 def draft(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     origin: int,
     settings: ForecastSettings,
     asked: Sequence[Period] | None = None,
@@ -87,7 +87,7 @@ def draft(
     if asked is None:
         asked = periods(
             *(origin, settings.months, settings.quarters, settings.fiscal_start),
-            beliefs.tables.meta.zone,
+            fitted.tables.meta.zone,
         )
     periods_asked = tuple(asked)
     months = months_from(origin, periods_asked)
@@ -96,15 +96,15 @@ def draft(
     made, spread = None, 0.0
     last: TooLittleError | None = None
     for name, there, columns in (
-        ("bookings", beliefs.has_bookings, BOOKED),
-        ("recurring", beliefs.charges is not None, CHARGED),
+        ("bookings", fitted.has_bookings, BOOKED),
+        ("recurring", fitted.charges is not None, CHARGED),
     ):
         if not there:
             continue
         try:
-            refuse_wrong(beliefs.tables.meta, columns)
+            refuse_wrong(fitted.tables.meta, columns)
             found = _drawn(
-                *(name, beliefs, origin, periods_asked, months, settings),
+                *(name, fitted, origin, periods_asked, months, settings),
                 factors.get(name),
                 counting,
             )
@@ -117,7 +117,7 @@ def draft(
         notes += found.notes
     if not streams:
         raise last or TooLittleError(f"nothing is known before {instant_text(origin)}")
-    meta = beliefs.tables.meta
+    meta = fitted.tables.meta
     notes += [c.to_text() for c in meta.consequences_of((*BOOKED, *CHARGED)) if not c.wrong]
     return DrawnStreams(origin, periods_asked, settings, tuple(streams), made, spread, tuple(notes))
 
@@ -137,7 +137,7 @@ class _Drawn:
 
 def _drawn(
     name: str,
-    beliefs: FittedModels,
+    fitted: FittedModels,
     origin: int,
     asked: tuple[Period, ...],
     months: Sequence[Period],
@@ -149,12 +149,12 @@ def _drawn(
     given = (origin, asked, months, settings)
     try:
         if name == "bookings":
-            made = bookings(beliefs, *given, assumed, counting)
+            made = bookings(fitted, *given, assumed, counting)
             return _Drawn(made.stream, made)
-        charged = recurring(beliefs, *given, assumed, counting)
+        charged = recurring(fitted, *given, assumed, counting)
         return _Drawn(charged.stream, None, charged.spread)
     except TooLittleError as why:
-        stream, note = base_rate(beliefs, name, *given, why, assumed, counting)
+        stream, note = base_rate(fitted, name, *given, why, assumed, counting)
         return _Drawn(stream, notes=(note,))
 
 
@@ -176,7 +176,7 @@ def refuse_wrong(meta: Meta, columns: Sequence[str]) -> None:
 
 def finished(
     tables: Tables,
-    beliefs: FittedModels,
+    fitted: FittedModels,
     of: DrawnStreams,
     chosen: Mapping[str, Ints],
     weigh: bool = True,
@@ -200,19 +200,19 @@ def finished(
     return Forecast(
         origin,
         tables.meta.currency,
-        rates_at(beliefs.deals.timeline, _currencies(beliefs, origin), origin),
+        rates_at(fitted.deals.timeline, _currencies(fitted, origin), origin),
         of.asked,
         pd.concat([s.table(settings) for s in streams], ignore_index=True),
         {k: v for s in streams for k, v in s.draws().items()},
         {k: v for s in streams for k, v in s.by_group().items()},
-        deal_frame(beliefs, made, cells(of.asked)[0].start, origin),
+        deal_frame(fitted, made, cells(of.asked)[0].start, origin),
         deals.chances,
         deals.expected,
         deals.influence,
         0.0 if made is None or made.effects is None else made.effects.spread,
         settings,
         (*_notes(made), *of.notes, *notes),
-        _learned(beliefs, origin, of.recurring_spread),
+        _learned(fitted, origin, of.recurring_spread),
     )
 
 
@@ -232,10 +232,10 @@ def together(streams: list[StreamDraws]) -> StreamDraws:
     return StreamDraws("total", parts, values, first.periods, first.holds)
 
 
-def _currencies(beliefs: FittedModels, origin: int) -> set[str]:
+def _currencies(fitted: FittedModels, origin: int) -> set[str]:
     """Every currency that deals and charges known at the origin state."""
-    book, charges = beliefs.deals, beliefs.charges
-    known = set(book.currency.take(np.flatnonzero(book.known(origin))).words())
+    asof, charges = fitted.deals, fitted.charges
+    known = set(asof.currency.take(np.flatnonzero(asof.known(origin))).words())
     if charges is not None:
         known |= set(charges.currency.take(np.flatnonzero(charges.seen(origin))).words())
     return {word for word in known if word is not None}
@@ -257,20 +257,20 @@ def _notes(made: BookingsDraws | None) -> list[str]:
     return notes
 
 
-def history_days(beliefs: FittedModels, origin: int) -> float:
+def history_days(fitted: FittedModels, origin: int) -> float:
     """Days from the first deal or charge that is known to the origin."""
     first = [
-        int(born.min()) for born in (beliefs.deals.born[beliefs.deals.born != NAT],) if len(born)
+        int(born.min()) for born in (fitted.deals.born[fitted.deals.born != NAT],) if len(born)
     ]
-    if beliefs.charges is not None and len(beliefs.charges.began):
-        first.append(int(beliefs.charges.began.min()))
+    if fitted.charges is not None and len(fitted.charges.began):
+        first.append(int(fitted.charges.began.min()))
     return (origin - min(first, default=origin)) / DAY
 
 
-def _learned(beliefs: FittedModels, origin: int, spread: float) -> dict[str, object]:
-    curve = beliefs.curve(origin)
+def _learned(fitted: FittedModels, origin: int, spread: float) -> dict[str, object]:
+    curve = fitted.curve(origin)
     return {
         "curve_fitted_at": None if curve is None else instant_text(curve.at),
         "recurring_shock": spread,
-        "history_days": history_days(beliefs, origin),
+        "history_days": history_days(fitted, origin),
     }

@@ -45,7 +45,7 @@ class Forecast:
               deal: Cov(deal, whole) / Var(whole); empty when it was not asked for
     shock     standard deviation of the shared shock on log hazards
     notes     what a reader should know: what was missing, reduced or not possible
-    learned   when the curve models were fitted, and other facts about the beliefs, in JSON types
+    learned   when the curve models were fitted, and other facts about them, in JSON types
     """
 
     origin: int

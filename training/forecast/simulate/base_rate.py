@@ -35,7 +35,7 @@ LEVEL = 0.5
 
 
 def base_rate(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     stream: str,
     origin: int,
     asked: tuple[Period, ...],
@@ -46,14 +46,14 @@ def base_rate(
     counting: bool = False,
 ) -> tuple[StreamDraws, str]:
     """The stream from its base rate, and the note; raises ``why`` where that is unknown too."""
-    at, amounts, began, values = _seen(beliefs, stream, origin)
+    at, amounts, began, values = _seen(fitted, stream, origin)
     days = (origin - began) / DAY
     if len(at) < FEWEST or days < DAYS:
         raise why
     if counting:
         amounts = np.ones(len(at))
-    told = [d for d in settings.dimensions if any(w != NONE for w in values[d])]
-    groups = Groups(told, [(values, np.nan_to_num(amounts))], settings.max_values)
+    dimensions = [d for d in settings.dimensions if any(w != NONE for w in values[d])]
+    groups = Groups(dimensions, [(values, np.nan_to_num(amounts))], settings.max_values)
     numbers = groups.numbers(values, len(at))
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     inside = (at >= months[0].start) & (at < months[-1].end)
@@ -70,18 +70,18 @@ def base_rate(
 
 
 def _seen(
-    beliefs: FittedModels, stream: str, origin: int
+    fitted: FittedModels, stream: str, origin: int
 ) -> tuple[Instants, Floats, int, dict[str, list[str]]]:
     """When and for how much something was won or charged, since when, and the words of each."""
     if stream == "bookings":
-        deals = beliefs.deals
+        deals = fitted.deals
         rows = deals.won(origin)
         amounts = deals.amounts(rows)
         rows, amounts = rows[~np.isnan(amounts)], amounts[~np.isnan(amounts)]
         born = deals.born[deals.known(origin)]
         began = int(born.min()) if len(born) else origin
         return deals.closed_at[rows], amounts, began, dict(deal_words(deals, rows))
-    charges = beliefs.charges
+    charges = fitted.charges
     assert charges is not None  # a stream that was asked for has rows
     rows = np.flatnonzero(charges.seen(origin))
     began = int(charges.at[rows].min()) if len(rows) else origin

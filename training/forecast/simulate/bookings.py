@@ -63,7 +63,7 @@ def deal_effects(believed: DealModels, days: Floats, settings: ForecastSettings)
 
 
 def bookings(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     origin: int,
     asked: tuple[Period, ...],
     months: Sequence[Period],
@@ -75,34 +75,34 @@ def bookings(
 
     assumed   factors of a scenario; counting: every deal won counts 1 in place of its amount
     """
-    book = beliefs.deals
-    closed = _closed(book, months, origin)
+    asof = fitted.deals
+    closed = _closed(asof, months, origin)
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
     if len(future) == 0:
-        groups = _groups(book, settings, [(closed, book.amounts(closed))])
-        part = _closed_part(book, closed, months, groups, holds, settings.draws, counting)
+        groups = _groups(asof, settings, [(closed, asof.amounts(closed))])
+        part = _closed_part(asof, closed, months, groups, holds, settings.draws, counting)
         stream = StreamDraws("bookings", (part,), groups, asked, holds)
         return BookingsDraws(stream, closed, None, None, future, None)
     days = cell_days([months[i] for i in future.tolist()], origin)
-    believed = beliefs.at(origin)
-    odds = open_deal_odds(beliefs, believed, origin, days)
-    known = [(closed, book.amounts(closed)), (believed.recent_wins, believed.booked)]
-    groups = _groups(book, settings, known, odds)
+    believed = fitted.at(origin)
+    odds = open_deal_odds(fitted, believed, origin, days)
+    known = [(closed, asof.amounts(closed)), (believed.recent_wins, believed.booked)]
+    groups = _groups(asof, settings, known, odds)
     effects = deal_effects(believed, days, settings)
     if assumed is not None:
         effects = effects.under(assumed, future)
-    deals = _to_draw(book, odds, groups, settings)
+    deals = _to_draw(asof, odds, groups, settings)
     names = [months[i].name for i in future.tolist()]
     arrivals = arrivals_ahead(believed, origin, days)
-    unborn = _unborn(book, arrivals, believed, groups, effects, names, settings)
+    unborn = _unborn(asof, arrivals, believed, groups, effects, names, settings)
     if counting:
         deals, unborn, effects = counted(deals), counted(unborn), effects.without_prices()
     nobody = np.full((1 + groups.size, len(asked)), np.nan)
     counts = running_counts(_open_counts(deals, groups), holds, future)
     opened = open_deal_draws(deals, effects.pace, effects.stated)
     parts = (
-        _closed_part(book, closed, months, groups, holds, settings.draws, counting),
+        _closed_part(asof, closed, months, groups, holds, settings.draws, counting),
         among_months("open", opened, future, len(months), counts),
         among_months("new", new_deal_draws(unborn, effects.price), future, len(months), nobody),
     )
@@ -110,33 +110,33 @@ def bookings(
     return BookingsDraws(stream, closed, odds, deals, future, effects)
 
 
-def _closed(book: DealTable, months: Sequence[Period], origin: int) -> Ints:
+def _closed(asof: DealTable, months: Sequence[Period], origin: int) -> Ints:
     """Rows of the deals known at ``origin`` to be won, that closed in the months."""
-    rows = book.won(origin)
-    at = book.closed_at[rows]
+    rows = asof.won(origin)
+    at = asof.closed_at[rows]
     return rows[(at >= months[0].start) & (at < months[-1].end)]
 
 
-def deal_words(book: DealTable, rows: Ints) -> Words:
+def deal_words(asof: DealTable, rows: Ints) -> Words:
     """The words of deals by dimension."""
     return {
         name: [NONE if w is None else w for w in column.take(rows).words()]
-        for name, column in book.dimensions.items()
+        for name, column in asof.dimensions.items()
     }
 
 
 def _groups(
-    book: DealTable,
+    asof: DealTable,
     settings: ForecastSettings,
     known: Sequence[tuple[Ints, Floats]],
     odds: OpenDealOdds | None = None,
 ) -> Groups:
     """The values of the dimensions in which at least one deal has a word."""
-    parts = [(deal_words(book, rows), np.nan_to_num(amounts)) for rows, amounts in known]
+    parts = [(deal_words(asof, rows), np.nan_to_num(amounts)) for rows, amounts in known]
     if odds is not None:
         parts.append((open_words(odds), odds.expected.sum(axis=1)))
-    told = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
-    return Groups(told, parts, settings.max_values)
+    dimensions = [d for d in settings.dimensions if any(w != NONE for p, _ in parts for w in p[d])]
+    return Groups(dimensions, parts, settings.max_values)
 
 
 def open_words(odds: OpenDealOdds) -> Words:
@@ -146,7 +146,7 @@ def open_words(odds: OpenDealOdds) -> Words:
 
 
 def _closed_part(
-    book: DealTable,
+    asof: DealTable,
     rows: Ints,
     months: Sequence[Period],
     groups: Groups,
@@ -156,9 +156,9 @@ def _closed_part(
 ) -> StreamPart:
     """What was booked already. A win without an amount counts in n only."""
     starts = np.array([m.start for m in months], np.int64)
-    cell = np.searchsorted(starts, book.closed_at[rows], side="right") - 1
-    numbers = groups.numbers(deal_words(book, rows), len(rows))
-    amounts = np.ones(len(rows)) if counting else book.amounts(rows)
+    cell = np.searchsorted(starts, asof.closed_at[rows], side="right") - 1
+    numbers = groups.numbers(deal_words(asof, rows), len(rows))
+    amounts = np.ones(len(rows)) if counting else asof.amounts(rows)
     return booked_so_far("closed", cell, amounts, numbers, groups, holds, draws)
 
 
@@ -184,10 +184,10 @@ def deal_keys(keys: Keys, seed: int) -> Keys:
 
 
 def _to_draw(
-    book: DealTable, odds: OpenDealOdds, groups: Groups, settings: ForecastSettings
+    asof: DealTable, odds: OpenDealOdds, groups: Groups, settings: ForecastSettings
 ) -> OpenDealInputs:
     return OpenDealInputs(
-        deal_keys(book.keys[odds.snapshots.rows], settings.seed),
+        deal_keys(asof.keys[odds.snapshots.rows], settings.seed),
         cumulative(odds.incidence),
         odds.amount,
         odds.pools.factors,
@@ -205,7 +205,7 @@ def _open_counts(deals: OpenDealInputs, groups: Groups) -> Floats:
 
 
 def _unborn(
-    book: DealTable,
+    asof: DealTable,
     arrivals: Arrivals,
     believed: DealModels,
     groups: Groups,
@@ -214,7 +214,7 @@ def _unborn(
     settings: ForecastSettings,
 ) -> NewDealInputs:
     keys = np.array([key_of(settings.seed, "new", name) for name in names], np.uint64)
-    numbers = groups.numbers(deal_words(book, believed.recent_wins), len(believed.recent_wins))
+    numbers = groups.numbers(deal_words(asof, believed.recent_wins), len(believed.recent_wins))
     chosen = np.cumsum(arrivals.share, axis=1)
     return NewDealInputs(
         keys, arrivals.means(effects), chosen, exact(believed.booked), numbers, groups.size

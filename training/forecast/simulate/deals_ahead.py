@@ -54,16 +54,16 @@ def cell_days(cells: Sequence[Period], origin: int) -> Floats:
 
 
 def open_deal_odds(
-    beliefs: FittedModels, believed: DealModels, origin: int, days: Floats
+    fitted: FittedModels, believed: DealModels, origin: int, days: Floats
 ) -> OpenDealOdds:
     """The deals open at ``origin`` and their chances by ``days[1:]``."""
-    book = beliefs.deals
-    rows = book.open(origin)
+    asof = fitted.deals
+    rows = asof.open(origin)
     cutoffs = np.full(len(rows), origin, np.int64)
-    seen = deal_snapshots(book, rows, cutoffs, origin)
+    seen = deal_snapshots(asof, rows, cutoffs, origin)
     shown = np.isfinite(seen.amount) & (seen.amount >= 0)
     products = seen.text("product")
-    templates = book.dimensions["product"].take(believed.recent_wins).words()
+    templates = asof.dimensions["product"].take(believed.recent_wins).words()
     pools, pool = factor_pools(
         believed.changes,
         seen.text("stage"),
@@ -74,7 +74,7 @@ def open_deal_odds(
         ["" if w is None else w for w in templates],
     )
     amount = np.where(shown, seen.amount, 1.0)
-    incidence = _incidence(beliefs, believed, rows, origin, days[1:])
+    incidence = _incidence(fitted, believed, rows, origin, days[1:])
     return OpenDealOdds(
         seen, with_season(incidence, season_factors(believed, origin, days)), amount, pools, pool
     )
@@ -94,16 +94,16 @@ def with_season(incidence: Floats, factors: Floats) -> Floats:
 
 
 def _incidence(
-    beliefs: FittedModels, believed: DealModels, rows: Ints, origin: int, days: Floats
+    fitted: FittedModels, believed: DealModels, rows: Ints, origin: int, days: Floats
 ) -> Floats:
     """By the curve model; where none could be fitted, by age as recent deals were won."""
-    book = beliefs.deals
+    asof = fitted.deals
     if believed.curve is not None:
-        ids = [book.ids[r] for r in rows]
+        ids = [asof.ids[r] for r in rows]
         spine = Spine("deals", ids, np.full(len(ids), origin, np.int64))
-        curve = believed.curve.incidence(book.timeline, spine)
+        curve = believed.curve.incidence(asof.timeline, spine)
         return incidence_at(curve, believed.curve.question.edges, days)
-    ages = (origin - book.born[rows]) / DAY
+    ages = (origin - asof.born[rows]) / DAY
     return believed.win_ages.conditional(ages, days)
 
 

@@ -37,7 +37,7 @@ class RecurringDraws:
 
 
 def recurring(
-    beliefs: FittedModels,
+    fitted: FittedModels,
     origin: int,
     asked: tuple[Period, ...],
     months: Sequence[Period],
@@ -46,7 +46,7 @@ def recurring(
     counting: bool = False,
 ) -> RecurringDraws:
     """Draw the charges of the months; the data hold some."""
-    charges = beliefs.charges
+    charges = fitted.charges
     assert charges is not None  # a stream is asked for only where it has rows
     future = np.array([i for i, m in enumerate(months) if m.end > origin], np.int64)
     holds = np.array([[p.start <= m.start < p.end for m in months] for p in asked], np.float64)
@@ -56,7 +56,7 @@ def recurring(
     done = _invoiced(charges, rows, months, groups, holds, settings.draws, counting)
     if len(future) == 0:
         return RecurringDraws(StreamDraws("recurring", (done,), groups, asked, holds), 0.0)
-    believed = beliefs.recurring(origin)
+    believed = fitted.recurring(origin)
     cells = tuple(months[i].name for i in future.tolist())
     bounds = cell_days([months[i] for i in future.tolist()], origin)
     ahead = FutureCells(origin, bounds, cells, settings.seed)
@@ -78,8 +78,8 @@ def groups_of(charges: Charges, chain: Ints, settings: ForecastSettings) -> Grou
     """The values of the dimensions in which at least one known chain has a word."""
     there, count = np.unique(chain, return_counts=True)
     words = chain_words(charges, there)
-    told = [d for d in settings.dimensions if any(w != NONE for w in words[d])]
-    return Groups(told, [(words, count.astype(np.float64))], settings.max_values)
+    dimensions = [d for d in settings.dimensions if any(w != NONE for w in words[d])]
+    return Groups(dimensions, [(words, count.astype(np.float64))], settings.max_values)
 
 
 def _invoiced(

@@ -144,12 +144,12 @@ def _reading(said: pd.DataFrame) -> str:
 
 
 def _numbers(of: ForecastSubject, stream: str, past: pd.DataFrame, said: pd.DataFrame) -> PageTable:
-    told = said.set_index("period")
+    by_period = said.set_index("period")
     rows = []
     for period, actual in zip(past["period"], past["actual"], strict=True):
         word = (
-            [told.loc[period, c] for c in ("p10", "p50", "p90")]
-            if period in told.index
+            [by_period.loc[period, c] for c in ("p10", "p50", "p90")]
+            if period in by_period.index
             else [np.nan] * 3
         )
         rows.append([period, amount(actual), *map(amount, word)])

@@ -29,10 +29,10 @@ def record_section(of: ForecastSubject) -> Section:
         return Section("record", title, asks, paragraphs=[said])
     figures = [f for s in of.found.forecast.streams for f in _coverage(of, s)]
     mondays = f"Backtest, at Mondays until {of.record.tested_until}"
-    told = {"Forecasts that were kept": kept, mondays: tested}
+    parts = {"Forecasts that were kept": kept, mondays: tested}
     tables = [
         _board(rows, f"{caption}: {STREAMS[str(stream)]}")
-        for caption, board in told.items()
+        for caption, board in parts.items()
         if not board.empty
         for stream, rows in board.groupby("stream", sort=False)
     ]

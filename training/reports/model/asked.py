@@ -119,11 +119,11 @@ def unknown(subject: Subject) -> Section:
 
 
 def _notes(subject: Subject) -> list[str]:
-    told = {subject.judgement.verdict.sentence}
+    shown = {subject.judgement.verdict.sentence}
     rate = subject.bundle.receipts.base_rate
     if rate is not None:
-        told.add(rate.sentence)
-    notes = [n for n in dict.fromkeys(subject.notes) if n not in told]
+        shown.add(rate.sentence)
+    notes = [n for n in dict.fromkeys(subject.notes) if n not in shown]
     notes = [typeset(n) for n in notes]
     return [n[:1].upper() + n[1:].rstrip(".") + "." for n in notes]
 

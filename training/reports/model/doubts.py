@@ -24,13 +24,13 @@ def leaks(subject: Subject) -> Section:
         return Section("leaks", title, asks, paragraphs=["No check found anything to report."])
     accepted = set(subject.bundle.meta.acknowledged)
     fine = [str(c) for c in findings.loc[findings["colour"] == "green", "column"]]
-    told = findings[findings["colour"] != "green"].to_dict("records")
+    doubtful = findings[findings["colour"] != "green"].to_dict("records")
     rank = {colour: i for i, colour in enumerate(_COLOURS)}
-    told.sort(key=lambda f: rank.get(f["colour"], len(rank)))
-    counts = Counter(str(f["colour"]) for f in told)
+    doubtful.sort(key=lambda f: rank.get(f["colour"], len(rank)))
+    counts = Counter(str(f["colour"]) for f in doubtful)
     said = ", ".join(f"{n} {colour}" for colour, n in counts.items()) or "none"
     alike: dict[tuple[str, ...], list[str]] = {}
-    for f in told:
+    for f in doubtful:
         same = _mark(f, accepted), str(f["check"]), _advice(f)
         alike.setdefault(same, []).append(str(f["column"]))
     rows = [[mark, ", ".join(c), check, seen] for (mark, check, seen), c in alike.items()]
