@@ -24,8 +24,8 @@ from typing import Any
 
 from features.sync.connection import load
 from features.sync.run import sync
-from tests.standins.hubspot import HubSpotStandIn, Thing
-from tests.standins.service import Answer, Call
+from tests.helpers.standins.hubspot import HubSpotStandIn, Thing
+from tests.helpers.standins.service import Answer, Call
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SOURCES = ("ORGANIC_SEARCH", "PAID_SEARCH", "REFERRALS", "OFFLINE")

@@ -21,7 +21,7 @@ from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import Tables
 from training.config import Config
-from training.evaluation.matured_predictions import MaturedPredictions, receipts
+from training.evaluation.matured_predictions import MaturedPredictions, track_record
 from training.fit.learn import learn
 from training.fit.parts import Recipe, TreeParams
 from training.fit.threads import one_blas_thread
@@ -85,7 +85,7 @@ def main() -> None:
         demo = generate(seed=seed, size="small", as_of=AT)
         for outcomes in asked.outcomes:
             teaching, past = taught(sampled(demo, outcomes, seed), seed)
-            kept = receipts(past, None, teaching.question.flat)
+            kept = track_record(past, None, teaching.question.flat)
             rows += [{"outcomes": outcomes, "seed": seed, **r} for r in covered(demo, past, kept)]
     table = (
         pd.DataFrame(rows)

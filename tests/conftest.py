@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.postgres import Cluster, running
+from tests.helpers.postgres import Cluster, running
 
 # Threads that spin while they wait cost several times the work itself as soon as anything else runs
 # on the same cores: one matrix of 200 columns took OpenBLAS's two threads 100 times as long as one.

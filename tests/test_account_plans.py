@@ -22,7 +22,7 @@ from serving.analytics.accounts.whitespace import exclusive, whitespace
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.customers import mrr_at
 from serving.scoring.scorer import Scorer
-from tests import trained
+from tests.helpers import trained
 
 
 def _book(demo: Demo) -> AsOfFrames:

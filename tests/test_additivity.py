@@ -11,8 +11,8 @@ import pytest
 import shap
 
 from features.tables import Floats
-from tests.histories import history
-from tests.scored import bundle_of, training
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of, training
 from training.fit.parts import Parts, Recipe, TreeParams, fit_fold
 from training.models.blend import Blend
 from training.models.curves import log_odds

@@ -11,7 +11,18 @@ from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import AuditOut, ErasedOut, PurgedOut
-from tests.api import HOUR, LEAD, NOW, bearer, call, nightly, post, refused, score_row, served
+from tests.helpers.api import (
+    HOUR,
+    LEAD,
+    NOW,
+    bearer,
+    call,
+    nightly,
+    post,
+    refused,
+    score_row,
+    served,
+)
 
 SCORE = "/v1/leads/score"
 

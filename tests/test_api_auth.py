@@ -14,7 +14,7 @@ from serving.app import make_app
 from serving.store.errors import StoreDownError
 from serving.store.keys import ApiKey
 from serving.store.store import Store
-from tests.api import LEAD, NOW, SECOND, Clock, bearer, call, desks, post, refused, served
+from tests.helpers.api import LEAD, NOW, SECOND, Clock, bearer, call, desks, post, refused, served
 
 SCORE = "/v1/leads/score"
 BODY = {"records": [LEAD]}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from serving.app import make_app
-from tests.api import LEAD, Clock, call, desks, post, refused
+from tests.helpers.api import LEAD, Clock, call, desks, post, refused
 
 SCORE = "/v1/leads/score"
 

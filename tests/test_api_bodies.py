@@ -19,7 +19,7 @@ from serving.http import body as limits
 from serving.http.body import parse
 from serving.http.errors import Problem
 from serving.settings import Settings
-from tests.api import JSON, LEAD, Clock, call, desks, post, refused
+from tests.helpers.api import JSON, LEAD, Clock, call, desks, post, refused
 
 SCORE = "/v1/leads/score"
 

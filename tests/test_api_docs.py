@@ -21,7 +21,7 @@ from serving.http import VERSION
 from serving.http.codes import CODES
 from serving.http.openapi.operations import operations
 from serving.scoring.isolation import Reader
-from tests.api import HOUR, NOW, Clock, call, desks, nightly, score_row, served
+from tests.helpers.api import HOUR, NOW, Clock, call, desks, nightly, score_row, served
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "integration.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from serving.http.idempotency import fingerprint
 from serving.http.shapes_kept import FeedbackKept, FeedbackList
 from serving.store.store import open_store
-from tests.api import NOW, SECOND, Clock, bearer, call, post, refused, served
+from tests.helpers.api import NOW, SECOND, Clock, bearer, call, post, refused, served
 
 PATH = "/v1/feedback"
 WON: dict[str, Any] = {"entity": "deals", "id": "D-1", "kind": "outcome", "outcome": "won"}

@@ -19,9 +19,9 @@ from serving.http.shapes_kept import ModelsOut, OneModelOut
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from serving.telemetry.drift import FEWEST, drift
-from tests.api import NOW, call, nightly, refused, score_row, served
-from tests.histories import history
-from tests.scored import bundle_of
+from tests.helpers.api import NOW, call, nightly, refused, score_row, served
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of
 from training.models.track_record import ReliabilityBin, TrackRecord
 
 NAME = "lead_conversion"
@@ -34,9 +34,9 @@ BANDS = [
 def app(tmp_path: Path) -> Iterator[Starlette]:
     with served(tmp_path) as made:
         bundle = bundle_of("leads", history(3))
-        past = TrackRecord(BANDS, bundle.receipts.base_rate)
+        past = TrackRecord(BANDS, bundle.track_record.base_rate)
         made.state.predictors = {
-            "leads": Predictor(Scorer(replace(bundle, receipts=past, metrics={})))
+            "leads": Predictor(Scorer(replace(bundle, track_record=past, metrics={})))
         }
         yield made
 

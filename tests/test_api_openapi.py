@@ -15,7 +15,7 @@ from serving.app import make_app
 from serving.http import codes
 from serving.http.openapi.document import document
 from serving.http.openapi.operations import operations
-from tests.api import ENTITIES, Clock, call, desks, post
+from tests.helpers.api import ENTITIES, Clock, call, desks, post
 
 KEYWORDS = ("anyOf", "oneOf", "allOf", "not", "const", "enum", "prefixItems", "patternProperties")
 

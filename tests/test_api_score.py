@@ -16,7 +16,7 @@ from serving.http import body as limits
 from serving.http.routes import scores as http
 from serving.http.shapes import Answer, ProblemOut
 from serving.process.trial import answer_text
-from tests.api import JSON, LEAD, Clock, call, desks, post, refused
+from tests.helpers.api import JSON, LEAD, Clock, call, desks, post, refused
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import StoredOut
-from tests.api import HOUR, NOW, call, nightly, post, refused, score_row, served
+from tests.helpers.api import HOUR, NOW, call, nightly, post, refused, score_row, served
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from features.tables import DAY
 from serving.http.shapes_kept import WebhookOut
-from tests.api import HOUR, NOW, call, nightly, refused, score_row, served
+from tests.helpers.api import HOUR, NOW, call, nightly, refused, score_row, served
 
 PATH = "/v1/webhooks/hubspot"
 SECRET = "a-client-secret"

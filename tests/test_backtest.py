@@ -13,7 +13,7 @@ import pytest
 from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, Meta, Tables, micros
-from tests.rewound import rewound
+from tests.helpers.rewound import rewound
 from training.forecast.backtest.cells import AHEAD, MODEL, baseline_cells, targets
 from training.forecast.backtest.rolling import Backtest, backtest, default_origins
 from training.forecast.data.revenue import flows

@@ -18,7 +18,7 @@ from features.tables import Tables, micros
 from serving.scoring.batch import score_all
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
-from tests.exports import ingested
+from tests.helpers.exports import ingested
 from training.config import Config
 from training.fit.pipeline import Trained, train
 from training.models import bundle as bundles

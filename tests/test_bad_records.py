@@ -18,8 +18,8 @@ from serving.scoring.contract import CHILDREN, SINGULAR, read_envelope
 from serving.scoring.faults import ContractError
 from serving.scoring.predictor import Predictor, ScoreRequest
 from serving.scoring.scorer import Scorer
-from tests.histories import META, history
-from tests.scored import bundle_of
+from tests.helpers.histories import META, history
+from tests.helpers.scored import bundle_of
 
 NOW = micros("2024-03-01T00:00:00+00:00")
 AT = "2024-01-01T00:00:00Z"

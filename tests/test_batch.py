@@ -18,8 +18,8 @@ from serving.scoring.batch import open_ids, score_all
 from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scored, Scorer
-from tests.histories import START, history
-from tests.scored import bundle_of
+from tests.helpers.histories import START, history
+from tests.helpers.scored import bundle_of
 
 CUTOFF = START + 40 * DAY
 

@@ -21,8 +21,8 @@ import pytest
 from serving.cli import CommandError
 from serving.cli.bento import PACKAGES, _bundles, pinned
 from serving.process.trial import free_port, send
-from tests.histories import history
-from tests.scored import bundle_of
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 ROOT = Path(__file__).parents[1]

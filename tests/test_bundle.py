@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bundles import leads, made_bundle
+from tests.helpers.bundles import leads, made_bundle
 from training.models import bundle as bundles
 from training.models.bundle import BundleError, fit_grades, grade, read, write
 from training.models.linear.model import LinearModel

@@ -30,8 +30,8 @@ from serving.bundles.publish import publish_once
 from serving.bundles.reload import Reloader
 from serving.http.probes import readiness
 from serving.store.connection import UnavailableStore
-from tests.histories import history
-from tests.scored import NAMES, bundle_of
+from tests.helpers.histories import history
+from tests.helpers.scored import NAMES, bundle_of
 from training.models import bundle as bundles
 
 

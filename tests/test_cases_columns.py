@@ -15,7 +15,7 @@ from features.ingest.values.formats import durations, two_parts
 from features.sources.packed import readable
 from features.sources.words import SourceError
 from features.tables import Tables, instant_text
-from tests.exports import block, export, ingested
+from tests.helpers.exports import block, export, ingested
 
 EXPORT = '[export]\nas_of = "2025-07-01"\ncurrency = "EUR"\n'
 DEALS = (

@@ -21,7 +21,7 @@ from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Period
 from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.compute import one
-from tests.exports import ingested
+from tests.helpers.exports import ingested
 from training.forecast.data.periods import named
 from training.forecast.data.revenue import flows
 from training.task.dataset import question_of

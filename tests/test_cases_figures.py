@@ -16,7 +16,7 @@ from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.asof.windows import Window
 from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.definition import Given
-from tests.exports import block, ingested
+from tests.helpers.exports import block, ingested
 from training.leaks import audit
 from training.task.dataset import question_of
 

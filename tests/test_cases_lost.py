@@ -14,7 +14,7 @@ from features.tables import Consequence, Tables
 from serving.analytics.quality.lost import lost_row
 from serving.i18n.languages import translations
 from serving.i18n.lazy_text import translated
-from tests.exports import DEALS, HEAD, export, ingested
+from tests.helpers.exports import DEALS, HEAD, export, ingested
 from training.leaks import LeakError, audit, refuse
 from training.task.dataset import question_of
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.ingest.outcomes import CONTRADICTION, UNKNOWN, Stage, outcome_of
 from features.ingest.strict import MappingError
-from tests.exports import block, ingested
+from tests.helpers.exports import block, ingested
 
 HUBSPOT = """
 extends = "hubspot"

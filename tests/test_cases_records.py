@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.ingest.strict import MappingError
 from features.tables import Tables, instant_text
-from tests.exports import block, ingested
+from tests.helpers.exports import block, ingested
 
 FEW = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -25,8 +25,8 @@ from serving.scoring.isolation import Reader, Record, independent_rounds
 from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from serving.scoring.values import LONGEST_ID
-from tests.histories import history
-from tests.scored import bundle_of
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of
 
 Json = dict[str, Any]
 ENTITIES = ("leads", "deals", "accounts")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from serving.web.lists import MENU
-from tests.desked import app_of, filled, served
+from tests.helpers.desked import app_of, filled, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():

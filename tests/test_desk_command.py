@@ -17,7 +17,7 @@ from serving.cli.desk import read_rules, with_work
 from serving.store.sheets import Wanted
 from serving.store.store import open_store
 from serving.web.lists import LISTINGS
-from tests import trained
+from tests.helpers import trained
 from training.models import bundle as bundles
 
 

@@ -23,8 +23,8 @@ from serving.web.lists import LISTINGS, MENU
 from serving.web.messages import required
 from serving.web.query import ListColumn, read
 from serving.web.standalone import write_pages
-from tests import trained
-from tests.desked import NOW, app_of, filled, made
+from tests.helpers import trained
+from tests.helpers.desked import NOW, app_of, filled, made
 
 PAGES = [path for path, _ in MENU]
 
@@ -301,7 +301,7 @@ def test_owners_stand_by_name_and_money_with_its_currency(client: TestClient) ->
 
 
 def test_a_record_compares_with_the_share_of_past_outcomes(client: TestClient) -> None:
-    bands = trained.once().bundle.receipts.bands
+    bands = trained.once().bundle.track_record.bands
     share = sum(b.happened for b in bands) / sum(b.n for b in bands)
     href = re.search(r'href="(/records/deal_close/[^"]+)"', client.get("/pipeline").text)
     assert href

@@ -26,7 +26,7 @@ from features.schema import TABLES
 from features.sources.packed import readable
 from features.sources.words import SourceError
 from features.tables import NAT, Tables, read
-from tests.drafts import STYLES, Deal, company, draft_text, read_back, save, written
+from tests.helpers.drafts import STYLES, Deal, company, draft_text, read_back, save, written
 
 
 def _micros(day: date) -> int:

@@ -19,7 +19,7 @@ import pytest
 from features.draft.run import drafted
 from features.draft.write import to_toml
 from features.ingest.run import ingest
-from tests.workbooks import workbook
+from tests.helpers.workbooks import workbook
 
 Cells = dict[str, dict[str, list[Any]]]
 

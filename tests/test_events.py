@@ -26,8 +26,8 @@ from serving.live.noticed import Standing
 from serving.live.outbox import Outbox
 from serving.live.rules import EventRules, RulesError, parse
 from serving.store.store import open_store
-from tests.standins.service import Answer, Call, Route, StandIn
-from tests.stored import CUTOFF, night, score
+from tests.helpers.standins.service import Answer, Call, Route, StandIn
+from tests.helpers.stored import CUTOFF, night, score
 
 HOUR = DAY // 24
 START = 20_000 * DAY

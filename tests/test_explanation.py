@@ -19,7 +19,7 @@ import shap
 from matplotlib import pyplot
 from mlflow import pyfunc, set_registry_uri, set_tracking_uri
 
-from tests.bundles import leads, made_bundle
+from tests.helpers.bundles import leads, made_bundle
 from training.registry import registry
 from training.registry.pyfunc import FeatureScorer
 from training.registry.runs import TrainingRun

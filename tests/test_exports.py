@@ -15,7 +15,7 @@ import pytest
 from features.ingest.report import IngestReport
 from features.ingest.run import ingest
 from features.tables import Tables, read
-from tests.exports import ROOT, block, counts, ingested, public
+from tests.helpers.exports import ROOT, block, counts, ingested, public
 
 Row = dict[str, str]
 

@@ -12,7 +12,7 @@ from features.schema import TABLES
 from features.spine import Features, Spine
 from features.tables import DAY, NAT, Coded, Table, Tables
 from features.timeline import Timeline
-from tests.histories import META, START, history, part_of, seeds
+from tests.helpers.histories import META, START, history, part_of, seeds
 
 # before its first change a field had the change's old value; where that was not kept it is missing,
 # while a data set of that day would still have held it

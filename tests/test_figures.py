@@ -30,7 +30,7 @@ from serving.analytics.kpis.definition import (
     Given,
     SalesPlan,
 )
-from tests.figures_company import asof, at, frame, frames
+from tests.helpers.figures_company import asof, at, frame, frames
 
 ROOT = Path(__file__).parents[1]
 MONTH = 365.25 / 12

@@ -16,7 +16,7 @@ from serving.analytics.kpis import kept_calls
 from serving.analytics.kpis.compute import COLUMNS
 from serving.analytics.kpis.definition import SalesPlan
 from serving.analytics.kpis.files import read_costs, read_plan, read_scores, shown
-from tests.figures_company import META, at, frames
+from tests.helpers.figures_company import META, at, frames
 from training.models.kept_forecasts import PARTS, UnreadableForecastError
 
 

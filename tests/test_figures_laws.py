@@ -21,7 +21,7 @@ from serving.analytics.health.stages import move_table, stage_table
 from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.compute import table, why_not
 from serving.analytics.kpis.definition import Given, Kpi, SalesPlan
-from tests.histories import history, seeds
+from tests.helpers.histories import history, seeds
 
 GIVEN = Given(margin=0.6, plan=SalesPlan(5_000.0, 10.0, 0.01))
 EVERY = list(FIGURES.values())

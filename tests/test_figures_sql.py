@@ -18,7 +18,7 @@ from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.compute import one
 from serving.analytics.kpis.definition import ABSENT, Given, SalesPlan
-from tests import figures_sql, figures_views
+from tests.helpers import figures_sql, figures_views
 
 ROOT = Path(__file__).parents[1]
 MAVEN = ROOT.parent / "shared" / "data" / "maven_crm_opportunities"

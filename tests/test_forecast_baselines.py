@@ -18,7 +18,7 @@ from features.spine import Spine
 from features.tables import DAY, NAT, Coded, Floats, Instants, Tables, code, micros
 from features.timeline import Timeline
 from features.view import View
-from tests.rewound import rewound
+from tests.helpers.rewound import rewound
 from training.forecast.backtest import baselines
 from training.forecast.backtest.baselines import BASELINES, KnownRevenue, smoothed, stage_chances
 from training.forecast.backtest.residuals import add_ranges

@@ -12,8 +12,8 @@ import pytest
 from features.demo import Demo, generate
 from features.frames import from_frames
 from features.tables import DAY, Floats, Meta, Tables, instant_text, micros
-from tests.earlier import export_at
-from tests.sellers import AS_OF, company, contracts, deals, purchases, stamps
+from tests.helpers.earlier import export_at
+from tests.helpers.sellers import AS_OF, company, contracts, deals, purchases, stamps
 from training.forecast.belief.fitted_models import FittedModels, TooLittleError
 from training.forecast.data.periods import month, month_of, periods, quarter
 from training.forecast.data.settings import ForecastSettings

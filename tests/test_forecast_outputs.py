@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import DAY, micros
-from tests.forecasted import company, made
+from tests.helpers.forecasted import company, made
 from training.forecast.data.periods import Period, periods
 from training.forecast.planning.cover import cover, multiples
 from training.forecast.planning.targets import _covered, _share, outlook, targets

@@ -12,7 +12,7 @@ import pytest
 
 from features.frames import from_frames
 from features.tables import DAY, NAT, Meta, Table, Tables, instant_text, micros
-from tests.forecasted import ORIGIN, company, made
+from tests.helpers.forecasted import ORIGIN, company, made
 from training.forecast.planning.capacity import CapacitySettings, capacity, load_capacity
 from training.forecast.planning.cover import cover
 from training.forecast.planning.effort import seller_effort

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from features.tables import DAY, instant_text, micros
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast
 from serving.http.routes.forecast import ForecastOut
-from tests.api import Clock, call, served
-from tests.forecasted import ORIGIN, company, made
+from tests.helpers.api import Clock, call, served
+from tests.helpers.forecasted import ORIGIN, company, made
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import EarlierForecast, ForecastOutputs, means_of, outputs
 from training.forecast.results.kept import (

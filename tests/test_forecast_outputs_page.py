@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.forecasted import ORIGIN, OWNERS, company, history, made, outcome, recurring
-from tests.reading import text_of
+from tests.helpers.forecasted import ORIGIN, OWNERS, company, history, made, outcome, recurring
+from tests.helpers.reading import text_of
 from training.charts.page import Figure, Page
 from training.forecast.backtest.forecast_record import ForecastRecord
 from training.forecast.planning.capacity import CapacitySettings

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.tables import Tables, micros
-from tests.sellers import company, deals
+from tests.helpers.sellers import company, deals
 from training.forecast.belief.fitted_models import FittedModels
 from training.forecast.data.periods import cells, periods
 from training.forecast.data.settings import ForecastSettings

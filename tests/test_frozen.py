@@ -15,8 +15,8 @@ from features.schema import TABLES
 from features.spine import Features, Spine
 from features.tables import DAY, Coded, Tables, micros
 from features.timeline import Timeline
-from tests.histories import META, START, history, seeds
-from tests.recorded import from_records
+from tests.helpers.histories import META, START, history, seeds
+from tests.helpers.recorded import from_records
 
 ENTITIES = ("leads", "deals", "accounts")
 days = st.integers(1, 70)

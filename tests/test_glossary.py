@@ -9,7 +9,7 @@ import pytest
 from features.catalog import definitions
 from features.definitions.glossary import glossary
 from features.tables import Meta
-from tests.histories import META
+from tests.helpers.histories import META
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,7 +20,7 @@ from features.ingest.strict import MappingError
 from features.sources.files import read, read_header
 from features.sources.words import SourceError
 from features.tables import NAT, micros
-from tests.exports import DEALS, HEAD, block, counts, export, frame, ingested
+from tests.helpers.exports import DEALS, HEAD, block, counts, export, frame, ingested
 
 WON = "D1,2023-01-01,2023-02-01,10,Won\n"
 OPEN = "D2,2023-03-01,,20,Open\n"

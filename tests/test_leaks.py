@@ -19,7 +19,7 @@ from features.demo import generate
 from features.frames import from_frames, write
 from features.ingest.run import ingest
 from features.tables import DAY, CustomField, Floats, Meta, Tables, code, read
-from tests.exports import ROOT, public
+from tests.helpers.exports import ROOT, public
 from training import __main__ as command
 from training.leaks import Finding, LeakError, audit, refuse, table, to_text, unacknowledged
 from training.leaks.fields import TELLS_ALONE, one_class

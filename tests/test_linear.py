@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
 from features.tables import Floats
-from tests.learning import LEVELS, SLOPES, world
+from tests.helpers.learning import LEVELS, SLOPES, world
 from training.models.encoding import Encoding
 from training.models.linear.model import LinearModel, Numbers
 from training.models.linear.ridge import Design, fit_ridge

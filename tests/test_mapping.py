@@ -9,7 +9,7 @@ import pytest
 from features.ingest.mapping import load, presets
 from features.ingest.strict import MappingError
 from features.sources.words import SourceError
-from tests.exports import DEALS, HEAD, ROOT, block, counts, frame, ingested
+from tests.helpers.exports import DEALS, HEAD, ROOT, block, counts, frame, ingested
 
 ROW = "D1,2023-01-01,2023-02-01,10,Won\n"
 

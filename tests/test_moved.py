@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from features.tables import Floats
-from tests.learning import world
+from tests.helpers.learning import world
 from tests.test_outcome import LONE, TEST, fit, fitted_model, fitted_parts, lone_parts, model_of
 from training.models.blend import Blend
 from training.models.curves import log_odds

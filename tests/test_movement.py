@@ -11,7 +11,7 @@ from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.health.movement import movement, quarter_end, summary, weekly
 from serving.analytics.health.next_steps import Z, _best
 from serving.analytics.kpis.pipeline import open_deals
-from tests.figures_company import META, asof, at, frame, frames
+from tests.helpers.figures_company import META, asof, at, frame, frames
 
 
 def _moves(since: str, until: str = "2025-01-01T00:00:00+00:00") -> set[tuple[str, str]]:

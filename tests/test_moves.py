@@ -23,8 +23,8 @@ from serving.scoring.faults import ContractError
 from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scorer
-from tests.histories import START, history, seeds
-from tests.scored import bundle_of
+from tests.helpers.histories import START, history, seeds
+from tests.helpers.scored import bundle_of
 from training.models.track_record import TrackRecord
 
 Json = dict[str, Any]
@@ -168,7 +168,7 @@ def test_a_stated_prior_moves_every_score_and_is_a_reason(prior: float) -> None:
     tables = history(8)
     desk = Predictor(Scorer(bundle_of("leads", tables)))
     plain, told = ask(desk, tables, END - 30 * DAY), ask(desk, tables, END - 30 * DAY, prior=prior)
-    rate = desk.scorer.bundle.receipts.base_rate
+    rate = desk.scorer.bundle.track_record.base_rate
     assert rate is not None and plain
     shift = logit(prior) - logit(rate.expected)
     for before, after in zip(plain, told, strict=True):
@@ -202,7 +202,7 @@ def test_a_bundle_s_own_prior_holds_unless_a_request_states_another() -> None:
 
 
 def test_without_a_known_base_rate_no_prior_can_be_stated() -> None:
-    bundle = replace(bundle_of("leads", history(3)), receipts=TrackRecord())
+    bundle = replace(bundle_of("leads", history(3)), track_record=TrackRecord())
     with pytest.raises(ContractError, match="base rate"):
         Predictor(Scorer(bundle)).answer({"records": [{}], "prior": 0.1}, 0, "r")
 
@@ -216,7 +216,7 @@ def test_every_score_has_its_receipt() -> None:
     )  # fmt: skip
     assert set(answer["model"]["base_rate"]) == {"training", "newest", "expected", "differs"}
     scored = [r for r in answer["results"] if "error" not in r]
-    bands = desk.scorer.bundle.receipts.bands
+    bands = desk.scorer.bundle.track_record.bands
     for result in scored:
         receipt = result["receipt"]
         assert receipt in [band.to_answer() for band in bands]

@@ -25,9 +25,9 @@ from serving.store.errors import StoreBusyError, StoreRefusedError
 from serving.store.runs import Run
 from serving.store.scores import ScoreRow
 from serving.store.store import Store, open_store
-from tests.histories import META, frames_of, history
-from tests.nights import BLOCK, CUTOFF, NOW, scored_night, world
-from tests.scored import bundle_of
+from tests.helpers.histories import META, frames_of, history
+from tests.helpers.nights import BLOCK, CUTOFF, NOW, scored_night, world
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def test_nobody_open_is_a_finished_run_of_nobody(store: Store, tmp_path: Path) -
 def test_a_killed_night_goes_on_where_its_last_whole_block_ended(
     where: str, block: int, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [sys.executable, "-m", "tests.nights", database_url, where, str(block)]
+    asked = [sys.executable, "-m", "tests.helpers.nights", database_url, where, str(block)]
     assert subprocess.run(asked, cwd=ROOT).returncode == -9
     store = open_store(database_url)
     (half,) = store.runs.all()

@@ -16,7 +16,7 @@ from features.tables import micros, read
 from features.timeline import Timeline
 from serving.scoring.batch import open_ids
 from serving.scoring.scorer import Scorer
-from tests.trained import NAME, once
+from tests.helpers.trained import NAME, once
 from training.registry import registry
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

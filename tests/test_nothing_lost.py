@@ -21,7 +21,7 @@ from features.schema import OUTCOMES
 from features.spine import Spine
 from features.tables import Coded, Tables, micros, read
 from features.timeline import Timeline
-from tests.histories import history
+from tests.helpers.histories import history
 from training import __main__ as training
 from training.config import Config
 from training.leaks import audit

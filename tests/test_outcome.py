@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from features.tables import DAY, Floats
-from tests.learning import World, world
+from tests.helpers.learning import World, world
 from training.fit.parts import (
     Parts,
     Periods,

@@ -13,7 +13,7 @@ from features.ingest.run import canonical
 from features.sources.files import find, read, read_header
 from features.sources.packed import Cell, readable, text
 from features.sources.words import SourceError
-from tests.workbooks import workbook
+from tests.helpers.workbooks import workbook
 
 ROWS = [["id", "name", "amount"], ["1", "Dü", "5"], ["2", "x;y", ""]]
 PLAIN = 'id;name;amount\n1;Dü;5\n2;"x;y";\n'

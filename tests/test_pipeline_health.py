@@ -30,10 +30,10 @@ from serving.analytics.kpis.catalog import FIGURES
 from serving.analytics.kpis.compute import one
 from serving.analytics.kpis.files import read_scores
 from serving.scoring.batch import score_all
-from tests import figures_sql, figures_views
-from tests.figures_company import META, asof, at, frame, frames
-from tests.histories import START, history
-from tests.scored import bundle_of
+from tests.helpers import figures_sql, figures_views
+from tests.helpers.figures_company import META, asof, at, frame, frames
+from tests.helpers.histories import START, history
+from tests.helpers.scored import bundle_of
 
 STAGES = ["discovery", "demo", "proposal", "negotiation"]
 YEAR = pd.Timedelta(days=365)

@@ -20,8 +20,8 @@ from serving.analytics.quality.impossible import RULES, impossible
 from serving.analytics.quality.names import alike, normalise
 from serving.analytics.quality.worklist import KINDS, quality
 from serving.scoring.scorer import Scorer
-from tests import trained
-from tests.recorded import from_records
+from tests.helpers import trained
+from tests.helpers.recorded import from_records
 
 AS_OF = "2026-01-01T00:00:00+00:00"
 

@@ -15,8 +15,8 @@ from serving.scoring.faults import ContractError
 from serving.scoring.predictor import Predictor, ScoreRequest
 from serving.scoring.queue import AT_ONCE, Overloaded, RequestQueue, TooLate
 from serving.scoring.sample import record_of
-from tests.api import LEAD, NOW, desks
-from tests.histories import history
+from tests.helpers.api import LEAD, NOW, desks
+from tests.helpers.histories import history
 
 
 class Spy:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from features.tables import DAY, Bools, Floats, instant_text
-from tests.learning import world
-from tests.trained import once
+from tests.helpers.learning import world
+from tests.helpers.trained import once
 from training.evaluation.matured_predictions import (
     FEWEST,
     MOST,
     MaturedPredictions,
     base_rate,
     effective,
-    receipts,
+    track_record,
 )
 from training.models.curves import base_curve
 from training.models.track_record import TrackRecord
@@ -53,7 +53,7 @@ def test_every_past_score_stands_in_exactly_the_band_that_looks_it_up(
 ) -> None:
     rng = np.random.default_rng(seed)
     entities = [str(e) for e in rng.integers(0, 80, len(scores))]
-    told = receipts(past(scores, rng.random(len(scores)) < 0.3, entities), None, False)
+    told = track_record(past(scores, rng.random(len(scores)) < 0.3, entities), None, False)
     assert sum(band.n for band in told.bands) == len(scores)
     for left, right in pairwise(told.bands):
         assert left.high_score < right.low_score  # equal scores are never apart
@@ -66,20 +66,20 @@ def test_every_past_score_stands_in_exactly_the_band_that_looks_it_up(
 
 @given(st.lists(score, min_size=2, max_size=50))
 def test_a_higher_score_never_falls_into_a_lower_band(asked: list[float]) -> None:
-    places = receipts(made(), None, False).places(np.sort(np.array(asked)))
+    places = track_record(made(), None, False).places(np.sort(np.array(asked)))
     assert (np.diff(places) >= 0).all() and places.min() >= 0 and places.max() < MOST
 
 
 def test_bands_are_about_equal_and_as_many_as_the_data_bear() -> None:
-    assert [band.n for band in receipts(made(3000), None, False).bands] == [300] * MOST
-    few = receipts(made(5 * FEWEST), None, False).bands
+    assert [band.n for band in track_record(made(3000), None, False).bands] == [300] * MOST
+    few = track_record(made(5 * FEWEST), None, False).bands
     assert len(few) == 5 and min(band.entities for band in few) >= FEWEST
-    (one,) = receipts(made(7), None, False).bands
+    (one,) = track_record(made(7), None, False).bands
     assert one.n == 7
 
 
 def test_without_a_past_there_is_no_receipt() -> None:
-    nothing = receipts(MaturedPredictions.join([]), None, False)
+    nothing = track_record(MaturedPredictions.join([]), None, False)
     assert nothing.bands == [] and nothing.of(np.array([0.5])) == [None]
 
 
@@ -87,24 +87,24 @@ def test_the_interval_counts_entities_not_snapshots() -> None:
     """Each of 50 entities seen ten times is worth 50 rows, not 500."""
     rng = np.random.default_rng(1)
     hit = np.repeat(rng.random(50) < 0.4, 10)
-    (band,) = receipts(past(np.full(500, 0.4), hit, [str(i // 10) for i in range(500)]), None,
+    (band,) = track_record(past(np.full(500, 0.4), hit, [str(i // 10) for i in range(500)]), None,
                        False).bands  # fmt: skip
     low, high = wilson(band.share * 50, 50)
     assert (band.n, band.entities, band.low, band.high) == (500, 50, float(low), float(high))
 
 
 def test_bands_are_marked_where_the_model_was_not_calibrated() -> None:
-    honest = receipts(made(20_000, tilt=1.0), None, False).bands
+    honest = track_record(made(20_000, tilt=1.0), None, False).bands
     assert sum(band.calibrated for band in honest) >= MOST - 2  # one in twenty errs by chance
-    boastful = receipts(made(20_000, tilt=0.5), None, False).bands
+    boastful = track_record(made(20_000, tilt=0.5), None, False).bands
     assert not any(band.calibrated for band in boastful[2:])
 
 
 def test_a_receipt_survives_json_and_says_when_it_was_earned() -> None:
-    told = receipts(made(300), base_rate(*_rates(0.2, 0.4)), False)
+    told = track_record(made(300), base_rate(*_rates(0.2, 0.4)), False)
     assert TrackRecord.from_json(orjson.loads(orjson.dumps(told.to_json()))) == told
     assert told.since == "1970-01-01T00:00:00Z" and told.until == "1970-10-27T00:00:00Z"
-    assert receipts(made(300), None, True).since == ""
+    assert track_record(made(300), None, True).since == ""
 
 
 def _known(hit: Bools) -> Labels:
@@ -184,7 +184,7 @@ def test_no_outcome_at_all_is_a_rate_too() -> None:
 def test_a_training_keeps_what_became_of_every_unseen_score() -> None:
     """Of the folds' rows that matured by the data's end, and of the newest period's."""
     trained = once()
-    teaching, told = trained.teaching, trained.bundle.receipts
+    teaching, told = trained.teaching, trained.bundle.track_record
     end = teaching.split.newest.valid_end
     rows = np.concatenate([f.valid_rows for f in teaching.split.folds])
     known = teaching.labels(rows, end)
@@ -200,8 +200,8 @@ def test_a_training_keeps_what_became_of_every_unseen_score() -> None:
 
 def test_a_training_says_whether_the_base_rate_holds() -> None:
     trained = once()
-    rate = trained.bundle.receipts.base_rate
+    rate = trained.bundle.track_record.base_rate
     assert rate is not None and rate.newest == trained.judgement.hit.mean()
     assert rate.expected == trained.judgement.scores.mean()
     assert rate.sentence in trained.run.notes
-    assert len(trained.run.tables["receipts"]) == len(trained.bundle.receipts.bands)
+    assert len(trained.run.tables["receipts"]) == len(trained.bundle.track_record.bands)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.bundles import made_bundle
+from tests.helpers.bundles import made_bundle
 from training.models import bundle as bundles
 from training.models.bundle import Bundle, BundleError
 from training.registry import registry

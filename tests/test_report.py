@@ -22,10 +22,10 @@ from serving.analytics.asof.history import history as happened
 from serving.scoring.scorer import Scorer
 from serving.web.record.page import page_of as record_of
 from serving.web.record.page import page_of_any, record_page
-from tests.histories import START, history, seeds
-from tests.reading import text_of
-from tests.reported import judged, subject
-from tests.scored import bundle_of
+from tests.helpers.histories import START, history, seeds
+from tests.helpers.reading import text_of
+from tests.helpers.reported import judged, subject
+from tests.helpers.scored import bundle_of
 from training.evaluation import drivers, slices
 from training.evaluation.gains import gains_beside, gains_table
 from training.evaluation.holdout import HoldoutResult
@@ -151,7 +151,7 @@ def test_every_section_is_there_with_its_numbers(dated: bool) -> None:
     anchors = [s.anchor for s in page.sections]
     assert anchors == [
         *("asked", "verdict", "order", "calibration", "time"),
-        *("receipts", "drivers", "leaks", "weak", "unknown"),
+        *("track-record", "drivers", "leaks", "weak", "unknown"),
     ]
     figures = [f for s in page.sections for f in s.figures]
     assert all(f.table is not None and f.table.rows for f in figures), "a table for each drawing"

@@ -13,11 +13,11 @@ import pytest
 from features.tables import DAY, NAT
 from serving.scoring.scorer import Scorer
 from serving.web.record.page import record_page
-from tests.forecasted import company, outcome, recurring
-from tests.forecasted import history as history_of_forecasts
-from tests.histories import START, history
-from tests.reported import subject
-from tests.scored import bundle_of
+from tests.helpers.forecasted import company, outcome, recurring
+from tests.helpers.forecasted import history as history_of_forecasts
+from tests.helpers.histories import START, history
+from tests.helpers.reported import subject
+from tests.helpers.scored import bundle_of
 from training.forecast.planning.capacity import CapacitySettings
 from training.forecast.publish.outputs import outputs
 from training.reports.forecast.forecast_report import forecast_report

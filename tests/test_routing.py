@@ -13,7 +13,7 @@ from features.tables import Meta, Tables, micros
 from serving.analytics.routing.assign import BAND, BREACH, assign
 from serving.analytics.routing.problem import RoutingProblem, Rules, problem
 from serving.analytics.routing.proposal import propose
-from tests.recorded import from_records
+from tests.helpers.recorded import from_records
 
 AS_OF = "2026-01-01T00:00:00+00:00"
 NOW = micros(AS_OF)

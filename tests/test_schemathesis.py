@@ -15,7 +15,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from features.tables import DAY
 from serving.http.openapi.operations import operations
-from tests.api import ENTITIES, HOUR, NOW, nightly, score_row, served
+from tests.helpers.api import ENTITIES, HOUR, NOW, nightly, score_row, served
 
 EVERY = ["examples", "coverage", "fuzzing", "stateful"]
 

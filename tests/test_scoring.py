@@ -25,8 +25,8 @@ from serving.scoring.predictor import Predictor, exact_text
 from serving.scoring.reasons import FAINT, Explainer
 from serving.scoring.sample import record_of
 from serving.scoring.scorer import Scored, Scorer, score
-from tests.histories import META, START, history, seeds
-from tests.scored import NAMES, bundle_of
+from tests.helpers.histories import META, START, history, seeds
+from tests.helpers.scored import NAMES, bundle_of
 from training.task.questions import QUESTIONS
 from training.task.snapshots import rows_of
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.learning import world
-from tests.trained import CONFIG, NAME, tables
+from tests.helpers.learning import world
+from tests.helpers.trained import CONFIG, NAME, tables
 from training.fit import season
 from training.fit.parts import TreeParams
 from training.fit.tune import FoldData, most_rounds

@@ -18,7 +18,7 @@ from serving.i18n.sentences import change, effect, part_sentence, prior_sentence
 from serving.i18n.titles import absence, title
 from serving.scoring.contract import Lang
 from serving.web.messages import missing, required, update
-from tests.histories import META
+from tests.helpers.histories import META
 
 ENTITIES = ("leads", "deals", "accounts")
 

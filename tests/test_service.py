@@ -12,9 +12,9 @@ import pytest
 
 from serving.app import make_app
 from serving.process.trial import running, send
-from tests.api import LEAD, Clock, desks, post
-from tests.histories import history
-from tests.scored import bundle_of
+from tests.helpers.api import LEAD, Clock, desks, post
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 

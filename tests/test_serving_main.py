@@ -14,8 +14,8 @@ from serving import __main__ as serving
 from serving.bundles.folder import offered
 from serving.bundles.publish import publish_once
 from serving.process.trial import answer_text
-from tests.histories import META, frames_of, history
-from tests.scored import bundle_of
+from tests.helpers.histories import META, frames_of, history
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 

@@ -39,7 +39,7 @@ def test_few_outcomes_still_give_a_score_and_its_interval(outcomes: int) -> None
     trained = _trained(outcomes)
     scores = trained.learned.model.score(trained.teaching.X)
     assert np.isfinite(scores).all() and (scores > 0).all() and (scores < 1).all()
-    receipts = trained.bundle.receipts.of(scores)
+    receipts = trained.bundle.track_record.of(scores)
     assert all(r is not None and 0 <= r.low <= r.share <= r.high <= 1 for r in receipts)
 
 
@@ -55,6 +55,6 @@ def test_with_a_handful_everyone_gets_the_base_rate_and_it_may_not_be_promoted()
 def test_receipts_widen_as_outcomes_grow_few() -> None:
     widths = []
     for outcomes in (15, 120):
-        bands = _trained(outcomes).bundle.receipts.bands
+        bands = _trained(outcomes).bundle.track_record.bands
         widths.append(float(np.mean([b.high - b.low for b in bands])))
     assert widths[0] > widths[1]

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks import worlds
 from features.tables import DAY, Floats
-from tests.learning import World, world
+from tests.helpers.learning import World, world
 from training.fit.direct import base_margins, fit_logistic
 from training.fit.ensemble import PARTS, FittedParts, assemble, fit_parts
 from training.fit.parts import Recipe, TreeParams

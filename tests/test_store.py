@@ -15,7 +15,7 @@ from serving.store.events import WebhookEvent
 from serving.store.replies import KEPT, LEASE, InProgress, Mismatch, NewReply, StoredReply
 from serving.store.runs import RunGoneError
 from serving.store.store import Store, open_store
-from tests.stored import CUTOFF, DAY, night, plan, score
+from tests.helpers.stored import CUTOFF, DAY, night, plan, score
 
 LATER = CUTOFF + 10 * DAY
 

@@ -24,8 +24,8 @@ from serving.store.errors import (
     StoreSchemaError,
 )
 from serving.store.store import Store, open_store
-from tests.postgres import Cluster
-from tests.stored import night, score
+from tests.helpers.postgres import Cluster
+from tests.helpers.stored import night, score
 
 ROOT = Path(__file__).parents[1]
 
@@ -224,7 +224,7 @@ def test_no_acknowledged_write_is_lost_to_a_kill(database_url: str) -> None:
     open_store(database_url).close()
     writers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.writers", "feedback", database_url],
+            [sys.executable, "-m", "tests.helpers.writers", "feedback", database_url],
             cwd=ROOT,
             stdout=subprocess.PIPE,
         )

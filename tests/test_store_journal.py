@@ -124,7 +124,7 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
 def test_every_appended_row_outlives_a_kill_and_comes_once(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "j"
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.writers", "audit", str(folder)],
+        [sys.executable, "-m", "tests.helpers.writers", "audit", str(folder)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
@@ -151,7 +151,8 @@ def test_rows_come_once_though_the_drainer_was_killed_after_the_store_had_them(
 ) -> None:
     folder = tmp_path / "j"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.writers", "drain", database_url, str(folder)], cwd=ROOT
+        [sys.executable, "-m", "tests.helpers.writers", "drain", database_url, str(folder)],
+        cwd=ROOT,
     )
     assert done.returncode == -9 and len(list(folder.iterdir())) == 1
     store = open_store(database_url)

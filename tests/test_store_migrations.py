@@ -17,7 +17,7 @@ from serving.store.engine import Database, address, make_engine
 from serving.store.errors import StoreDownError, StoreError, StoreSchemaError
 from serving.store.schema import METADATA
 from serving.store.store import open_store, require_place
-from tests.stored import score
+from tests.helpers.stored import score
 
 ROOT = Path(__file__).parents[1]
 REVISIONS = [script.revision for script in reversed(list(migrate.scripts().walk_revisions()))]

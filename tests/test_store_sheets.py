@@ -11,7 +11,7 @@ import pytest
 from serving.store import sheets as rooms
 from serving.store.sheets import ItemRow, Sort, Wanted
 from serving.store.store import Store, open_store
-from tests.stored import DAY
+from tests.helpers.stored import DAY
 
 AS_OF = 20_000 * DAY
 ATTRIBUTE = {"owner": "owner_id", "position": "position"}

@@ -19,9 +19,9 @@ import pytest
 
 from serving.bundles.folder import read_pointer
 from serving.bundles.publish import publish_once
-from tests.histories import history
-from tests.launched import BODY, LEAD, Clients, Launched, launched
-from tests.scored import bundle_of
+from tests.helpers.histories import history
+from tests.helpers.launched import BODY, LEAD, Clients, Launched, launched
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 NAME = "lead_conversion"

@@ -17,9 +17,17 @@ from features.connectors.contract import BudgetError
 from features.connectors.http import AuthError, UnavailableError
 from features.sync.run import canonical_of, sync
 from features.tables import read
-from tests.connected import CRMS, NOW, ConnectedCrm, connected, environment, full_load, synced
-from tests.crm import digest
-from tests.standins.service import Answer, Call, RandomFaults
+from tests.helpers.connected import (
+    CRMS,
+    NOW,
+    ConnectedCrm,
+    connected,
+    environment,
+    full_load,
+    synced,
+)
+from tests.helpers.crm import digest
+from tests.helpers.standins.service import Answer, Call, RandomFaults
 
 
 @pytest.fixture(params=sorted(CRMS))
@@ -130,7 +138,7 @@ def test_killed_twenty_times_it_is_the_same_to_the_bit(
     service.fault = RandomFaults(1, 0.05)
     given = [str(tmp_path), "crm", NOW.isoformat(), "20", "7", "0.3"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kills", *given],
+        [sys.executable, "-m", "tests.helpers.kills", *given],
         capture_output=True,
         text=True,
         check=True,

@@ -17,7 +17,7 @@ from features.connectors.contract import BudgetError, ConnectorError
 from features.sync.connection import Connection, ConnectionFileError, load
 from features.sync.run import canonical_of, sync
 from features.tables import read
-from tests.crm import digest
+from tests.helpers.crm import digest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from features.connectors.tryton import Tryton
 from features.sync.connection import Connection
 from features.sync.run import SyncError, canonical_of, sync
 from features.tables import Tables, instant_text, read
-from tests.crm import DAY, busy_company, connection, digest, tryton
+from tests.helpers.crm import DAY, busy_company, connection, digest, tryton
 
 pytestmark = pytest.mark.usefixtures("company")
 
@@ -179,7 +179,10 @@ def test_killed_twenty_times_it_is_the_same_to_the_bit(server: Server, tmp_path:
     connection(server, tmp_path / "connections")
     given = [str(tmp_path), "crm", NOW.isoformat(), "20", "7", "1.2"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kills", *given], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "tests.helpers.kills", *given],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     dead, ended = map(int, done.stdout.split())
     assert dead >= 10, "the kills came too late to mean anything"

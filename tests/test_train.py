@@ -17,9 +17,9 @@ from features.demo import generate
 from features.frames import from_frames
 from features.ingest.run import ingest
 from features.tables import DAY, Tables, micros, read
-from tests.exports import ROOT, public
-from tests.learning import world
-from tests.trained import AT, CONFIG, MAPPING, NAME, made, once, tables
+from tests.helpers.exports import ROOT, public
+from tests.helpers.learning import world
+from tests.helpers.trained import AT, CONFIG, MAPPING, NAME, made, once, tables
 from training.evaluation.holdout import BASE, MODEL
 from training.evaluation.scoreboard import MEASURES
 from training.fit.parts import TreeParams, decay, fit_trees
@@ -160,7 +160,7 @@ def test_what_ships_has_learnt_from_every_row_and_what_was_judged_is_kept(root: 
         shipped.model.score(shipped.model.encoding.matrix(teaching.features)),
         judged.model.score(teaching.X),
     )
-    assert shipped.receipts == judged.receipts and shipped.grades == judged.grades
+    assert shipped.track_record == judged.track_record and shipped.grades == judged.grades
 
 
 def test_weights_and_a_validation_set_give_a_finite_and_right_loss() -> None:

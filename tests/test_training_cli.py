@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.companies import canonical, customers
+from tests.helpers.companies import canonical, customers
 from training.__main__ import main
 
 TRAIN = ["train", "--trials", "2", "--quiet"]

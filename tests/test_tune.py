@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.interrupted import CONFIG, folds, tuned
+from tests.helpers.interrupted import CONFIG, folds, tuned
 from training.fit.parts import Recipe, TreeParams
 from training.fit.tune import HALF_LIVES, RIDGES, Tuned, tune
 
@@ -27,7 +27,7 @@ def whole() -> Tuned:
 
 def _kill(folder: Path, fit: int) -> None:
     """Tune in another process, which dies before the fit-th fit and cannot tidy up."""
-    command = [sys.executable, "-m", "tests.interrupted", str(folder), str(fit)]
+    command = [sys.executable, "-m", "tests.helpers.interrupted", str(folder), str(fit)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 

@@ -30,9 +30,9 @@ from benchmarks.trailers import endless_trailers, memory
 from serving.bundles.publish import publish_once
 from serving.process.trial import free_port
 from serving.store.store import Store, open_store
-from tests.histories import history
-from tests.launched import BODY, JSON, LEAD, Clients, Launched, launched
-from tests.scored import bundle_of
+from tests.helpers.histories import history
+from tests.helpers.launched import BODY, JSON, LEAD, Clients, Launched, launched
+from tests.helpers.scored import bundle_of
 from training.models import bundle as bundles
 
 NAME = "lead_conversion"

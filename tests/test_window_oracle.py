@@ -14,10 +14,10 @@ from features.catalog import build_features, definitions
 from features.spine import FeatureSpec
 from features.tables import DAY, Coded, Floats, Instants, Tables
 from features.timeline import Timeline
-from tests import oracle
-from tests.histories import META, START, history, seeds
-from tests.oracle import Oracle, as_floats
-from tests.scored import spine_of
+from tests.helpers import oracle
+from tests.helpers.histories import META, START, history, seeds
+from tests.helpers.oracle import Oracle, as_floats
+from tests.helpers.scored import spine_of
 
 DAYS = (5, 20, 45, 61, 90)
 

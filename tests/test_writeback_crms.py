@@ -26,10 +26,10 @@ from serving.live.target import ScoreTarget
 from serving.live.writeback import Outcome, undo, write_back
 from serving.store.scores import ScoreRow
 from serving.store.store import open_store
-from tests.connected import CRMS, ConnectedCrm, connected, environment, synced
-from tests.kills_writeback import ABOUT, rows
-from tests.standins.service import Answer, Call, RandomFaults
-from tests.stored import night, score
+from tests.helpers.connected import CRMS, ConnectedCrm, connected, environment, synced
+from tests.helpers.kills_writeback import ABOUT, rows
+from tests.helpers.standins.service import Answer, Call, RandomFaults
+from tests.helpers.stored import night, score
 
 
 class Written:
@@ -211,7 +211,7 @@ def test_credentials_that_end_half_way_leave_what_was_written(world: Written) ->
 
 def test_killed_twenty_times_nothing_is_lost_or_doubled(world: Written) -> None:
     (world.root / "ids").write_text(" ".join(world.ids), encoding="ascii")
-    given = ["tests.kills_writeback", str(world.root), "20", "11", "0.06"]
+    given = ["tests.helpers.kills_writeback", str(world.root), "20", "11", "0.06"]
     done = subprocess.run(
         [sys.executable, "-m", *given],
         capture_output=True,

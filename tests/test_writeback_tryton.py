@@ -22,8 +22,8 @@ from serving.live.policy import Policy
 from serving.live.tryton import TrytonTarget
 from serving.live.writeback import Outcome, expected_at, undo, write_back
 from serving.store.scores import ScoreRow
-from tests.crm import DAY, busy_company, connection, tryton
-from tests.kills_writeback import ABOUT, rows, score
+from tests.helpers.crm import DAY, busy_company, connection, tryton
+from tests.helpers.kills_writeback import ABOUT, rows, score
 
 DAY_US = 86_400_000_000
 
@@ -170,7 +170,7 @@ def test_killed_twenty_times_nothing_is_lost_or_doubled(
     connection(server, tmp_path / "connections")
     (tmp_path / "ids").write_text(" ".join(ids), encoding="ascii")
     before = revisions(company, ids)
-    given = ["tests.kills_writeback", str(tmp_path), "20", "11", "0.35"]
+    given = ["tests.helpers.kills_writeback", str(tmp_path), "20", "11", "0.35"]
     done = subprocess.run(
         [sys.executable, "-m", *given], capture_output=True, text=True, check=True
     )

@@ -204,7 +204,7 @@ def _say(trained: Trained) -> None:
     for note in teaching.notes:
         print(f"  note: {note}")
     print(_table(trained.judgement))
-    rate = trained.bundle.receipts.base_rate
+    rate = trained.bundle.track_record.base_rate
     if rate is not None and rate.differs and not teaching.question.flat:
         print(f"  note: {rate.sentence}")
     print(f"  {trained.judgement.verdict.word}: {trained.judgement.verdict.sentence}")

@@ -91,7 +91,7 @@ class Draft:
         assert isinstance(values, WordColumn)
         return values
 
-    def told(self, fate: Fate, rows: Bools, reason: str, shown: Sequence[str] = ()) -> None:
+    def note(self, fate: Fate, rows: Bools, reason: str, shown: Sequence[str] = ()) -> None:
         """Report the rows' fate to their blocks, with the ``shown`` columns of the first few."""
         self.losses.append(Loss(fate, reason, np.flatnonzero(rows)))
         for i, block in enumerate(self.blocks):
@@ -102,14 +102,14 @@ class Draft:
         """Take rows that are still alive out of the table, and say so."""
         rows = rows & self.alive
         if rows.any():
-            self.told(fate, rows, reason, shown)
+            self.note(fate, rows, reason, shown)
             self.alive &= ~rows
 
     def blank(self, column: str, rows: Bools, reason: str) -> None:
         """Make an instant missing in rows that are alive, and say so."""
         rows = rows & self.alive
         if rows.any():
-            self.told("repaired", rows, f"{column}: {reason}", (column,))
+            self.note("repaired", rows, f"{column}: {reason}", (column,))
             self.columns[column] = np.where(rows, NAT, self.instant(column))
 
     def _samples(self, rows: Ints, shown: Sequence[str]) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def _check_close(draft: Draft, company: Zone) -> None:
     same_day = before & draft.dateless & (born < _day_over(closed, company))
     if same_day.any():
         reason = "closed_at: a date without a time, on the day of created_at; set to created_at"
-        draft.told("repaired", same_day, reason, ("closed_at", "created_at"))
+        draft.note("repaired", same_day, reason, ("closed_at", "created_at"))
         draft.columns["closed_at"] = np.where(same_day, born, closed)
     draft.drop("rejected", before & ~same_day, "closed before created", ("created_at", "closed_at"))
 

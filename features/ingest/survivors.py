@@ -110,7 +110,7 @@ def _point(draft: Draft, column: str, survivors: Dict[str, str]) -> None:
     rows = np.append(changed, False)[words.codes]
     if not rows.any():
         return
-    draft.told("repaired", rows, f"{column}: merged records, linked to the survivor", (column,))
+    draft.note("repaired", rows, f"{column}: merged records, linked to the survivor", (column,))
     survivor = pa.array(list(survivors.values()), pa.string()).take(place)
     values = pc.coalesce(survivor, words.values)
     draft.columns[column] = words.recoded(values, np.zeros(len(values), bool))

@@ -62,7 +62,7 @@ def score_all(
 def rows_of(scorer: Scorer, scored: Scored) -> list[ScoreRow]:
     """Scores as they are kept and written, one row an entity."""
     days = [] if scorer.flat else list(scorer.edges)
-    rows = zip(scored.curve.tolist(), scored.reasons, scored.receipts, strict=True)
+    rows = zip(scored.curve.tolist(), scored.reasons, scored.track_record, strict=True)
     return [
         ScoreRow(
             scored.ids[i],

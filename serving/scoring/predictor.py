@@ -115,7 +115,7 @@ class Predictor:
         body: dict[str, Any] = {"records": [record]}
         if not self.scorer.flat:
             body["compare_to"] = {"as_of": exact_text(born + DAY)}
-        rate = self.scorer.bundle.receipts.base_rate
+        rate = self.scorer.bundle.track_record.base_rate
         if rate is not None and 0 < rate.expected < 1:
             body["prior"] = 0.5
         for lang in LANGUAGES:
@@ -235,7 +235,7 @@ class Predictor:
 
     def _result(self, record: Record, scored: Scored, row: int) -> dict[str, Any]:
         days = [] if self.scorer.flat else list(self.scorer.edges)
-        curve, receipt = scored.curve[row].tolist(), scored.receipts[row]
+        curve, receipt = scored.curve[row].tolist(), scored.track_record[row]
         return {
             "index": record.index,
             "id": record.id,
@@ -261,7 +261,7 @@ _NOT_OPEN = {
 
 def describe(scorer: Scorer) -> dict[str, Any]:
     """Which model answers: what a reader needs to place the number."""
-    bundle, rate = scorer.bundle, scorer.bundle.receipts.base_rate
+    bundle, rate = scorer.bundle, scorer.bundle.track_record.base_rate
     return {
         "name": bundle.name,
         "version": bundle.version,

@@ -58,7 +58,7 @@ class Scored:
     reasons: list[list[Reason]]
     others: Floats
     baseline: float
-    receipts: Sequence[ReliabilityBin | None]
+    track_record: Sequence[ReliabilityBin | None]
     shift: float = 0.0
 
     @property
@@ -206,7 +206,7 @@ class Scorer:
 
     def _receipts(self, own: Floats, stated: Prior | None) -> Sequence[ReliabilityBin | None]:
         """The band of each of the model's own scores (n,), as a stated prior restates it."""
-        kept = self.bundle.receipts
+        kept = self.bundle.track_record
         if stated is None or not kept.bands:
             return kept.of(own)
         bands = kept.at_prior(stated.shift).bands
@@ -227,7 +227,7 @@ class Scorer:
         stated = self.bundle.prior if stated is None else stated
         if stated is None:
             return None
-        known = self.bundle.receipts.base_rate
+        known = self.bundle.track_record.base_rate
         if known is None:
             raise ValueError(
                 "a prior cannot be stated: nothing was observed in training, so its base rate is "
@@ -240,7 +240,7 @@ class Scorer:
     def track_record(self) -> TrackRecord:
         """The bundle's receipts, restated to the base rate that its mapping states."""
         stated = self.prior()
-        kept = self.bundle.receipts
+        kept = self.bundle.track_record
         return kept if stated is None else kept.at_prior(stated.shift)
 
     @cached_property

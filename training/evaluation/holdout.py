@@ -65,7 +65,7 @@ class HoldoutResult:
         return float(self.board.loc[at, "value"].iloc[0])
 
 
-def judge(teaching: TrainingData, model: OutcomeModel, config: Config) -> HoldoutResult:
+def judge_holdout(teaching: TrainingData, model: OutcomeModel, config: Config) -> HoldoutResult:
     """Score the newest period and compare, on the same rows and the same bootstrap draws."""
     newest = teaching.split.newest
     rows = newest.valid_rows

@@ -61,7 +61,7 @@ class MaturedPredictions:
         )
 
 
-def receipts(past: MaturedPredictions, base_rate: BaseRate | None, flat: bool) -> TrackRecord:
+def track_record(past: MaturedPredictions, base_rate: BaseRate | None, flat: bool) -> TrackRecord:
     """The bands of past predictions: as many of about equal n as have ``FEWEST`` entities each."""
     if not len(past):
         return TrackRecord([], base_rate)

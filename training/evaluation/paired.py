@@ -1,4 +1,4 @@
-"""The model beside every easier way, part by part: paired gains by month and by segment."""
+"""The model beside every baseline, part by part: paired gains by month and by segment."""
 
 from __future__ import annotations
 

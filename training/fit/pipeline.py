@@ -17,8 +17,8 @@ from features.reference import reference
 from features.tables import Floats, Ints, Tables, instant_text
 from training.config import Config
 from training.evaluation.challenge import challenge
-from training.evaluation.holdout import MODEL, HoldoutResult, judge
-from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
+from training.evaluation.holdout import MODEL, HoldoutResult, judge_holdout
+from training.evaluation.matured_predictions import MaturedPredictions, base_rate, track_record
 from training.fit.ensemble import PARTS
 from training.fit.learn import Learned, learn, refit
 from training.fit.season import without_idle_season
@@ -100,7 +100,7 @@ def train(
         progress=progress,
     )
     learned = learn(teaching, folds, tuned.recipe, config, progress)
-    judgement = judge(teaching, learned.model, config)
+    judgement = judge_holdout(teaching, learned.model, config)
     if champion is not None:
         judgement = judgement.against(challenge(teaching, judgement, champion, fingerprint, config))
     judged = _judged_bundle(teaching, learned, judgement, fingerprint, at)
@@ -177,7 +177,7 @@ def _judged_bundle(
         },
         verdict=judgement.verdict.sentence,
         promotable=judgement.verdict.promotable,
-        receipts=_receipts(teaching, learned, judgement),
+        track_record=_receipts(teaching, learned, judgement),
     )
 
 
@@ -189,7 +189,9 @@ def _receipts(teaching: TrainingData, learned: Learned, judgement: HoldoutResult
     labels = teaching.labels(newest.train_rows, newest.train_end)
     taught = teaching.entities(newest.train_rows)
     rate = base_rate(labels, taught, judgement.hit, entities, judgement.scores)
-    return receipts(MaturedPredictions.join([learned.past, judged]), rate, teaching.question.flat)
+    return track_record(
+        MaturedPredictions.join([learned.past, judged]), rate, teaching.question.flat
+    )
 
 
 def _finite(board: pd.DataFrame) -> list[dict[str, Any]]:
@@ -214,7 +216,7 @@ def _run(
     groups, merged = merge(effects, [s.group for s in specs])
     importance = np.abs(merged).mean(axis=0)
     tables = {
-        "receipts": pd.DataFrame([b.to_answer() for b in bundle.receipts.bands]),
+        "receipts": pd.DataFrame([b.to_answer() for b in bundle.track_record.bands]),
         "curve": judgement.curve,
         "reliability": judgement.reliability,
         "comparisons": pd.DataFrame([c.to_json() for c in judgement.comparisons]),
@@ -253,7 +255,7 @@ def _run(
 
 def _shift_note(bundle: Bundle) -> list[str]:
     """Whether the base rate holds; a table without dates was divided by chance and cannot say."""
-    rate = bundle.receipts.base_rate
+    rate = bundle.track_record.base_rate
     return [] if rate is None or bundle.question["flat"] else [rate.sentence]
 
 

@@ -13,7 +13,7 @@ from training.leaks.elapsed import counts_time, follows_the_end
 from training.leaks.events import event_tables, of_events
 from training.leaks.fields import Suspicion, percent, suspicions
 from training.leaks.findings import ORDER, Finding
-from training.leaks.history import Looks, looks, of_history, replayed
+from training.leaks.history import FieldViews, field_views, of_history, replayed
 from training.leaks.lost import of_reading
 from training.leaks.rest import filled_together, rests_on
 from training.leaks.strength import Gain, Target, cohorts, known, levels, target
@@ -41,7 +41,7 @@ class Case:
     classes: list[Target]
     born: Instants
     ends: Instants
-    looks: Looks | None
+    views: FieldViews | None
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _case(tables: Tables, question: Question) -> Case:
         goals += [at_all] if at_all.fewest >= FEWEST else []
         classes.append(target("still open", codes == 0, cohort))
     ends = np.where(closed == NAT, np.int64(end), closed)
-    seen = None if question.flat else looks(tables, question, end)
+    seen = None if question.flat else field_views(tables, question, end)
     return Case(tables, question, judged, goals, classes, born, ends, seen)
 
 
@@ -121,8 +121,8 @@ def _columns(case: Case) -> list[Finding]:
 
 
 def _one(case: Case, candidate: Candidate) -> Audited:
-    if candidate.tracked and case.looks is not None:
-        return _tracked(case, candidate, case.looks)
+    if candidate.tracked and case.views is not None:
+        return _tracked(case, candidate, case.views)
     rows = candidate.judged[case.judged]
     goals = [g.take(rows) for g in case.goals]
     classes = [c.take(rows) for c in case.classes]
@@ -143,7 +143,7 @@ def _elapsed(case: Case, candidate: Candidate, gain: Gain) -> list[Suspicion]:
     return [s for s in found if s is not None]
 
 
-def _tracked(case: Case, candidate: Candidate, at: Looks) -> Audited:
+def _tracked(case: Case, candidate: Candidate, at: FieldViews) -> Audited:
     """A field with history is judged by what the first look reads, and by its history."""
     rows = at.seen[case.judged]
     goals = [g.take(rows) for g in case.goals]

@@ -34,7 +34,7 @@ Column = Coded | Floats | Instants
 
 
 @dataclass(frozen=True)
-class Looks:
+class FieldViews:
     """The entity rows that were ever looked at, and the views at their first and last midnight."""
 
     seen: Bools
@@ -43,7 +43,7 @@ class Looks:
     now: View
 
 
-def looks(tables: Tables, question: Question, data_end: int) -> Looks:
+def field_views(tables: Tables, question: Question, data_end: int) -> FieldViews:
     """First and last cutoff at which each entity is open, and the end of the data."""
     first, until = lives(tables, question, data_end)
     seen = first < until
@@ -57,7 +57,7 @@ def looks(tables: Tables, question: Question, data_end: int) -> Looks:
     first_view, last_view, now = (
         View(timeline, Spine(question.entity, ids, at)) for at in (first[seen], last[seen], end)
     )
-    return Looks(seen, first_view, last_view, now)
+    return FieldViews(seen, first_view, last_view, now)
 
 
 def replayed(view: View, candidate: Candidate) -> Column:
@@ -69,7 +69,7 @@ def replayed(view: View, candidate: Candidate) -> Column:
 
 
 def of_history(
-    tables: Tables, candidate: Candidate, at: Looks, of: Target, classes: Sequence[Target]
+    tables: Tables, candidate: Candidate, at: FieldViews, of: Target, classes: Sequence[Target]
 ) -> tuple[list[Suspicion], dict[str, float]]:
     """What is to be said against a field with history; of and classes hold the rows looked at."""
     first, last = replayed(at.first, candidate), replayed(at.last, candidate)
@@ -87,7 +87,7 @@ def of_history(
     return found, evidence
 
 
-def _stored(tables: Tables, candidate: Candidate, at: Looks) -> Column:
+def _stored(tables: Tables, candidate: Candidate, at: FieldViews) -> Column:
     table, rows = tables[candidate.table], np.flatnonzero(at.seen)
     kind = storage(candidate.kind)
     if kind == "coded":

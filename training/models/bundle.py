@@ -65,7 +65,7 @@ class Bundle:
     metrics: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
     promotable: bool = False
-    receipts: TrackRecord = field(default_factory=TrackRecord)
+    track_record: TrackRecord = field(default_factory=TrackRecord)
 
     @property
     def name(self) -> str:
@@ -135,7 +135,7 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "features.json": _dump([spec.to_json() for spec in bundle.features]),
         "meta.json": _dump(bundle.meta.to_json()),
         "reference.json": _dump(bundle.reference),
-        "receipts.json": _dump(bundle.receipts.to_json()),
+        "receipts.json": _dump(bundle.track_record.to_json()),
     }
 
 
@@ -148,7 +148,7 @@ def _bundle(files: Mapping[str, bytes]) -> Bundle:
         features=[FeatureSpec.from_json(spec) for spec in orjson.loads(files["features.json"])],
         meta=Meta.from_json(orjson.loads(files["meta.json"])),
         reference=orjson.loads(files["reference.json"]),
-        receipts=TrackRecord.from_json(orjson.loads(files["receipts.json"])),
+        track_record=TrackRecord.from_json(orjson.loads(files["receipts.json"])),
     )
 
 

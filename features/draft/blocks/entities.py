@@ -231,6 +231,7 @@ def _empty_while_open(building: Building, found: OutcomeFound | None) -> None:
         building.export.draft.ask(
             40,
             f"{', '.join(uncertain)} of {building.table} {'is' if len(uncertain) == 1 else 'are'} "
-            "often empty while a record is open and never when it has ended, so the model does without. Right?",
+            "often empty while a record is open and never when it has ended, so the model does "
+            "without. Right?",
             *(f"left_out.{building.table}.{n}" for n in uncertain),
         )

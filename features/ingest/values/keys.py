@@ -47,7 +47,7 @@ def _first_of_list(draft: Draft, column: str) -> None:
     if not held.any():
         return
     rows = np.append(held, False)[words.codes]
-    draft.told("repaired", rows, f"{column}: several ids in a cell, the first is meant", (column,))
+    draft.note("repaired", rows, f"{column}: several ids in a cell, the first is meant", (column,))
     first = pc.replace_substring_regex(words.values, _LISTED, "")
     values = pc.if_else(several, first, words.values)
     draft.columns[column] = words.recoded(values, np.zeros(len(values), bool))
@@ -68,7 +68,7 @@ def _relink(draft: Draft, column: str, keys: Any) -> None:
     ):
         rows = np.append(of_word, False)[words.codes]
         if rows.any():
-            draft.told("repaired", rows, f"{column}: {reason}", (column,))
+            draft.note("repaired", rows, f"{column}: {reason}", (column,))
     draft.columns[column] = words.recoded(values, nothing & ~changed)
 
 

@@ -11,7 +11,7 @@ from serving.analytics.asof.windows import Calendar
 from serving.analytics.kpis.pipeline import open_deals
 
 KINDS = ("created", "won", "lost", "out of the quarter", "pushed", "pulled in", "up", "down")
-"""What can happen to a deal in a week, in the order in which it is told."""
+"""What can happen to a deal in a week, in the order of the page."""
 WEEK = pd.Timedelta(days=7)
 WEEKS = 13
 """Weeks of value over time: a quarter."""
@@ -48,14 +48,14 @@ def movement(now: AsOfFrames, since: pd.Timestamp) -> pd.DataFrame:
         "down": both & edited & (deals["amount"] < past["amount"]),
     }
     value = deals["booked"].where(deals["outcome"] == "won", deals["amount"])
-    told = deals.assign(
+    marked = deals.assign(
         amount=value.where(value.notna(), deals["amount"]),
         before=past["amount"],
         after=deals["amount"],
         due_then=due_then,
         due_now=due_now,
     )
-    parts = [told[mask].assign(kind=kind) for kind, mask in happened.items()]
+    parts = [marked[mask].assign(kind=kind) for kind, mask in happened.items()]
     found = pd.concat(parts, ignore_index=True)[COLUMNS]
     return found.sort_values("amount", ascending=False, kind="stable", ignore_index=True)
 

@@ -110,7 +110,7 @@ def _standfirst(scored: Scored, thing: str) -> str:
 
 
 def _keys(scorer: Scorer, scored: Scored) -> list[tuple[str, str, str]]:
-    band, score = scored.receipts[0], float(scored.probability[0])
+    band, score = scored.track_record[0], float(scored.probability[0])
     horizon = "" if scorer.flat else f" within {scorer.edges[-1]:g} days"
     found = [
         (percent(score, 0), f"probability of “{scorer.outcome}”{horizon}", ""),

@@ -121,7 +121,7 @@ def fact(sentence: str) -> str:
 
 def receipt(scored: Scored) -> Section:
     """What became of past scores like this one."""
-    band = scored.receipts[0]
+    band = scored.track_record[0]
     if band is None:
         said = "No past score has matured yet: there is nothing to compare with."
     else:

@@ -1,4 +1,4 @@
-"""Rolling weekly origins: the model beside every easier way, on the same periods, scored once over.
+"""Rolling weekly origins: the model beside every baseline, on the same periods, scored once over.
 
 At every Monday of the newer half of the history the running and the next month and quarter are
 forecast from what was known by then (``answers``). Targets that are over by the data's end are

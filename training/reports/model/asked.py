@@ -120,7 +120,7 @@ def unknown(subject: Subject) -> Section:
 
 def _notes(subject: Subject) -> list[str]:
     shown = {subject.judgement.verdict.sentence}
-    rate = subject.bundle.receipts.base_rate
+    rate = subject.bundle.track_record.base_rate
     if rate is not None:
         shown.add(rate.sentence)
     notes = [n for n in dict.fromkeys(subject.notes) if n not in shown]

@@ -93,7 +93,7 @@ def _gains_over(subject: Subject) -> Figure:
         "Paired on the same rows: a bar that does not touch the dashed line is a difference "
         "beyond chance."
     )
-    return Figure("How much better than each of the easier ways", svg, reading, table)
+    return Figure("How much better than each baseline", svg, reading, table)
 
 
 def _board(board: pd.DataFrame) -> PageTable:

@@ -66,9 +66,9 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def receipts(subject: Subject) -> Section:
+def track_record(subject: Subject) -> Section:
     """How scores like it turned out, over all past scores that have matured."""
-    kept = subject.bundle.receipts
+    kept = subject.bundle.track_record
     rows = [
         [
             percents(b.low_score, b.high_score),
@@ -77,7 +77,7 @@ def receipts(subject: Subject) -> Section:
             percent(b.share, 1),
             percents(b.low, b.high),
             percent(b.predicted, 1),
-            "as said" if b.calibrated else "not as said",
+            "yes" if b.calibrated else "no",
         ]
         for b in kept.bands
     ]
@@ -89,11 +89,21 @@ def receipts(subject: Subject) -> Section:
     if kept.since:
         said += f" They were made from {kept.since[:10]} to {kept.until[:10]}."
     off = frozenset(i for i, b in enumerate(kept.bands) if not b.calibrated)
-    head = ["Scores", "Past scores", "Happened", "Share", "95 % interval", "Said", "Calibrated"]
+    head = [
+        "Scores",
+        "Past scores",
+        "Happened",
+        "Share",
+        "95 % interval",
+        "Predicted",
+        "Calibrated",
+    ]
     return Section(
-        "receipts",
-        "Receipts",
+        "track-record",
+        "Track record",
         "How did scores like this one turn out before?",
-        paragraphs=[said] if rows else ["No past score has matured: answers carry no receipt yet."],
+        paragraphs=[said]
+        if rows
+        else ["No past score has matured: answers carry no track record yet."],
         tables=[PageTable(head, rows, marked=off)] if rows else [],
     )

@@ -35,7 +35,7 @@ def over_time(subject: Subject) -> Section:
     figures = _months(subject)
     if question.bins > 1:
         figures.append(_curve(subject))
-    rate = subject.bundle.receipts.base_rate
+    rate = subject.bundle.track_record.base_rate
     return Section(
         "time",
         title,

@@ -9,7 +9,7 @@ from training.reports.model.accuracy import probabilities, telling_apart
 from training.reports.model.asked import asked, unknown
 from training.reports.model.causes import drivers
 from training.reports.model.comparison import verdict
-from training.reports.model.doubts import leaks, receipts
+from training.reports.model.doubts import leaks, track_record
 from training.reports.model.over_time import over_time
 from training.reports.model.subject import Subject
 from training.reports.model.weak import weak
@@ -44,7 +44,7 @@ def page_of(subject: Subject) -> Page:
             telling_apart(subject),
             probabilities(subject),
             over_time(subject),
-            receipts(subject),
+            track_record(subject),
             drivers(subject),
             leaks(subject),
             weak(subject),

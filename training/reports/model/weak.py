@@ -90,7 +90,7 @@ def _beside(subject: Subject) -> list[PageTable]:
             ]
             for part, rows in here.groupby("part", sort=False)
         ]
-        caption = f"Gain over each easier way by {column.lower()}, nats of log loss a row, paired"
+        caption = f"Gain over each baseline by {column.lower()}, nats of log loss a row, paired"
         head = ["Part", subject.many.capitalize(), *(f"over {n}" for n in names)]
         tables.append(PageTable(head, cells, caption=caption))
     return tables

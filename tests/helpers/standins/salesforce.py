@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.standins.service import Answer, Call, Route, StandIn
+from tests.helpers.standins.service import Answer, Call, Route, StandIn
 
 DATA = "/services/data/v[0-9.]+"
 OBJECTS: dict[str, dict[str, str]] = {

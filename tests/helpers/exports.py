@@ -12,7 +12,7 @@ from features.ingest.report import BlockReport, IngestReport
 from features.ingest.run import ingest
 from features.tables import Tables, read
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("EMBUDO_SHARED", ROOT.parent / "shared"))
 
 DEALS = """

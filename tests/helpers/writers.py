@@ -1,4 +1,4 @@
-"""Processes that write to a store and may be killed: ``python -m tests.writers <task> <url> …``.
+"""Writers to a store that may be killed: ``python -m tests.helpers.writers <task> <url> …``.
 
 ``feedback``  write feedback from several threads for ever, and say each id once it is acknowledged
 ``audit``     append to a journal for ever, and say each uid once it is appended

@@ -15,7 +15,7 @@ from examples.crm.company import Company
 from examples.crm.server import InstallError, Server, started, template
 from features.sync.connection import Connection, parse
 
-CACHE = Path(__file__).parents[1] / "data" / "tryton"
+CACHE = Path(__file__).parents[2] / "data" / "tryton"
 """Kept between sessions: the installation takes a minute, a start two seconds."""
 
 DAY = 86_400.0

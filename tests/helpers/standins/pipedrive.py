@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from tests.standins.service import Answer, Call, Route, StandIn
+from tests.helpers.standins.service import Answer, Call, Route, StandIn
 
 PLAN, SEATS = "a1" * 20, "b2" * 20
 FIELDS: dict[str, list[dict[str, Any]]] = {

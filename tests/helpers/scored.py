@@ -12,8 +12,8 @@ from features.schema import OUTCOMES, TABLES
 from features.spine import Features, Spine
 from features.tables import DAY, Coded, Tables, code
 from features.timeline import Timeline
-from tests.histories import META, START, history
-from training.evaluation.matured_predictions import MaturedPredictions, base_rate, receipts
+from tests.helpers.histories import META, START, history
+from training.evaluation.matured_predictions import MaturedPredictions, base_rate, track_record
 from training.fit.parts import Recipe, TreeParams, fit_fold
 from training.fit.threads import one_blas_thread
 from training.models.blend import Blend
@@ -79,7 +79,7 @@ def _model(entity: str) -> tuple[OutcomeModel, dict[str, float], TrackRecord]:
     half = n // 2
     early = labels.take(np.arange(half))
     rate = base_rate(early, ids[:half], hit[half:], ids[half:], scores[half:])
-    return model, fit_grades(scores), receipts(past, rate, flat=False)
+    return model, fit_grades(scores), track_record(past, rate, flat=False)
 
 
 def bundle_of(entity: str, tables: Tables) -> Bundle:
@@ -97,5 +97,5 @@ def bundle_of(entity: str, tables: Tables) -> Bundle:
         version="v-test",
         trained_on={"fingerprint": "f" * 64, "rows": 180},
         verdict="noise",
-        receipts=past,
+        track_record=past,
     )

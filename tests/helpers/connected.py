@@ -11,9 +11,9 @@ from typing import Any
 
 from features.sync.connection import Connection, load
 from features.sync.run import Summary, canonical_of, sync
-from tests.crm import digest
-from tests.standins import hubspot, pipedrive, salesforce
-from tests.standins.service import StandIn
+from tests.helpers.crm import digest
+from tests.helpers.standins import hubspot, pipedrive, salesforce
+from tests.helpers.standins.service import StandIn
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 """One instant for every sync of a test, later than all that any clock says."""

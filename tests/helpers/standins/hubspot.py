@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.standins.service import Answer, Call, Route, StandIn
+from tests.helpers.standins.service import Answer, Call, Route, StandIn
 
 MODIFIED = {"contacts": "lastmodifieddate"}
 TYPES = ("companies", "contacts", "deals", "calls", "emails", "meetings", "notes", "tasks")

@@ -1,6 +1,6 @@
 """A sync that is killed again and again, and then left alone.
 
-    python -m tests.kills ROOT NAME NOW KILLS SEED
+    python -m tests.helpers.kills ROOT NAME NOW KILLS SEED
 
 A process of its own that has started no thread: each try is a fork of it, which is killed with
 SIGKILL after a random time. Prints how many were killed and how many had ended before that.

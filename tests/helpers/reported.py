@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.frames import from_frames
 from features.tables import Bools, CustomField, Ints, Meta, Tables
-from tests.bundles import made_bundle
+from tests.helpers.bundles import made_bundle
 from training.config import Config
 from training.evaluation.curve import curve_table
 from training.evaluation.holdout import MODEL, HoldoutResult
@@ -112,7 +112,7 @@ def subject(dated: bool = False) -> Subject:
         baseline=0.1,
         version="churn-20240101-000000-small",
         trained_on={"fingerprint": "f" * 64, "made_at": "2024-01-01T00:00:00+00:00"},
-        receipts=TrackRecord([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120, 0.12)),
+        track_record=TrackRecord([band], BaseRate(0.12, 0.13, -0.03, 0.05, 480, 120, 0.12)),
     )
     findings = pd.DataFrame(
         [

@@ -1,4 +1,4 @@
-"""A night's run that is killed on the way: ``python -m tests.nights <url> <where> <block>``."""
+"""A night's run that is killed: ``python -m tests.helpers.nights <url> <where> <block>``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from features.tables import DAY, Coded, Table, Tables, code
 from serving.scoring.nightly import score_night
 from serving.store.runs import Run
 from serving.store.store import Store, open_store
-from tests.histories import META, START, history
-from tests.scored import bundle_of
-from tests.writers import die
+from tests.helpers.histories import META, START, history
+from tests.helpers.scored import bundle_of
+from tests.helpers.writers import die
 from training.models.bundle import Bundle
 
 CUTOFF, NOW = START + 40 * DAY, START + 41 * DAY

@@ -1,4 +1,4 @@
-"""A tuning that is killed on the way: run as ``python -m tests.interrupted <folder> <fit>``."""
+"""A tuning that is killed: run as ``python -m tests.helpers.interrupted <folder> <fit>``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from features.tables import DAY
-from tests.learning import world
+from tests.helpers.learning import world
 from training.config import Config
 from training.fit import tune
 from training.fit.parts import Boosted, fit_trees

@@ -28,7 +28,7 @@ from serving.scoring.predictor import Predictor
 from serving.scoring.scorer import Scorer
 from serving.settings import Settings
 from serving.store.store import Store, open_store
-from tests import trained
+from tests.helpers import trained
 
 AS_OF = micros("2026-01-01T00:00:00+00:00")
 NOW = AS_OF + 3_600_000_000

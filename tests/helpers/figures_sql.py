@@ -1,6 +1,6 @@
 """Every figure in SQL, written from the words of docs/figures.md, not from the code.
 
-``answers`` maps groups to value and n; the connection is of tests/figures_views.py.
+``answers`` maps groups to value and n; the connection is of tests/helpers/figures_views.py.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from serving.store.journal import Journal
 from serving.store.runs import Run, RunPlan
 from serving.store.scores import ScoreRow
 from serving.store.store import Store, open_store
-from tests.histories import history
-from tests.scored import bundle_of
+from tests.helpers.histories import history
+from tests.helpers.scored import bundle_of
 
 NOW = 1_704_067_200_000_000
 """2024-01-01T00:00:00Z"""

@@ -1,6 +1,6 @@
 """A write-back that is killed again and again, and then left alone.
 
-python -m tests.kills_writeback ROOT KILLS SEED LONGEST
+python -m tests.helpers.kills_writeback ROOT KILLS SEED LONGEST
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from serving.live.ledger import WritebackLedger
 from serving.live.policy import Policy
 from serving.live.writeback import About, Outcome, write_back
 from serving.store.scores import ScoreRow
-from tests.kills import killed
+from tests.helpers.kills import killed
 
 ABOUT = About("deal_close 3", 1_700_000_000_000_000, "en")
 
