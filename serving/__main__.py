@@ -41,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def command_line(given: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of every subcommand, or of those that the arguments ``given`` name."""
     parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds mlruns")
+    root = Path(os.environ.get("EMBUDO_ROOT") or ".")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=root,
+        help="folder that holds mlruns (EMBUDO_ROOT, else this one)",
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for name in [c for c in COMMANDS if c in given] or COMMANDS:
         importlib.import_module(f"{cli.__name__}.{name}").add(commands)

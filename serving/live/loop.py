@@ -139,7 +139,7 @@ def write_state(home: Path, state: Mapping[str, Last]) -> None:
 
 def page(state: Mapping[str, Last]) -> str:
     """The status as one HTML page that refreshes itself."""
-    head = ("LoopStep", "Last began", "Took", "Result", "Runs", "Failures", "Last words")
+    head = ("Step", "Last began", "Took", "Result", "Runs", "Failures", "Last words")
     rows = [
         (
             name,
