@@ -27,8 +27,8 @@ def running_quarter(forecast: Mapping[str, Any] | None) -> dict[str, Any] | None
     row = next((r for r in rows if r["stream"] == "bookings"), rows[0])
     stated = [t for t in forecast["targets"] if t["period"] == name and t["target"] is not None]
     target = stated[0] if stated else {}
-    told = {n: row[n] for n in ("period", "p10", "p50", "p90")}
-    return {**told, "target": target.get("target"), "chance": target.get("chance")}
+    range_ = {n: row[n] for n in ("period", "p10", "p50", "p90")}
+    return {**range_, "target": target.get("target"), "chance": target.get("chance")}
 
 
 def alerts(heads: Mapping[str, SheetHead | None]) -> list[dict[str, Any]]:
@@ -43,11 +43,11 @@ def alerts(heads: Mapping[str, SheetHead | None]) -> list[dict[str, Any]]:
         flags = pipeline.head.get("flags", {})
         for flag in ("stalled", "overdue"):
             if flags.get(flag):
-                what = lazy("{n} open deals are {flag_word}.", n=flags[flag], flag_word=flag)
+                what = lazy("Open deals that are {flag_word}: {n}.", n=flags[flag], flag_word=flag)
                 found.append({"what": what.to_json(), "href": "/pipeline"})
         for move in pipeline.head.get("movement", ()):
             if move["kind"] == "out of the quarter":
-                what = lazy("{n} deals moved out of the quarter this week.", n=move["deals"])
+                what = lazy("Deals moved out of the quarter this week: {n}.", n=move["deals"])
                 found.append({"what": what.to_json(), "href": "/moves?word=out+of+the+quarter"})
     if quality is not None and quality.head.get("unlinked"):
         one = quality.head["unlinked"][0]
