@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
 from starlette.testclient import TestClient
 
 from serving.i18n.languages import LANGUAGES, translations
@@ -22,6 +24,7 @@ from serving.web.csv import head, lines
 from serving.web.lists import LISTINGS, MENU
 from serving.web.messages import required
 from serving.web.query import ListColumn, read
+from serving.web.spreadsheet import workbook
 from serving.web.standalone import write_pages
 from tests.helpers import trained
 from tests.helpers.desked import NOW, app_of, filled, made
@@ -252,6 +255,36 @@ def test_a_csv_opens_without_running_anything(rows: list[dict[str, Any]]) -> Non
     for row, cells in zip(rows, read_back[1:], strict=False):
         if isinstance(row.get("a"), str) and cells:
             assert not cells[0].startswith(("=", "+", "-", "@"))
+
+
+@given(st.lists(st.dictionaries(st.just("a"), st.text() | st.floats() | st.none()), max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_a_workbook_holds_what_the_rows_hold(rows: list[dict[str, Any]]) -> None:
+    """Texts as they are, never a formula; numbers as numbers; what is missing stays empty."""
+    made = workbook((ListColumn("a", "A"),), rows, "calls", "2026-01-01")
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(made)).get_sheet_by_name("calls 2026-01-01")
+    held = [line[0] for line in sheet.to_python()[1:]] + [""] * len(rows)
+    for row, cell in zip(rows, held, strict=False):
+        value = row.get("a")
+        if isinstance(value, float) and math.isfinite(value):
+            assert cell == pytest.approx(value, rel=1e-12)
+        elif isinstance(value, str) and value.isprintable():
+            assert str(cell) == value
+        elif not isinstance(value, str):
+            assert cell == ""
+
+
+def test_the_workbook_of_a_list_has_the_rows_of_its_csv(client: TestClient) -> None:
+    answer = client.get("/pipeline.xlsx?sort=amount&dir=down")
+    rows = list(
+        csv.DictReader(io.StringIO(client.get("/pipeline.csv?sort=amount&dir=down").text[1:]))
+    )
+    assert 'filename="pipeline-2026-01-01.xlsx"' in answer.headers["content-disposition"]
+    read_back = CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0)
+    first, *others = read_back.to_python()
+    assert first == list(rows[0]) and len(others) == len(rows)
+    ids = first.index("deal_id")
+    assert [str(line[ids]) for line in others] == [row["deal_id"] for row in rows]
 
 
 def test_a_sentence_is_put_into_a_language_when_it_is_read() -> None:

@@ -48,6 +48,7 @@ PACKAGES = (
     "starlette",
     "uvicorn",
     "uvloop",
+    "xlsxwriter",
 )
 """What a service that runs has imported of others, and its database drivers (``test_bento.py``)."""
 

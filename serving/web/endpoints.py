@@ -125,7 +125,7 @@ class PageEndpoints:
         return Response(text, status, HEADERS, "text/html; charset=utf-8")
 
     def _to_sign_in(self, request: Request, needed: SignInNeeded) -> Response:
-        if request.url.path.endswith(".csv"):
+        if request.url.path.endswith((".csv", ".xlsx")):
             return self.page(
                 "error.html", language(request), request, 401, code=401, said=str(needed)
             )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from features.schema import QUESTIONS
-from features.tables import instant_text
 from serving.http.endpoint import Endpoints
 from serving.http.forecast_reader import BadForecast, ForecastReader, NoForecast, answer
 from serving.http.routes.models import ModelRoutes, card
@@ -20,7 +19,7 @@ from serving.i18n.languages import mark, translations
 from serving.scoring.predictor import Predictor
 from serving.store.feedback import Feedback, Kind
 from serving.store.sheets import SheetHead
-from serving.web.csv import head, lines
+from serving.web.downloads import Downloads
 from serving.web.drawings import curve
 from serving.web.endpoints import HEADERS, PageEndpoints, PageNotFound, Visit, static_file
 from serving.web.lists import LISTINGS, Listing
@@ -57,9 +56,11 @@ class Views:
             Route("/accounts/{id}/plan.md", front.to(self.account_markdown)),
             Route("/records/{question}/{id}", front.to(self.record)),
         ]
+        downloads = Downloads(self.endpoints)
         for listing in LISTINGS.values():
             made.append(Route(listing.path, front.to(self._list(listing))))
-            made.append(Route(f"{listing.path}.csv", front.to(self._csv(listing))))
+            made.append(Route(f"{listing.path}.csv", front.to(downloads.csv(listing))))
+            made.append(Route(f"{listing.path}.xlsx", front.to(downloads.xlsx(listing))))
         return made
 
     # lists
@@ -89,32 +90,6 @@ class Views:
                 owners=owners,
                 words=words,
             )
-
-        return view
-
-    def _csv(self, listing: Listing) -> Any:
-        async def view(visit: Visit) -> Response:
-            query = read(
-                listing.path, dict(visit.request.query_params), listing.columns, listing.numbers
-            )
-            sheets = self.endpoints.store.sheets
-            sheet = await self.endpoints.in_store(sheets.newest, listing.kind)
-
-            async def parts() -> AsyncIterator[bytes]:
-                yield head(listing.exported)
-                skip = 0
-                while sheet is not None:
-                    wanted = replace(query.wanted, skip=skip)
-                    rows = await self.endpoints.in_store(sheets.rows, sheet.id, wanted)
-                    if not rows:
-                        return
-                    yield lines(listing.exported, rows)
-                    skip += len(rows)
-
-            day = "" if sheet is None else f"-{instant_text(sheet.as_of)[:10]}"
-            name = f'attachment; filename="{listing.kind}{day}.csv"'
-            headers = HEADERS | {"content-disposition": name}
-            return StreamingResponse(parts(), 200, headers, "text/csv; charset=utf-8")
 
         return view
 
