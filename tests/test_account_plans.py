@@ -16,12 +16,13 @@ from features.tables import DAY, NAT, micros
 from serving.analytics.accounts.export import markdown, table
 from serving.analytics.accounts.filled import plans, share
 from serving.analytics.accounts.fit import engagement, fit
-from serving.analytics.accounts.goals import Goal, progress, read_goals
+from serving.analytics.accounts.goals import MEASURES, Goal, progress, read_goals
 from serving.analytics.accounts.value import MONTH, Terms, lifetime_value, survival
 from serving.analytics.accounts.whitespace import exclusive, whitespace
 from serving.analytics.asof.frames import AsOfFrames
 from serving.analytics.kpis.customers import mrr_at
 from serving.scoring.scorer import Scorer
+from serving.store.feedback import GOAL_MEASURES
 from tests.helpers import trained
 
 
@@ -32,6 +33,10 @@ def _book(demo: Demo) -> AsOfFrames:
 @pytest.fixture(scope="module", params=[101, 301])
 def demo(request: pytest.FixtureRequest) -> Demo:
     return generate(size="tiny", seed=request.param)
+
+
+def test_every_measure_that_a_goal_can_name_is_computed() -> None:
+    assert tuple(MEASURES) == GOAL_MEASURES
 
 
 def test_planted_whitespace_is_found_and_ranked_first(demo: Demo) -> None:

@@ -230,7 +230,7 @@ def test_every_feature_of_the_catalogue_has_a_title() -> None:
             assert "{" not in title(spec) + absence(spec)
 
 
-HEAVY = ("mlflow", "optuna", "shap", "lightgbm", "sklearn", "matplotlib")
+HEAVY = ("mlflow", "optuna", "shap", "lightgbm", "sklearn", "matplotlib", "pandas")
 
 
 @pytest.mark.parametrize("module", ["serving.scoring.scorer", "serving.service"])

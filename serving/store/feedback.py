@@ -15,6 +15,9 @@ from serving.store.schema import FEEDBACK
 from serving.store.scores import Scores
 
 Kind = Literal["outcome", "override", "note", "done", "snooze", "goal", "call", "owner"]
+GOAL_MEASURES = ("mrr", "products", "pipeline", "won", "meetings_90d")
+"""What a goal can be about; ``serving.analytics.accounts.goals`` computes each."""
+
 WORK: tuple[Kind, ...] = ("note", "done", "snooze", "goal", "call", "owner")
 """What people write on the pages: a note, a call done or put off, a goal, their own forecast, an
 owner accepted or rejected."""

@@ -30,6 +30,19 @@ MOST = 500
 """Rows of one page at most."""
 
 
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "calls": ("expected_value", "probability", "at_stake"),
+    "scores": ("probability",),
+    "pipeline": ("amount", "days_in_stage", "probability"),
+    "moves": ("amount", "before", "after"),
+    "accounts": ("value", "risk", "mrr"),
+    "quality": (),
+    "figures": ("value", "n"),
+    "territories": ("value",),
+}
+"""Kind of sheet -> the numbers of a row's body that the store can sort by, at most three."""
+
+
 @dataclass(frozen=True)
 class ItemRow:
     """One row to be written; ``body`` in JSON types. A sheet's kind says what the numbers are."""

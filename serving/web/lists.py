@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.analytics.lists.sheets import NUMBERS
 from serving.i18n.languages import mark as _
+from serving.store.sheets import NUMBERS
 from serving.web.query import ListColumn
 
 

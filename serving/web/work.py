@@ -10,17 +10,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import Response
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from features.tables import DAY, micros
-from serving.analytics.accounts.goals import MEASURES
 from serving.http.endpoint import Endpoints
 from serving.http.errors import Problem
 from serving.http.paths import checked_id
 from serving.i18n.languages import mark
 from serving.store.audit import AuditRow
-from serving.store.feedback import WORK, Feedback
+from serving.store.feedback import GOAL_MEASURES, WORK, Feedback
 from serving.web import session
 from serving.web.endpoints import HEADERS, Visit
 
@@ -96,8 +94,8 @@ def value_of(kind: str, form: Mapping[str, str], at: int) -> Any:
         return {"until": _day(until, "until") if until else at + SNOOZE * DAY}
     if kind == "goal":
         measure = form.get("measure", "")
-        if measure not in MEASURES:
-            known = ", ".join(MEASURES)
+        if measure not in GOAL_MEASURES:
+            known = ", ".join(GOAL_MEASURES)
             raise Problem("unknown_word", f"a goal's measure is one of {known}", "measure")
         due = _day(form.get("due", ""), "due")
         if due <= at:

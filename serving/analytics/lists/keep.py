@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from serving.analytics.lists.sheets import NUMBERS, Item, Sheet, number
-from serving.store.sheets import ItemRow
+from serving.analytics.lists.sheets import Item, Sheet, number
+from serving.store.sheets import NUMBERS, ItemRow
 from serving.store.store import Store
 
 

@@ -16,7 +16,7 @@ from serving.i18n.lazy_text import LazyText
 
 @dataclass(frozen=True)
 class Item:
-    """One row. ``word`` is what a sheet is filtered by; ``NUMBERS`` of the body sort it.
+    """One row. ``word`` is what a sheet is filtered by; ``NUMBERS`` of its kind sort it.
 
     entity, about  whom it is about ("" for nobody): an erasure finds it by them
     body        everything the pages show
@@ -29,19 +29,6 @@ class Item:
     owner: str | None = None
     word: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict)
-
-
-NUMBERS: dict[str, tuple[str, ...]] = {
-    "calls": ("expected_value", "probability", "at_stake"),
-    "scores": ("probability",),
-    "pipeline": ("amount", "days_in_stage", "probability"),
-    "moves": ("amount", "before", "after"),
-    "accounts": ("value", "risk", "mrr"),
-    "quality": (),
-    "figures": ("value", "n"),
-    "territories": ("value",),
-}
-"""Kind of sheet -> the numbers of a row's body that the store can sort by, at most three."""
 
 
 @dataclass(frozen=True)
