@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from features.connectors.contract import Budget, ConnectorError
+from features.connectors.contract import Budget, Connector, ConnectorError
 from features.connectors.http import AuthError
 from features.connectors.kinds import connect
 from features.sync.connection import ConnectionFileError
@@ -40,6 +40,12 @@ class Written:
         self.link = connected(crm, service, root)
         self.ids = sorted(str(self.made()) for _ in range(12))
         self.ledger = WritebackLedger(root / "written.db")
+        self.links: list[Connector] = []
+
+    def close(self) -> None:
+        self.ledger.close()
+        for link in self.links:
+            link.close()
 
     def made(self) -> Any:
         return self.service.put(self.crm.deals, **self.status("open"))
@@ -53,6 +59,7 @@ class Written:
 
     def target(self, policy: Policy | None = None, budget: Budget | None = None) -> ScoreTarget:
         link = connect(self.crm.kind, self.link, environment(self.crm), budget, wait=lambda _: None)
+        self.links.append(link)
         return target_of(link, policy or Policy(), "deals")
 
     def write(self, scores: list[ScoreRow], policy: Policy | None = None, **how: Any) -> Outcome:
@@ -83,7 +90,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Written]:
     with crm.make().served() as service:
         made = Written(crm, service, tmp_path)
         yield made
-        made.ledger.close()
+        made.close()
 
 
 def test_every_part_is_written_once_and_read_back(world: Written) -> None:

@@ -83,6 +83,8 @@ class BundleChecker:
             self._helper.stdin.close()
             self._helper.terminate()
             self._helper.wait()
+            if self._helper.stdout is not None:
+                self._helper.stdout.close()
         if self._lock is not None:
             self._lock.close()
 
@@ -102,6 +104,8 @@ class BundleChecker:
         self._lock = held
 
     def _start(self) -> None:
+        if self._helper is not None:
+            self._helper.communicate()  # closes the pipes of the one that ended
         self._helper = subprocess.Popen(
             [sys.executable, "-m", "serving.bundles.check"],
             stdin=subprocess.PIPE,
