@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class ScoreTarget(Protocol):
         ...
 
 
-class FieldTarget:
+class FieldTarget(ABC):
     """Scores in fields of records, one field a part; ``fields``: part -> the CRM's name of it."""
 
     entity = "deals"
@@ -45,13 +46,13 @@ class FieldTarget:
         """Four digits."""
         return round(probability, 4)
 
+    @abstractmethod
     def look(self, ids: Sequence[str]) -> dict[str, Parts]:
         """The parts that stand in the CRM, of records that may be written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, values: Mapping[str, Parts]) -> dict[str, str]:
         """Set the parts of each record; id -> why not."""
-        raise NotImplementedError
 
     def read(self, ids: Sequence[str]) -> dict[str, Parts]:
         """What stands in the fields of those that are there and may be written."""
